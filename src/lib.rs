@@ -7,4 +7,6 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod clock;
+pub mod embedded;
 pub mod log;

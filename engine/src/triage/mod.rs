@@ -1,0 +1,167 @@
+//! The triage engine of one input partition: what becomes of each mention, in log order.
+//!
+//! Owns the exact window and `now`, the highest time stamp so far. Everything that depends on one mention alone
+//! was found before (scan, rules); here is decided what needs memory. No I/O, no clock: the shell hands times in.
+//! Called by the triage shard, by `audit` and by replays; how a log is cut into steps never changes a decision.
+
+use crate::dedup::ExactWindow;
+use crate::model::{DeadLetterReason, Disposition, MentionKey, Millis};
+
+/// The `detail` of a decision that has none.
+pub const DETAIL_NONE: u16 = u16::MAX;
+/// The `detail` of noise that is no mention at all: a well-formed event of another kind, such as a like.
+pub const DETAIL_NOT_A_MENTION: u16 = u16::MAX - 1;
+/// The desk or queue of a decision that hands nothing to a desk.
+pub const ROUTE_NONE: u16 = u16::MAX;
+
+/// What the stateless stages found out about one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It cannot be read.
+    Dead(DeadLetterReason),
+    /// It can be read, and is no mention.
+    NotAMention,
+    /// It is a mention, and this is what the rules ask for if it is new.
+    Mention {
+        /// Who it is, for exact dedup.
+        key: MentionKey,
+        /// What the rules ask for.
+        wish: Wish,
+    },
+}
+
+/// What the rules and the workflow ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Hand it to this desk and queue, by their index in the policy.
+    Route {
+        /// The desk's index.
+        desk: u16,
+        /// The queue's index.
+        queue: u16,
+    },
+    /// Keep it out of queues; the rule's index.
+    Noise(u16),
+    /// Keep it out altogether; the rule's index, or `DETAIL_NONE` for an own or blocked author.
+    Block(u16),
+}
+
+/// One thing that happens to the shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A record that nobody has decided yet. `at` is its time stamp, clamped to the wall clock by the shell.
+    Record {
+        /// The record's time.
+        at: Millis,
+        /// What the stateless stages found.
+        verdict: Verdict,
+    },
+    /// A record whose decision the ledger holds: it is obeyed, never made again.
+    Decided {
+        /// The shard's `now` when it was decided.
+        now: Millis,
+        /// The mention's key, if it had one.
+        key: Option<MentionKey>,
+        /// What was decided.
+        decision: Decision,
+    },
+}
+
+/// What becomes of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// Its disposition.
+    pub disposition: Disposition,
+    /// The rule's index (noise, blocked) or the reason's number (dead letter); else `DETAIL_NONE`.
+    pub detail: u16,
+    /// The desk's index if it was queued, else `ROUTE_NONE`.
+    pub desk: u16,
+    /// The queue's index if it was queued, else `ROUTE_NONE`.
+    pub queue: u16,
+}
+
+impl Decision {
+    fn without_route(disposition: Disposition, detail: u16) -> Decision {
+        assert!(disposition != Disposition::Queued, "a queued mention has a desk");
+        Decision { disposition, detail, desk: ROUTE_NONE, queue: ROUTE_NONE }
+    }
+}
+
+/// The state of one input partition.
+#[derive(Debug)]
+pub struct Triage {
+    window: ExactWindow,
+    now: Millis,
+}
+
+impl Triage {
+    /// A shard that has seen nothing.
+    #[must_use]
+    pub fn new(window: ExactWindow) -> Triage {
+        Triage { window, now: Millis::MIN }
+    }
+
+    /// Decides or obeys each event, in order; one decision each is appended to `decisions`.
+    pub fn step(&mut self, events: &[Event], decisions: &mut Vec<Decision>) {
+        let before = (decisions.len(), self.now);
+        for event in events {
+            let decision = match *event {
+                Event::Record { at, verdict } => {
+                    self.now = self.now.max(at);
+                    self.decide(verdict)
+                }
+                Event::Decided { now, key, decision } => {
+                    self.now = self.now.max(now);
+                    if let Some(key) = key {
+                        self.window.insert(key, self.now);
+                    }
+                    decision
+                }
+            };
+            decisions.push(decision);
+        }
+        debug_assert_eq!(decisions.len(), before.0 + events.len(), "one decision for each event");
+        debug_assert!(self.now >= before.1, "time in the log never goes back");
+    }
+
+    fn decide(&mut self, verdict: Verdict) -> Decision {
+        let (key, wish) = match verdict {
+            Verdict::Dead(reason) => {
+                return Decision::without_route(Disposition::DeadLetter, u16::from(reason.code()));
+            }
+            Verdict::NotAMention => return Decision::without_route(Disposition::Noise, DETAIL_NOT_A_MENTION),
+            Verdict::Mention { key, wish } => (key, wish),
+        };
+        if self.window.check_and_insert(key, self.now) {
+            return Decision::without_route(Disposition::Duplicate, DETAIL_NONE);
+        }
+        match wish {
+            Wish::Route { desk, queue } => {
+                assert!(desk != ROUTE_NONE && queue != ROUTE_NONE, "a route names a desk and a queue");
+                Decision { disposition: Disposition::Queued, detail: DETAIL_NONE, desk, queue }
+            }
+            Wish::Noise(rule) => Decision::without_route(Disposition::Noise, rule),
+            Wish::Block(rule) => Decision::without_route(Disposition::Blocked, rule),
+        }
+    }
+
+    /// What the ledger tells of a record below the committed offset: its key was seen at `now`.
+    pub fn recall(&mut self, now: Millis, key: Option<MentionKey>) {
+        self.now = self.now.max(now);
+        if let Some(key) = key {
+            self.window.insert(key, self.now);
+        }
+    }
+
+    /// The highest time so far.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The exact window, for its gauges.
+    #[must_use]
+    pub fn window(&self) -> &ExactWindow {
+        &self.window
+    }
+}

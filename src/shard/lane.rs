@@ -1,0 +1,437 @@
+//! A lane: one group member, one producer, and the shards of the partitions that are its.
+//!
+//! Owns membership and commits, for triage and desk lanes alike: restore what is assigned, drain what is revoked,
+//! drop what is lost, stop and restore what has failed, commit what is settled and nothing else. May not know
+//! what a record means: `Work` does. Stepped by its thread, or by the simulator.
+
+use super::Stop;
+use crate::log::{Commit, LogError, Member, Polled, Producer, Records, TopicPartition};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a lane asks of a shard, whatever its kind.
+pub trait Shard {
+    /// Why it has stopped, once nothing that it sent is unanswered.
+    fn stopped(&self) -> Option<Stop>;
+    /// Whether it takes no more records.
+    fn is_stopping(&self) -> bool;
+    /// Whether all that it took is settled.
+    fn is_drained(&self) -> bool;
+    /// What may be committed now, if that is more than what is.
+    fn commit(&self) -> Option<Commit>;
+    /// The broker has acknowledged a commit.
+    fn committed(&mut self, offset: i64);
+    /// Where reading starts.
+    fn start(&self) -> i64;
+    /// Bytes held for records in flight.
+    fn bytes(&self) -> usize;
+}
+
+/// What a lane does with its partitions.
+pub trait Work {
+    /// One partition that is live.
+    type Shard: Shard;
+    /// One partition on its way to being live.
+    type Restore;
+
+    /// Begins to bring a partition back.
+    ///
+    /// # Errors
+    /// As the log says; it is tried again later.
+    fn begin(&mut self, partition: &TopicPartition, commit: Option<Commit>) -> Result<Self::Restore, LogError>;
+
+    /// Goes on bringing it back.
+    ///
+    /// # Errors
+    /// As the log says; it is begun anew later.
+    fn restore(&mut self, restore: Self::Restore, out: &mut dyn Producer) -> Result<Progress<Self>, LogError>;
+
+    /// The partition is live: its records come from here on.
+    fn live(&mut self, shard: &mut Self::Shard, out: &mut dyn Producer);
+
+    /// Takes records; gives them back when it cannot yet, and is asked again.
+    fn take(&mut self, shard: &mut Self::Shard, records: Records, out: &mut dyn Producer) -> Option<Records>;
+
+    /// Takes in answers and timers.
+    fn advance(&mut self, shard: &mut Self::Shard, now_ms: i64, out: &mut dyn Producer);
+
+    /// Work that belongs to no partition; whether there was any.
+    fn between(&mut self) -> bool;
+
+    /// A shard is dropped: what it counted is taken over. `stop` says why, if it failed.
+    fn dropped(&mut self, shard: Self::Shard, stop: Option<&Stop>);
+}
+
+/// What one step of a restore gave.
+pub enum Progress<W: Work + ?Sized> {
+    /// The shard is whole.
+    Whole(Box<W::Shard>),
+    /// More is to be read.
+    Reading(W::Restore),
+}
+
+/// Limits of a lane.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneLimits {
+    /// Reading stops while runs in flight hold more bytes than this.
+    pub buffer_bytes: usize,
+    /// Milliseconds between commits.
+    pub commit_interval_ms: i64,
+    /// Milliseconds that a revoked partition may take to drain.
+    pub drain_ms: i64,
+    /// Milliseconds before a failed restore is begun anew.
+    pub retry_ms: i64,
+}
+
+/// One lane.
+pub struct Lane<W: Work> {
+    /// What it does with its partitions.
+    pub work: W,
+    member: Box<dyn Member>,
+    producer: Box<dyn Producer>,
+    limits: LaneLimits,
+    held: BTreeMap<TopicPartition, Place<W>>,
+    /// Assigned together, to be started together.
+    assigned: Vec<TopicPartition>,
+    revoking: Vec<TopicPartition>,
+    revoking_until: i64,
+    stalled: Option<Records>,
+    commit_due: i64,
+    draining: bool,
+    /// Milliseconds in which the lane did not read because its buffers were full.
+    pub backpressure_ms: i64,
+    backpressed_since: Option<i64>,
+}
+
+enum Place<W: Work> {
+    Waiting { until: i64 },
+    Restoring(W::Restore),
+    Ready(W::Shard),
+    Live(W::Shard),
+}
+
+impl<W: Work> Lane<W> {
+    /// A lane that holds nothing yet.
+    #[must_use]
+    pub fn new(work: W, member: Box<dyn Member>, producer: Box<dyn Producer>, limits: LaneLimits) -> Lane<W> {
+        assert!(limits.buffer_bytes > 0 && limits.drain_ms >= 0, "a lane needs room");
+        Lane {
+            work,
+            member,
+            producer,
+            limits,
+            held: BTreeMap::new(),
+            assigned: Vec::new(),
+            revoking: Vec::new(),
+            revoking_until: 0,
+            stalled: None,
+            commit_due: 0,
+            draining: false,
+            backpressure_ms: 0,
+            backpressed_since: None,
+        }
+    }
+
+    /// One round: answers in, runs on, commits out, at most one poll, which waits for at most `wait` when there
+    /// is nothing else to do. True when anything happened.
+    ///
+    /// # Errors
+    /// When the member is of no more use: the lane must be made anew, and what it held is not committed.
+    pub fn step(&mut self, now_ms: i64, wait: Duration) -> Result<bool, LogError> {
+        let mut busy = self.work.between();
+        self.restart_stopped(now_ms)?;
+        self.restore_some(now_ms);
+        for place in self.held.values_mut() {
+            if let Place::Live(shard) = place {
+                self.work.advance(shard, now_ms, self.producer.as_mut());
+            }
+        }
+        self.start_ready()?;
+        self.finish_revocation(now_ms)?;
+        if now_ms >= self.commit_due {
+            self.commit_due = now_ms + self.limits.commit_interval_ms;
+            self.commit_settled()?;
+        }
+        busy |= self.take_stalled();
+        let read = self.may_read(now_ms);
+        let wait = if busy { Duration::ZERO } else { wait };
+        match self.member.poll(wait, read)? {
+            Polled::Nothing => {}
+            polled => {
+                busy = true;
+                self.take(polled, now_ms)?;
+            }
+        }
+        Ok(busy)
+    }
+
+    fn take(&mut self, polled: Polled, now_ms: i64) -> Result<(), LogError> {
+        match polled {
+            Polled::Nothing => {}
+            Polled::Assigned(partitions) => {
+                for partition in partitions {
+                    self.held.insert(partition.clone(), Place::Waiting { until: now_ms });
+                    self.assigned.push(partition);
+                }
+            }
+            Polled::Revoking(partitions) => {
+                self.revoking.extend(partitions);
+                self.revoking_until = now_ms + self.limits.drain_ms;
+            }
+            Polled::Lost(partitions) => {
+                for partition in &partitions {
+                    self.drop_place(partition, None);
+                }
+                self.member.release(&partitions)?;
+            }
+            Polled::Records(records) => self.hand_over(records),
+        }
+        Ok(())
+    }
+
+    /// Gives records to their shard. Those of a partition that is not live, or is about to stop, are dropped:
+    /// reading starts anew at its committed offset.
+    fn hand_over(&mut self, records: Records) {
+        let partition = records.partition();
+        if self.revoking.contains(partition) {
+            return;
+        }
+        if let Some(Place::Live(shard)) = self.held.get_mut(partition)
+            && !shard.is_stopping()
+        {
+            self.stalled = self.work.take(shard, records, self.producer.as_mut());
+        }
+    }
+
+    fn take_stalled(&mut self) -> bool {
+        match self.stalled.take() {
+            Some(records) => {
+                self.hand_over(records);
+                self.stalled.is_none()
+            }
+            None => false,
+        }
+    }
+
+    fn may_read(&mut self, now_ms: i64) -> bool {
+        let full = self.bytes() >= self.limits.buffer_bytes;
+        match (full, self.backpressed_since) {
+            (true, None) => self.backpressed_since = Some(now_ms),
+            (false, Some(since)) => {
+                self.backpressure_ms += now_ms - since;
+                self.backpressed_since = None;
+            }
+            _ => {}
+        }
+        !full && !self.draining && self.stalled.is_none()
+    }
+
+    /// Bytes that runs in flight hold.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.live().map(Shard::bytes).sum()
+    }
+
+    fn restore_some(&mut self, now_ms: i64) {
+        let partitions: Vec<TopicPartition> = self.held.keys().cloned().collect();
+        for partition in partitions {
+            let place = self.held.remove(&partition).expect("invariant: listed above");
+            let place = match place {
+                Place::Waiting { until } if now_ms >= until => self.begin(&partition),
+                Place::Restoring(restore) => {
+                    self.work.restore(restore, self.producer.as_mut()).map(|progress| match progress {
+                        Progress::Whole(shard) => Place::Ready(*shard),
+                        Progress::Reading(restore) => Place::Restoring(restore),
+                    })
+                }
+                place => Ok(place),
+            };
+            let place = place.unwrap_or_else(|error| {
+                tracing::warn!(%partition, %error, "the partition cannot be restored yet, trying again");
+                Place::Waiting { until: now_ms + self.limits.retry_ms }
+            });
+            self.held.insert(partition, place);
+        }
+    }
+
+    fn begin(&mut self, partition: &TopicPartition) -> Result<Place<W>, LogError> {
+        let commit = self.member.committed(std::slice::from_ref(partition))?.pop().flatten();
+        Ok(Place::Restoring(self.work.begin(partition, commit)?))
+    }
+
+    /// Starts reading what is restored: what was assigned together, together; what was restarted, by itself.
+    fn start_ready(&mut self) -> Result<(), LogError> {
+        let ready = |held: &BTreeMap<TopicPartition, Place<W>>, partition: &TopicPartition| {
+            held.get(partition).is_none_or(|place| matches!(place, Place::Ready(_)))
+        };
+        let waits = !self.assigned.iter().all(|partition| ready(&self.held, partition));
+        let mut from = Vec::new();
+        for (partition, place) in &self.held {
+            if let Place::Ready(shard) = place
+                && !(waits && self.assigned.contains(partition))
+            {
+                from.push((partition.clone(), shard.start()));
+            }
+        }
+        if from.is_empty() {
+            return Ok(());
+        }
+        self.member.start(&from)?;
+        for (partition, _) in from {
+            self.assigned.retain(|assigned| *assigned != partition);
+            if let Some(Place::Ready(mut shard)) = self.held.remove(&partition) {
+                self.work.live(&mut shard, self.producer.as_mut());
+                self.held.insert(partition, Place::Live(shard));
+            }
+        }
+        Ok(())
+    }
+
+    /// A shard that has stopped proves by a commit that the partition is still ours, and is then restored.
+    fn restart_stopped(&mut self, now_ms: i64) -> Result<(), LogError> {
+        let stopped: Vec<(TopicPartition, Stop)> = self
+            .held
+            .iter()
+            .filter_map(|(partition, place)| match place {
+                Place::Live(shard) => Some((partition.clone(), shard.stopped()?)),
+                _ => None,
+            })
+            .collect();
+        for (partition, stop) in stopped {
+            tracing::warn!(%partition, %stop, "stopped; restoring from what is committed");
+            match self.prove_ownership(&partition) {
+                Ok(()) => {
+                    self.drop_place(&partition, Some(&stop));
+                    let until = now_ms + if stop == Stop::Conflict { 0 } else { self.limits.retry_ms };
+                    self.held.insert(partition, Place::Waiting { until });
+                }
+                Err(LogError::Fenced(why)) => {
+                    tracing::warn!(%partition, %why, "the partition is somebody else's now");
+                    self.drop_place(&partition, Some(&stop));
+                }
+                Err(LogError::Away(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn prove_ownership(&mut self, partition: &TopicPartition) -> Result<(), LogError> {
+        let Some(Place::Live(shard)) = self.held.get_mut(partition) else { return Ok(()) };
+        let commit = match shard.commit() {
+            Some(commit) => commit,
+            None => match self.member.committed(std::slice::from_ref(partition))?.pop().flatten() {
+                Some(commit) => commit,
+                None => Commit { offset: shard.start(), metadata: String::new() },
+            },
+        };
+        self.member.commit(&[(partition.clone(), commit.clone())])?;
+        if commit.offset > shard.start() {
+            shard.committed(commit.offset);
+        }
+        Ok(())
+    }
+
+    fn finish_revocation(&mut self, now_ms: i64) -> Result<(), LogError> {
+        if self.revoking.is_empty() {
+            return Ok(());
+        }
+        let drained = self.revoking.iter().all(|partition| match self.held.get(partition) {
+            Some(Place::Live(shard)) => shard.is_drained() || shard.is_stopping(),
+            _ => true,
+        });
+        if !drained && now_ms < self.revoking_until {
+            return Ok(());
+        }
+        self.commit_settled()?;
+        let revoked = std::mem::take(&mut self.revoking);
+        for partition in &revoked {
+            self.drop_place(partition, None);
+        }
+        self.member.release(&revoked)
+    }
+
+    fn drop_place(&mut self, partition: &TopicPartition, stop: Option<&Stop>) {
+        self.assigned.retain(|assigned| assigned != partition);
+        if let Some(Place::Live(shard) | Place::Ready(shard)) = self.held.remove(partition) {
+            self.work.dropped(shard, stop);
+        }
+        if self.stalled.as_ref().is_some_and(|records| records.partition() == partition) {
+            self.stalled = None;
+        }
+    }
+
+    /// Commits what is settled. A fenced commit changes nothing: the member will say what was lost.
+    fn commit_settled(&mut self) -> Result<(), LogError> {
+        let due: Vec<(TopicPartition, Commit)> = self
+            .held
+            .iter()
+            .filter_map(|(partition, place)| match place {
+                Place::Live(shard) => Some((partition.clone(), shard.commit()?)),
+                _ => None,
+            })
+            .collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        match self.member.commit(&due) {
+            Ok(()) => {
+                for (partition, commit) in due {
+                    if let Some(Place::Live(shard)) = self.held.get_mut(&partition) {
+                        shard.committed(commit.offset);
+                    }
+                }
+                Ok(())
+            }
+            Err(LogError::Fenced(why) | LogError::Away(why)) => {
+                tracing::warn!(%why, "offsets were not committed");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// From now on nothing more is read; `is_drained` says when all is settled.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether all that was taken is settled.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.stalled.is_none() && self.live().all(Shard::is_drained)
+    }
+
+    /// Whether any shard of the lane is about to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.live().any(Shard::is_stopping)
+    }
+
+    /// Commits what is settled and leaves the group.
+    ///
+    /// # Errors
+    /// When the last commit failed for another reason than that the group has moved on.
+    pub fn close(mut self) -> Result<W, LogError> {
+        let last = self.commit_settled();
+        for partition in self.held.keys().cloned().collect::<Vec<_>>() {
+            self.drop_place(&partition, None);
+        }
+        self.member.close();
+        last.map(|()| self.work)
+    }
+
+    /// The shards that are live.
+    pub fn live(&self) -> impl Iterator<Item = &W::Shard> {
+        self.held.values().filter_map(|place| match place {
+            Place::Live(shard) => Some(shard),
+            _ => None,
+        })
+    }
+
+    /// How many partitions are held, and how many of them are not live yet.
+    #[must_use]
+    pub fn holds(&self) -> (usize, usize) {
+        (self.held.len(), self.held.len() - self.live().count())
+    }
+}

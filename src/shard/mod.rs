@@ -1,0 +1,54 @@
+//! The protocol: how a shard reads its log, writes ahead, acts, settles, commits, and comes back after a crash.
+//!
+//! Owns the rules of `docs/architecture.md` ("Recovery"). May use logs only through `log`'s traits and may not
+//! read a clock: so the simulator runs this very code. The lanes of `pipeline` and the simulator call it.
+
+pub mod desk;
+pub mod desk_lane;
+pub mod desk_restore;
+pub mod intake;
+pub mod ledger_tail;
+pub mod plan;
+#[cfg(test)]
+pub mod planted;
+pub mod policies;
+pub mod scanned;
+pub mod triage;
+pub mod triage_lane;
+pub mod triage_restore;
+
+use std::fmt;
+
+/// Why a shard stops where it is, drains what is certain, and starts again from what is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The ledger's answer was not the expected offset: somebody else may be writing.
+    Conflict,
+    /// A record could not be delivered.
+    Undelivered {
+        /// The topic that refused.
+        topic: String,
+        /// What the broker said.
+        why: String,
+    },
+}
+
+impl Stop {
+    /// The name in metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Stop::Conflict => "conflict",
+            Stop::Undelivered { .. } => "undelivered",
+        }
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stop::Conflict => write!(f, "the ledger shows that somebody else may be writing"),
+            Stop::Undelivered { topic, why } => write!(f, "topic `{topic}` does not take our records: {why}"),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Bugs that the simulator plants to prove that it finds them.
+//!
+//! Owns a switch per thread; compiled into unit tests only. Each place that asks names the bug beside the right
+//! code. Set by the simulator, asked by the shards.
+
+use std::cell::Cell;
+
+/// A bug that could be in the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// The offset is committed past a record that is not settled.
+    CommitPastGap,
+    /// Effects are produced before the ledger is acknowledged.
+    LedgerAfterEffect,
+    /// The desk accepts whatever is above the highest source offset, instead of what its seen-set lacks.
+    HighWaterMark,
+    /// An unexpected ledger offset is taken for our own.
+    ZombieObeyed,
+    /// A snapshot is published before the commit of its offset, and used although it is past it.
+    SnapshotPastCommit,
+}
+
+impl Planted {
+    /// Every bug that can be planted.
+    pub const ALL: [Planted; 5] = [
+        Planted::CommitPastGap,
+        Planted::LedgerAfterEffect,
+        Planted::HighWaterMark,
+        Planted::ZombieObeyed,
+        Planted::SnapshotPastCommit,
+    ];
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
+}
+
+/// Plants a bug in this thread, or none.
+pub fn plant(bug: Option<Planted>) {
+    PLANTED.with(|cell| cell.set(bug));
+}
+
+/// Whether this bug is planted in this thread.
+#[must_use]
+pub fn is(bug: Planted) -> bool {
+    PLANTED.with(Cell::get) == Some(bug)
+}

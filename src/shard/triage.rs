@@ -1,0 +1,518 @@
+//! One input partition: decides in log order, writes the ledger ahead, acts, settles.
+//!
+//! Owns the partition's engine, its watermark and its runs in flight. A run's effects are produced only when the
+//! broker has shown its ledger record to be the expected next one; on any other answer the shard drains what is
+//! certain and is restored from the ledger, which is then obeyed. May not commit: the lane does, what `commit`
+//! says. Called by `triage_lane`.
+
+use super::Stop;
+use super::ledger_tail::{LedgerNote, LedgerTail};
+#[cfg(test)]
+use super::planted::{self, Planted};
+use super::scanned::Scanned;
+use crate::log::{Commit, LogError, Outgoing, Producer, Ticket, TopicPartition};
+use crate::offsets::{RunId, Watermark};
+use crate::wire::desk_log;
+use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use triage_engine::desk::SourceMark;
+use triage_engine::model::{DeadLetterReason, Disposition, Millis, Position, Source, StreamId};
+use triage_engine::policy::Generation;
+use triage_engine::triage::{DETAIL_NONE, Decision, Event, ROUTE_NONE, Triage};
+
+/// Where a triage shard's effects go.
+#[derive(Debug, Clone)]
+pub struct TriageTopics {
+    /// The desk log.
+    pub desks: Arc<str>,
+    /// Dead letters; the partition is the input's, modulo its partitions.
+    pub dead_letter: TopicPartition,
+}
+
+/// What the ledger holds for an offset that is not committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obeyed {
+    /// The entry.
+    pub entry: LedgerEntry,
+    /// The policy under which it was decided.
+    pub generation: Generation,
+    /// The shard's `now` of its run.
+    pub now: Millis,
+    /// Where in the ledger it lies.
+    pub at: i64,
+}
+
+/// What a shard counts, added up by its lane.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TriageCounts {
+    /// Records handed out by the log.
+    pub received: u64,
+    /// Records settled, by the disposition's code.
+    pub settled: [u64; Disposition::ALL.len() + 1],
+    /// Dead letters settled, by the reason's code.
+    pub dead: [u64; DeadLetterReason::ALL.len() + 1],
+    /// Ledger records confirmed.
+    pub ledger_records: u64,
+    /// Records whose ledger entry was obeyed instead of deciding anew.
+    pub obeyed: u64,
+}
+
+/// One input partition that is ours.
+#[derive(Debug)]
+pub struct TriageShard {
+    pub(super) input: TopicPartition,
+    pub(super) stream: StreamId,
+    pub(super) engine: Triage,
+    pub(super) watermark: Watermark,
+    pub(super) committed: i64,
+    pub(super) obeyed: BTreeMap<i64, Obeyed>,
+    pub(super) ledger: LedgerTail,
+    runs: VecDeque<Run>,
+    stop: Option<Stop>,
+    /// The epoch of the newest policy switch whose place in the ledger is confirmed.
+    adopted: i64,
+    /// Counts since the lane last took them.
+    pub counts: TriageCounts,
+    events: Vec<Event>,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Run {
+    /// `None` for a marker that holds no records.
+    id: Option<RunId>,
+    scanned: Option<Scanned>,
+    decisions: Vec<Decision>,
+    expired: u64,
+    plan_epoch: i64,
+    now: Millis,
+    ledger: Ahead,
+    /// Where in the ledger the run's entries lie, as far as known.
+    ledger_from: i64,
+    effects: Option<Arc<Ticket>>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Ahead {
+    /// Every record was decided before: the ledger has them.
+    Obeyed,
+    /// On its way to the ledger.
+    Sent(Arc<Ticket>),
+    /// Known to be the first entry for its offsets: effects may go out.
+    Confirmed,
+}
+
+impl TriageShard {
+    /// A shard that goes on at `committed`.
+    #[must_use]
+    pub fn new(
+        input: TopicPartition,
+        stream: StreamId,
+        engine: Triage,
+        committed: i64,
+        obeyed: BTreeMap<i64, Obeyed>,
+        ledger: LedgerTail,
+    ) -> TriageShard {
+        assert!(obeyed.keys().next().is_none_or(|&first| first >= committed), "what is committed is not obeyed again");
+        TriageShard {
+            input,
+            stream,
+            engine,
+            watermark: Watermark::new(committed),
+            committed,
+            obeyed,
+            ledger,
+            runs: VecDeque::new(),
+            stop: None,
+            adopted: i64::MIN,
+            counts: TriageCounts::default(),
+            events: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The policy under which the record at `offset` was decided, if it was.
+    #[must_use]
+    pub fn decided_under(&self, offset: i64) -> Option<Generation> {
+        self.obeyed.get(&offset).map(|obeyed| obeyed.generation)
+    }
+
+    /// Whether the ledger says that the record at `offset` kills the process: it must not be read again.
+    #[must_use]
+    pub fn is_known_killer(&self, offset: i64) -> bool {
+        self.obeyed.get(&offset).is_some_and(|obeyed| {
+            obeyed.entry.disposition == Disposition::DeadLetter
+                && obeyed.entry.detail == u16::from(DeadLetterReason::Crashed.code())
+        })
+    }
+
+    /// Decides a run in log order and writes it ahead.
+    pub fn accept(&mut self, scanned: Scanned, plan_epoch: i64, wall: Millis, producer: &mut dyn Producer) {
+        assert_eq!(scanned.partition, self.input, "a run goes to its own shard");
+        let (Some(first), Some(last)) = (scanned.records.first(), scanned.records.last()) else { return };
+        let id = self.watermark.open(first.offset, last.offset + 1);
+        self.counts.received += scanned.records.len() as u64;
+        // Entries of offsets that were never handed out again (compacted since) have nothing left to obey.
+        let (first, last) = (first.offset, last.offset);
+        let mut obeyed = self.take_obeyed(last);
+        self.events.clear();
+        let mut ledger_from = self.ledger.next;
+        for record in &scanned.records {
+            self.events.push(match obeyed.get(&record.offset) {
+                Some(known) => {
+                    ledger_from = ledger_from.min(known.at);
+                    let entry = &known.entry;
+                    Event::Decided {
+                        now: known.now,
+                        key: entry.key,
+                        decision: Decision {
+                            disposition: entry.disposition,
+                            detail: entry.detail,
+                            desk: entry.desk,
+                            queue: entry.queue,
+                        },
+                    }
+                }
+                None => Event::Record { at: record.timestamp.min(wall), verdict: record.verdict },
+            });
+        }
+        let mut decisions = Vec::with_capacity(self.events.len());
+        self.engine.step(&self.events, &mut decisions);
+        obeyed.retain(|&offset, _| offset >= first);
+        self.counts.obeyed += obeyed.len() as u64;
+        let run = self.ledger_run(&scanned, &decisions, &obeyed, plan_epoch);
+        let ahead = if run.entries.is_empty() { Ahead::Obeyed } else { self.write_ahead(&run, producer) };
+        let bytes = scanned.bytes;
+        self.runs.push_back(Run {
+            id: Some(id),
+            scanned: Some(scanned),
+            decisions,
+            expired: 0,
+            plan_epoch,
+            now: self.engine.now(),
+            ledger: ahead,
+            ledger_from,
+            effects: None,
+            bytes,
+        });
+    }
+
+    fn take_obeyed(&mut self, last: i64) -> BTreeMap<i64, Obeyed> {
+        let later = self.obeyed.split_off(&(last + 1));
+        std::mem::replace(&mut self.obeyed, later)
+    }
+
+    fn ledger_run(
+        &self,
+        scanned: &Scanned,
+        decisions: &[Decision],
+        obeyed: &BTreeMap<i64, Obeyed>,
+        plan_epoch: i64,
+    ) -> LedgerRun {
+        let entries = scanned
+            .records
+            .iter()
+            .zip(decisions)
+            .filter(|(record, _)| !obeyed.contains_key(&record.offset))
+            .map(|(record, decision)| LedgerEntry {
+                offset: record.offset,
+                disposition: decision.disposition,
+                detail: decision.detail,
+                desk: decision.desk,
+                queue: decision.queue,
+                key: match record.verdict {
+                    triage_engine::triage::Verdict::Mention { key, .. } => Some(key),
+                    _ => None,
+                },
+            })
+            .collect();
+        LedgerRun {
+            semantics: triage_engine::SEMANTICS,
+            generation: scanned.policy.generation(),
+            plan_epoch,
+            now: self.engine.now(),
+            expired: None,
+            entries,
+        }
+    }
+
+    fn write_ahead(&mut self, run: &LedgerRun, producer: &mut dyn Producer) -> Ahead {
+        self.buffer.clear();
+        ledger::encode(run, &mut self.buffer);
+        let mut out = Outgoing::default();
+        out.push(None, Some(&self.buffer));
+        let ticket = Arc::new(Ticket::new());
+        if let Err(error) = producer.send(&self.ledger.partition, &out, &ticket) {
+            self.stop_for(undelivered(&self.ledger.partition.topic, &error));
+        }
+        Ahead::Sent(ticket)
+    }
+
+    /// Records in the ledger, in its place among the runs, that from here on another policy is in force.
+    pub fn adopt(&mut self, generation: Generation, plan_epoch: i64, producer: &mut dyn Producer) {
+        self.mark(generation, plan_epoch, None, producer);
+    }
+
+    /// Ledgers the offsets `first..=last`, which retention took before they were read.
+    pub fn expire(&mut self, generation: Generation, epoch: i64, span: (i64, i64), producer: &mut dyn Producer) {
+        assert!(span.0 <= span.1, "a span that was lost holds at least one offset");
+        self.mark(generation, epoch, Some(span), producer);
+    }
+
+    fn mark(&mut self, generation: Generation, plan_epoch: i64, expired: Option<(i64, i64)>, out: &mut dyn Producer) {
+        let now = self.engine.now();
+        let run =
+            LedgerRun { semantics: triage_engine::SEMANTICS, generation, plan_epoch, now, expired, entries: vec![] };
+        let ledger = self.write_ahead(&run, out);
+        let id = expired.map(|(first, last)| self.watermark.open(first, last + 1));
+        let lost = expired.map_or(0, |(first, last)| (last - first + 1) as u64);
+        self.counts.received += lost;
+        self.runs.push_back(Run {
+            id,
+            scanned: None,
+            decisions: Vec::new(),
+            expired: lost,
+            plan_epoch,
+            now,
+            ledger,
+            ledger_from: self.ledger.next,
+            effects: None,
+            bytes: 0,
+        });
+    }
+
+    /// Takes in what the broker has answered: confirms runs in order, produces their effects, settles them.
+    pub fn advance(&mut self, topics: &TriageTopics, producer: &mut dyn Producer) {
+        #[cfg(test)]
+        if planted::is(Planted::LedgerAfterEffect) {
+            self.act_before_the_ledger_answers(topics, producer);
+        }
+        for index in 0..self.runs.len() {
+            if self.stop.is_some() || !self.confirm(index) {
+                break;
+            }
+            if self.runs[index].effects.is_none() {
+                self.act(index, topics, producer);
+            }
+        }
+        self.settle();
+    }
+
+    #[cfg(test)]
+    fn act_before_the_ledger_answers(&mut self, topics: &TriageTopics, producer: &mut dyn Producer) {
+        for index in 0..self.runs.len() {
+            if self.runs[index].effects.is_none() {
+                self.act(index, topics, producer);
+            }
+        }
+    }
+
+    /// Whether the run at `index` is confirmed, all before it being so.
+    fn confirm(&mut self, index: usize) -> bool {
+        let run = &mut self.runs[index];
+        let ticket = match &run.ledger {
+            Ahead::Confirmed => return true,
+            Ahead::Obeyed => {
+                run.ledger = Ahead::Confirmed;
+                return true;
+            }
+            Ahead::Sent(ticket) if !ticket.is_settled() => return false,
+            Ahead::Sent(ticket) => ticket,
+        };
+        if let Some(failure) = ticket.failure() {
+            let stop = Stop::Undelivered { topic: failure.topic.clone(), why: failure.why.clone() };
+            self.stop_for(stop);
+            return false;
+        }
+        let expected = ticket.offset_first() == Some(self.ledger.next);
+        #[cfg(test)]
+        let expected = expected || planted::is(Planted::ZombieObeyed);
+        if !expected {
+            self.stop_for(Stop::Conflict);
+            return false;
+        }
+        self.ledger.mark(run.now, self.ledger.next);
+        run.ledger_from = run.ledger_from.min(self.ledger.next);
+        run.ledger = Ahead::Confirmed;
+        self.ledger.next += 1;
+        self.counts.ledger_records += 1;
+        self.adopted = self.adopted.max(run.plan_epoch);
+        true
+    }
+
+    /// Produces every effect of the run at `index`.
+    fn act(&mut self, index: usize, topics: &TriageTopics, producer: &mut dyn Producer) {
+        let ticket = Arc::new(Ticket::new());
+        for (to, out) in self.effects_of(&self.runs[index], topics) {
+            if let Err(error) = producer.send(&to, &out, &ticket) {
+                self.stop_for(undelivered(&to.topic, &error));
+            }
+        }
+        self.runs[index].effects = Some(ticket);
+    }
+
+    fn effects_of(&self, run: &Run, topics: &TriageTopics) -> BTreeMap<TopicPartition, Outgoing> {
+        let mut effects: BTreeMap<TopicPartition, Outgoing> = BTreeMap::new();
+        let Some(scanned) = &run.scanned else { return effects };
+        let mut value = Vec::new();
+        for (index, (record, decision)) in scanned.records.iter().zip(&run.decisions).enumerate() {
+            let body = scanned.body(index);
+            match decision.disposition {
+                Disposition::Queued => {
+                    let desk = &scanned.policy.policy().desks()[usize::from(decision.desk)];
+                    let to = TopicPartition { topic: topics.desks.clone(), partition: desk.log_partition };
+                    let position =
+                        Position { stream: self.stream, partition: self.input.partition, offset: record.offset };
+                    let mark =
+                        SourceMark { source: Source { position, ordinal: 0 }, committed: self.committed };
+                    value.clear();
+                    desk_log::encode_marked(Some(&mark), body, &mut value);
+                    effects.entry(to).or_default().push(None, Some(&value));
+                }
+                Disposition::DeadLetter => {
+                    effects.entry(topics.dead_letter.clone()).or_default().push(None, Some(body));
+                }
+                Disposition::Joined
+                | Disposition::Noise
+                | Disposition::Blocked
+                | Disposition::Duplicate
+                | Disposition::Expired => {}
+            }
+        }
+        effects
+    }
+
+    fn settle(&mut self) {
+        for run in &mut self.runs {
+            let done = run.effects.as_ref().is_some_and(|ticket| ticket.is_settled());
+            #[cfg(test)]
+            let done = done && (matches!(run.ledger, Ahead::Confirmed) || !planted::is(Planted::LedgerAfterEffect));
+            if !done {
+                continue;
+            }
+            if let Some(failure) = run.effects.as_ref().and_then(|ticket| ticket.failure()) {
+                let stop = Stop::Undelivered { topic: failure.topic.clone(), why: failure.why.clone() };
+                self.stop.get_or_insert(stop);
+                continue;
+            }
+            run.scanned = None;
+            if let Some(id) = run.id.take() {
+                self.watermark.settle(id);
+                for decision in &run.decisions {
+                    self.counts.settled[usize::from(decision.disposition.code())] += 1;
+                    if decision.disposition == Disposition::DeadLetter {
+                        let reason = DeadLetterReason::from_code(decision.detail as u8);
+                        self.counts.dead[reason.map_or(0, |reason| usize::from(reason.code()))] += 1;
+                    }
+                }
+                self.counts.settled[usize::from(Disposition::Expired.code())] += run.expired;
+            }
+        }
+        while self.runs.front().is_some_and(Run::is_over) {
+            self.runs.pop_front();
+        }
+    }
+
+    fn stop_for(&mut self, stop: Stop) {
+        self.stop.get_or_insert(stop);
+    }
+
+    /// Why the shard has stopped, once nothing that it sent is unanswered: it must then be restored.
+    #[must_use]
+    pub fn stopped(&self) -> Option<&Stop> {
+        self.stop.as_ref().filter(|_| self.runs.iter().all(Run::is_answered))
+    }
+
+    /// Whether the shard takes no more runs: it has stopped, or is about to.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Whether everything handed out is settled.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Bytes that runs in flight hold.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.runs.iter().filter(|run| run.scanned.is_some()).map(|run| run.bytes).sum()
+    }
+
+    /// Records handed out and not settled.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.runs.iter().filter(|run| run.id.is_some()).map(|run| run.decisions.len() as u64 + run.expired).sum()
+    }
+
+    /// The epoch of the newest policy switch whose place in the ledger is confirmed; `i64::MIN` before the first.
+    #[must_use]
+    pub fn adopted(&self) -> i64 {
+        self.adopted
+    }
+
+    /// What may be committed now, if that is more than what is.
+    #[must_use]
+    pub fn commit(&self) -> Option<Commit> {
+        let offset = self.watermark.settled();
+        #[cfg(test)]
+        let offset = if planted::is(Planted::CommitPastGap) { self.watermark.next() } else { offset };
+        (offset > self.committed).then(|| {
+            let runs = self.runs.iter().map(|run| run.ledger_from);
+            let open = runs.chain(self.obeyed.values().map(|obeyed| obeyed.at)).min();
+            let open = open.unwrap_or(self.ledger.next).min(self.ledger.next);
+            Commit { offset, metadata: LedgerNote { open, window: self.ledger.window_from() }.to_text() }
+        })
+    }
+
+    /// The broker has acknowledged the commit of `offset`.
+    pub fn committed(&mut self, offset: i64) {
+        assert!(offset >= self.committed, "a committed offset never goes back");
+        self.committed = offset;
+    }
+
+    /// The committed offset, as the broker has acknowledged it.
+    #[must_use]
+    pub fn committed_offset(&self) -> i64 {
+        self.committed
+    }
+
+    /// The shard's partition.
+    #[must_use]
+    pub fn input(&self) -> &TopicPartition {
+        &self.input
+    }
+
+    /// The engine, for its gauges.
+    #[must_use]
+    pub fn engine(&self) -> &Triage {
+        &self.engine
+    }
+}
+
+impl Run {
+    fn is_over(&self) -> bool {
+        let answered = self.effects.as_ref().is_some_and(|ticket| ticket.is_settled() && ticket.failure().is_none());
+        matches!(self.ledger, Ahead::Confirmed) && answered && self.id.is_none()
+    }
+
+    /// Whether the broker has answered all that was sent for the run.
+    fn is_answered(&self) -> bool {
+        let ledger = match &self.ledger {
+            Ahead::Sent(ticket) => ticket.is_settled(),
+            Ahead::Obeyed | Ahead::Confirmed => true,
+        };
+        ledger && self.effects.as_ref().is_none_or(|ticket| ticket.is_settled())
+    }
+}
+
+fn undelivered(topic: &str, error: &LogError) -> Stop {
+    Stop::Undelivered { topic: topic.to_owned(), why: error.to_string() }
+}
+
+// A decision without a route is written with the ledger's own word for none.
+const _: () = assert!(DETAIL_NONE == ledger::NONE && ROUTE_NONE == ledger::NONE);

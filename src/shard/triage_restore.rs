@@ -1,0 +1,119 @@
+//! Brings a triage shard back: reads its ledger until it knows the window and every entry it must obey.
+//!
+//! Owns the reading, nothing after it. May not decide anything. Stepped by the lane, so that partitions that are
+//! live already go on meanwhile.
+
+use super::ledger_tail::{LedgerNote, LedgerTail};
+use super::policies::Compiled;
+use super::triage::{Obeyed, TriageShard};
+use crate::log::{Commit, LogError, Logs, ReadStep, Reader, TopicPartition};
+use crate::wire::ledger;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use triage_engine::dedup::ExactWindow;
+use triage_engine::model::{Millis, StreamId};
+use triage_engine::triage::Triage;
+
+/// A triage shard on its way to being live.
+pub struct TriageRestore {
+    input: TopicPartition,
+    stream: StreamId,
+    committed: i64,
+    lost: Option<(i64, i64)>,
+    engine: Triage,
+    obeyed: BTreeMap<i64, Obeyed>,
+    ledger: LedgerTail,
+    reader: Box<dyn Reader>,
+    /// Ledger records that could not be read, with the reason: each is told once.
+    damaged: Vec<(i64, String)>,
+}
+
+/// What a finished restore hands over.
+pub struct Restored {
+    /// The shard, ready to be started at its committed offset.
+    pub shard: TriageShard,
+    /// Offsets that retention took before they were read, first and last: to be ledgered as expired.
+    pub lost: Option<(i64, i64)>,
+    /// Ledger records that could not be read.
+    pub damaged: Vec<(i64, String)>,
+}
+
+impl TriageRestore {
+    /// Begins to restore `input` from what the group has committed; a group that never committed starts at the
+    /// log's start.
+    ///
+    /// # Errors
+    /// When the logs cannot be asked.
+    pub fn begin(
+        logs: &dyn Logs,
+        input: &TopicPartition,
+        stream: StreamId,
+        ledger: TopicPartition,
+        commit: Option<Commit>,
+        policy: &Arc<Compiled>,
+    ) -> Result<TriageRestore, LogError> {
+        let (start, _) = logs.bounds(input)?;
+        let (ledger_start, _) = logs.bounds(&ledger)?;
+        let note = commit.as_ref().and_then(|commit| LedgerNote::from_text(&commit.metadata));
+        let committed = commit.map_or(start, |commit| commit.offset);
+        let lost = (start > committed).then(|| (committed, start - 1));
+        let from = note.map_or(ledger_start, |note| note.from().max(ledger_start));
+        let limits = policy.policy().dedup();
+        Ok(TriageRestore {
+            input: input.clone(),
+            stream,
+            committed,
+            lost,
+            engine: Triage::new(ExactWindow::new(limits)),
+            obeyed: BTreeMap::new(),
+            ledger: LedgerTail::new(ledger.clone(), from, limits.window_ms),
+            reader: logs.reader(&[(ledger, from)])?,
+            damaged: Vec::new(),
+        })
+    }
+
+    /// Reads on. The shard once the ledger's end is reached.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read; the restore must then begin anew.
+    pub fn step(mut self, wait: Duration) -> Result<Result<Restored, TriageRestore>, LogError> {
+        match self.reader.read(wait)? {
+            ReadStep::Nothing => Ok(Err(self)),
+            ReadStep::Records(records) => {
+                for record in records.iter() {
+                    self.take(record.offset, record.value);
+                }
+                Ok(Err(self))
+            }
+            ReadStep::End(_, next) => {
+                self.ledger.next = next;
+                let TriageRestore { input, stream, committed, lost, engine, obeyed, ledger, damaged, .. } = self;
+                let shard = TriageShard::new(input, stream, engine, committed, obeyed, ledger);
+                Ok(Ok(Restored { shard, lost, damaged }))
+            }
+        }
+    }
+
+    fn take(&mut self, at: i64, value: Option<&[u8]>) {
+        let Some(value) = value else { return };
+        let run = match ledger::decode(value) {
+            Ok(run) => run,
+            Err(error) => {
+                self.damaged.push((at, error.to_string()));
+                return;
+            }
+        };
+        for entry in run.entries {
+            if entry.offset < self.committed {
+                self.engine.recall(run.now, entry.key);
+            } else {
+                // For each offset the first entry in the log wins: two owners may have written.
+                let known = Obeyed { entry, generation: run.generation, now: run.now, at };
+                self.obeyed.entry(known.entry.offset).or_insert(known);
+            }
+        }
+        self.engine.recall(run.now.max(Millis::MIN), None);
+        self.ledger.mark(run.now, at);
+    }
+}
