@@ -8,3 +8,5 @@
 #![deny(unsafe_code)]
 
 pub mod log;
+pub mod offsets;
+pub mod wire;
