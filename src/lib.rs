@@ -10,3 +10,5 @@
 pub mod clock;
 pub mod embedded;
 pub mod log;
+pub mod offsets;
+pub mod wire;

@@ -1,0 +1,6 @@
+//! What goes over the wire: JSON and CloudEvents headers in and out, and the internal binary formats.
+//!
+//! Owns every byte layout that another process may read; docs/formats.md describes them. May not decide
+//! anything, nor touch a log. Called by the shards and by the verbs that read topics from outside.
+
+pub mod ledger;
