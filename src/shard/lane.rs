@@ -21,6 +21,8 @@ pub trait Shard {
     fn commit(&self) -> Option<Commit>;
     /// The broker has acknowledged a commit.
     fn committed(&mut self, offset: i64);
+    /// Retention has overtaken the reader.
+    fn overtaken(&mut self);
     /// Where reading starts.
     fn start(&self) -> i64;
     /// Bytes held for records in flight.
@@ -155,12 +157,20 @@ impl<W: Work> Lane<W> {
         busy |= self.take_stalled();
         let read = self.may_read(now_ms);
         let wait = if busy { Duration::ZERO } else { wait };
-        match self.member.poll(wait, read)? {
-            Polled::Nothing => {}
-            polled => {
+        match self.member.poll(wait, read) {
+            Ok(Polled::Nothing) => {}
+            Ok(polled) => {
                 busy = true;
                 self.take(polled, now_ms)?;
             }
+            Err(LogError::OutOfRange { partition, asked, start }) => {
+                tracing::error!(%partition, asked, start, "retention has overtaken the reader");
+                if let Some(Place::Live(shard)) = self.held.get_mut(&partition) {
+                    shard.overtaken();
+                }
+            }
+            Err(LogError::Away(why)) => tracing::warn!(%why, "the broker is away"),
+            Err(error) => return Err(error),
         }
         Ok(busy)
     }
@@ -302,7 +312,8 @@ impl<W: Work> Lane<W> {
             match self.prove_ownership(&partition) {
                 Ok(()) => {
                     self.drop_place(&partition, Some(&stop));
-                    let until = now_ms + if stop == Stop::Conflict { 0 } else { self.limits.retry_ms };
+                    let wait = if matches!(stop, Stop::Undelivered { .. }) { self.limits.retry_ms } else { 0 };
+                    let until = now_ms + wait;
                     self.held.insert(partition, Place::Waiting { until });
                 }
                 Err(LogError::Fenced(why)) => {

@@ -7,12 +7,14 @@ pub mod desk;
 pub mod desk_lane;
 pub mod desk_restore;
 pub mod intake;
+pub mod lane;
 pub mod ledger_tail;
 pub mod plan;
 #[cfg(test)]
 pub mod planted;
 pub mod policies;
 pub mod scanned;
+pub mod starts;
 pub mod triage;
 pub mod triage_lane;
 pub mod triage_restore;
@@ -31,15 +33,24 @@ pub enum Stop {
         /// What the broker said.
         why: String,
     },
+    /// Retention has overtaken the reader: what lies before the log's start is lost.
+    Overtaken,
 }
 
 impl Stop {
+    /// Whether nothing more may go out: what is in flight is waited for, not gone on with.
+    #[must_use]
+    pub fn is_hard(&self) -> bool {
+        !matches!(self, Stop::Overtaken)
+    }
+
     /// The name in metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Stop::Conflict => "conflict",
             Stop::Undelivered { .. } => "undelivered",
+            Stop::Overtaken => "overtaken",
         }
     }
 }
@@ -48,6 +59,7 @@ impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Stop::Conflict => write!(f, "the ledger shows that somebody else may be writing"),
+            Stop::Overtaken => write!(f, "retention has overtaken the reader"),
             Stop::Undelivered { topic, why } => write!(f, "topic `{topic}` does not take our records: {why}"),
         }
     }

@@ -290,7 +290,7 @@ impl TriageShard {
             self.act_before_the_ledger_answers(topics, producer);
         }
         for index in 0..self.runs.len() {
-            if self.stop.is_some() || !self.confirm(index) {
+            if self.stop.as_ref().is_some_and(Stop::is_hard) || !self.confirm(index) {
                 break;
             }
             if self.runs[index].effects.is_none() {
@@ -344,6 +344,13 @@ impl TriageShard {
 
     /// Produces every effect of the run at `index`.
     fn act(&mut self, index: usize, topics: &TriageTopics, producer: &mut dyn Producer) {
+        if let Some(offset) = self.unreadable(index) {
+            // The ledger says `queued`, and the mention cannot be read any more: somebody changed the field map.
+            // Nothing is skipped and nothing decided again; the partition waits for the configuration to be mended.
+            let why = format!("offset {offset} was queued, but cannot be read under this configuration");
+            self.stop_for(Stop::Undelivered { topic: self.input.topic.to_string(), why });
+            return;
+        }
         let ticket = Arc::new(Ticket::new());
         for (to, out) in self.effects_of(&self.runs[index], topics) {
             if let Err(error) = producer.send(&to, &out, &ticket) {
@@ -351,6 +358,16 @@ impl TriageShard {
             }
         }
         self.runs[index].effects = Some(ticket);
+    }
+
+    /// The first record of the run that is to be handed to a desk and has no bytes for it.
+    fn unreadable(&self, index: usize) -> Option<i64> {
+        let run = &self.runs[index];
+        let scanned = run.scanned.as_ref()?;
+        let found = run.decisions.iter().enumerate().position(|(index, decision)| {
+            decision.disposition == Disposition::Queued && scanned.records[index].body.is_empty()
+        });
+        found.map(|found| scanned.records[found].offset)
     }
 
     fn effects_of(&self, run: &Run, topics: &TriageTopics) -> BTreeMap<TopicPartition, Outgoing> {
@@ -361,6 +378,7 @@ impl TriageShard {
             let body = scanned.body(index);
             match decision.disposition {
                 Disposition::Queued => {
+                    assert!(!body.is_empty(), "invariant: `act` looked for every queued mention's bytes");
                     let desk = &scanned.policy.policy().desks()[usize::from(decision.desk)];
                     let to = TopicPartition { topic: topics.desks.clone(), partition: desk.log_partition };
                     let position =
@@ -385,6 +403,7 @@ impl TriageShard {
     }
 
     fn settle(&mut self) {
+        let mut stop = None;
         for run in &mut self.runs {
             let done = run.effects.as_ref().is_some_and(|ticket| ticket.is_settled());
             #[cfg(test)]
@@ -393,8 +412,7 @@ impl TriageShard {
                 continue;
             }
             if let Some(failure) = run.effects.as_ref().and_then(|ticket| ticket.failure()) {
-                let stop = Stop::Undelivered { topic: failure.topic.clone(), why: failure.why.clone() };
-                self.stop.get_or_insert(stop);
+                stop = Some(Stop::Undelivered { topic: failure.topic.clone(), why: failure.why.clone() });
                 continue;
             }
             run.scanned = None;
@@ -413,16 +431,30 @@ impl TriageShard {
         while self.runs.front().is_some_and(Run::is_over) {
             self.runs.pop_front();
         }
+        if let Some(stop) = stop {
+            self.stop_for(stop);
+        }
     }
 
+    /// Retention has overtaken the reader: what is in flight is finished, then the shard is restored.
+    pub fn overtaken(&mut self) {
+        self.stop_for(Stop::Overtaken);
+    }
+
+    /// The first reason stays, but a hard one outranks a soft one.
     fn stop_for(&mut self, stop: Stop) {
-        self.stop.get_or_insert(stop);
+        if self.stop.as_ref().is_none_or(|known| stop.is_hard() && !known.is_hard()) {
+            self.stop = Some(stop);
+        }
     }
 
     /// Why the shard has stopped, once nothing that it sent is unanswered: it must then be restored.
     #[must_use]
     pub fn stopped(&self) -> Option<&Stop> {
-        self.stop.as_ref().filter(|_| self.runs.iter().all(Run::is_answered))
+        self.stop.as_ref().filter(|stop| match stop.is_hard() {
+            true => self.runs.iter().all(Run::is_answered),
+            false => self.is_drained(),
+        })
     }
 
     /// Whether the shard takes no more runs: it has stopped, or is about to.
