@@ -12,6 +12,9 @@
 #![forbid(unsafe_code)]
 
 pub mod model;
+pub mod scan;
+pub mod signals;
+pub mod text;
 
 /// The number of the rules by which old logs are folded. A release that would decide an old log differently
 /// raises it; ledgers and snapshots carry the number under which they were written.
