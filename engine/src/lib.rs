@@ -12,6 +12,9 @@
 #![forbid(unsafe_code)]
 
 pub mod model;
+pub mod scan;
+pub mod signals;
+pub mod text;
 
 /// Stand-in until the policy module is there.
 pub mod policy {

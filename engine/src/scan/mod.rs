@@ -1,0 +1,66 @@
+//! Finding literals in normal texts: what a matcher promises, and the reference that keeps the promise.
+//!
+//! Owns `Literal`, `Hit` and the two traits behind which every matcher stands, so that one table of tests and one
+//! differential check run over all of them. May not know rules. Called by the policy compiler (which makes the
+//! literals), by the scan stage (which asks for hits) and by the daemon's own matchers (which implement it).
+
+mod reference;
+
+pub use reference::ReferenceMatcher;
+
+use crate::text::{Accents, NormalText, normalise_term};
+
+/// A word or phrase to look for, in normal form.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Literal {
+    /// What is looked for: not empty, without line breaks, a result of `normalise_term`.
+    pub text: String,
+    /// Which form of a text it is looked for in.
+    pub accents: Accents,
+}
+
+impl Literal {
+    /// The literal of a query's term; none if nothing is left of it, as of a term of invisible characters.
+    #[must_use]
+    pub fn of_term(term: &str, accents: Accents) -> Option<Literal> {
+        let text = normalise_term(term, accents);
+        (!text.is_empty()).then_some(Literal { text, accents })
+    }
+
+    /// Stops a matcher from being built on what is no literal.
+    ///
+    /// # Panics
+    /// If the text is empty (it would be found everywhere) or holds a line break (it would never be found).
+    pub fn assert_valid(&self) {
+        assert!(!self.text.is_empty(), "an empty literal is found everywhere");
+        assert!(!self.text.contains('\n'), "a literal with a line break is never found");
+    }
+}
+
+/// One place where a literal stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hit {
+    /// The literal's index among those that the matcher was built from.
+    pub literal: u32,
+    /// The first byte, in the form of the text that the literal's accents ask for.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
+}
+
+/// A compiled set of literals, shared by all threads.
+pub trait Matcher: Send + Sync {
+    /// What one thread needs to scan.
+    fn scanner(&self) -> Box<dyn Scanner>;
+    /// A short name for logs and metrics.
+    fn name(&self) -> &'static str;
+    /// The memory that the compiled set takes, in bytes.
+    fn bytes(&self) -> usize;
+}
+
+/// One thread's way into a matcher, with the buffers that it keeps.
+pub trait Scanner: Send {
+    /// Appends every bounded hit (see `text::bounded`), overlapping ones too, sorted by (literal, start). Literals
+    /// with exact accents are found only if the text's exact form is filled.
+    fn scan(&mut self, text: &NormalText, hits: &mut Vec<Hit>);
+}
