@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod dedup;
 pub mod model;
 pub mod scan;
 pub mod signals;
