@@ -7,8 +7,12 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod admin;
 pub mod clock;
+pub mod counters;
 pub mod embedded;
+pub mod error;
 pub mod log;
 pub mod offsets;
+pub mod systemd;
 pub mod wire;

@@ -1,0 +1,125 @@
+//! The one catalogue of metrics: name, type, labels, help.
+//!
+//! Owns every name that Prometheus sees; nothing else may invent one. Labels come from closed lists and from the
+//! configuration, never from mentions, so cardinality is bounded. Read by `exporter`, which fills the families,
+//! and by the generator of docs/metrics.md.
+
+/// What a family's values do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// Only grows, until the process ends.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// One family of series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// Its full name.
+    pub name: &'static str,
+    /// What its values do.
+    pub kind: Type,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, in one sentence without a full stop.
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, kind: Type::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, kind: Type::Gauge, labels, help }
+}
+
+macro_rules! catalogue {
+    ($($constant:ident = $make:ident($name:literal, [$($label:literal),*], $help:literal);)*) => {
+        $(#[doc = $help] pub const $constant: Family = $make($name, &[$($label),*], $help);)*
+        /// Every family, in the order in which they are read: in, decided, out, health.
+        pub const CATALOGUE: &[Family] = &[$($constant,)*];
+    };
+}
+
+catalogue! {
+    INPUT_RECORDS = counter("triaged_input_records_total", ["topic"], "Records read from a topic; for mentions also those that retention took before they were read");
+    SETTLED_RECORDS = counter("triaged_settled_records_total", ["disposition"], "Mentions settled: their ledger entry and every output acknowledged by the broker");
+    INFLIGHT_RECORDS = gauge("triaged_inflight_records", [], "Mentions read and not settled; input equals settled plus in flight on every scrape");
+    OLDEST_UNSETTLED_AGE = gauge("triaged_oldest_unsettled_age_seconds", [], "Age of the oldest mention that is not settled, by its record's time stamp");
+    CONSUMER_LAG = gauge("triaged_consumer_lag_records", ["topic", "partition"], "Records in the broker at or after the committed offset");
+    DEAD_LETTERS = counter("triaged_dead_letter_records_total", ["reason"], "Mentions that could not be read, by reason");
+    DESK_OUTCOMES = counter("triaged_desk_outcomes_total", ["outcome"], "What mentions handed to a desk did there");
+    HELPDESK_EVENTS = counter("triaged_helpdesk_events_total", ["disposition"], "Helpdesk events, by what became of them");
+    CASES_OPEN = gauge("triaged_cases_open", ["desk"], "Cases that are not closed");
+    QUEUE_DEPTH = gauge("triaged_queue_depth", ["queue"], "Cases that wait in a queue");
+    LEDGER_RECORDS = counter("triaged_ledger_records_total", [], "Ledger records acknowledged by the broker");
+    LEDGER_CONFLICTS = counter("triaged_ledger_conflicts_total", [], "Times the ledger showed another writer on an own partition");
+    SHARD_RESTORES = counter("triaged_shard_restores_total", ["reason"], "Shards rebuilt from snapshot and log, by reason");
+    POLICY_INFO = gauge("triaged_policy_info", ["generation"], "1 for the policy generation in force, 0 for one that was in force before");
+    POLICY_RELOAD_OK = gauge("triaged_policy_last_reload_successful", [], "1 when the last policy reload was taken, 0 when it was refused");
+    POLICY_RELOAD_AT = gauge("triaged_policy_last_reload_timestamp_seconds", [], "When a policy reload was last asked for; 0 before the first");
+    BACKPRESSURE = counter("triaged_backpressure_seconds_total", [], "Time in which lanes did not read because the buffer limit was reached");
+    BUFFER_BYTES = gauge("triaged_buffer_bytes", [], "Bytes of mentions read and not settled");
+    DEDUP_LIVE_IDS = gauge("triaged_dedup_live_ids", [], "Ids in the exact dedup windows");
+    DEDUP_FORCED_EVICTIONS = counter("triaged_dedup_forced_evictions_total", [], "Ids that left a dedup window early because its table was full");
+    SNAPSHOT_WRITES = counter("triaged_snapshot_writes_total", [], "Desk snapshots published");
+    SNAPSHOT_FAILURES = counter("triaged_snapshot_failures_total", [], "Desk snapshots that could not be published");
+    SNAPSHOT_BYTES = gauge("triaged_snapshot_bytes", [], "Size of the newest desk snapshot");
+    SNAPSHOT_AT = gauge("triaged_snapshot_timestamp_seconds", [], "When a desk snapshot was last published; 0 before the first");
+    ADMIN_REFUSED = counter("triaged_admin_refused_requests_total", ["reason"], "Requests that the admin server refused before any handler");
+    BUILD_INFO = gauge("triaged_build_info", ["version", "semantics"], "1, with the release and the number of its folding rules as labels");
+}
+
+/// docs/metrics.md, generated from the catalogue.
+#[must_use]
+pub fn reference() -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from(
+        "# Metrics\n\nGenerated from `src/admin/metrics.rs`; `UPDATE_DOCS=1 cargo test metrics_reference` writes it anew.\n\n\
+         Scraped at `/metrics` of the admin socket. On every scrape\n\
+         `triaged_input_records_total{topic=mentions}` = sum of `triaged_settled_records_total` + `triaged_inflight_records`.\n\n\
+         | metric | type | labels | what it says |\n|---|---|---|---|\n",
+    );
+    for family in CATALOGUE {
+        let kind = match family.kind {
+            Type::Counter => "counter",
+            Type::Gauge => "gauge",
+        };
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        writeln!(text, "| `{}` | {kind} | {} | {} |", family.name, labels.join(", "), family.help)
+            .expect("invariant: writing to a string cannot fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_reference_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, reference()).expect("docs/ can be written");
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(
+            written,
+            reference(),
+            "docs/metrics.md is stale: UPDATE_DOCS=1 cargo test metrics_reference"
+        );
+    }
+
+    #[test]
+    fn names_follow_prometheus_conventions() {
+        for family in CATALOGUE {
+            assert!(family.name.starts_with("triaged_"), "{}", family.name);
+            assert_eq!(family.name.ends_with("_total"), family.kind == Type::Counter, "{}", family.name);
+            assert!(!family.name.contains("_ms"), "{}: base units only", family.name);
+            assert!(!family.help.is_empty() && !family.help.ends_with('.'), "{}", family.name);
+        }
+        let names: std::collections::BTreeSet<_> = CATALOGUE.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), CATALOGUE.len(), "a name appears twice");
+    }
+}

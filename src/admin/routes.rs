@@ -1,0 +1,130 @@
+//! What each path of the admin server answers.
+//!
+//! Owns paths, status codes and bodies. Handlers call `Control` on threads of their own, because it may block;
+//! none may see a mention. Served by `socket`.
+
+use super::{ANSWER_TIME_MAX, BODY_BYTES_MAX, Control, Exporter, guard};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// Through which kind of socket requests come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The unix socket, guarded by its mode.
+    Unix,
+    /// Loopback, where any local program and any page in a browser may knock.
+    Tcp,
+}
+
+/// What handlers work with.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// The daemon.
+    pub(super) control: Arc<dyn Control>,
+    /// The metrics.
+    pub(super) exporter: Arc<Exporter>,
+}
+
+/// The routes as they are served through `reach`.
+pub(super) fn router(shared: Shared, reach: Reach) -> Router {
+    let exporter = Arc::clone(&shared.exporter);
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/v1/status", get(status))
+        .route("/v1/policy/reload", post(reload))
+        .route("/v1/drain", post(drain))
+        .fallback(async || problem(StatusCode::NOT_FOUND, "no such path"))
+        .with_state(shared)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn(move |request, next| guarded(reach, Arc::clone(&exporter), request, next)))
+}
+
+async fn guarded(reach: Reach, exporter: Arc<Exporter>, request: Request, next: Next) -> Response {
+    match guard::check(reach == Reach::Tcp, request.method(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            exporter.refused(refusal.name());
+            let status = match refusal {
+                guard::Refusal::Host => StatusCode::MISDIRECTED_REQUEST,
+                guard::Refusal::CrossSite => StatusCode::FORBIDDEN,
+            };
+            problem(status, "this request did not come from this machine's own tools")
+        }
+    }
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match timeout(ANSWER_TIME_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "no answer in time; what was asked may still happen"),
+    }
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    let text = off_the_runtime(move || shared.exporter.render()).await;
+    respond(text, |text| {
+        const FORMAT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+        ([FORMAT], text).into_response()
+    })
+}
+
+async fn live(State(shared): State<Shared>) -> Response {
+    respond(off_the_runtime(move || shared.control.live()).await, health)
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    respond(off_the_runtime(move || shared.control.ready()).await, health)
+}
+
+fn health(state: Result<(), String>) -> Response {
+    match state {
+        Ok(()) => (StatusCode::OK, "ok\n").into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+async fn status(State(shared): State<Shared>) -> Response {
+    respond(off_the_runtime(move || shared.control.status()).await, |status| Json(status).into_response())
+}
+
+// The body is taken, and refused beyond its limit, although nothing in it matters.
+async fn reload(State(shared): State<Shared>, _body: Bytes) -> Response {
+    respond(off_the_runtime(move || shared.control.reload()).await, |reloaded| match reloaded {
+        Ok(in_force) => Json(in_force).into_response(),
+        Err(mistakes) => (StatusCode::UNPROCESSABLE_ENTITY, Json(mistakes)).into_response(),
+    })
+}
+
+async fn drain(State(shared): State<Shared>, _body: Bytes) -> Response {
+    respond(off_the_runtime(move || shared.control.drain()).await, |()| {
+        (StatusCode::ACCEPTED, Json(json!({ "draining": true }))).into_response()
+    })
+}
+
+/// Runs what may block where it stops nobody. `None` when it panicked.
+async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    spawn_blocking(work).await.ok()
+}
+
+fn respond<T>(result: Option<T>, response: impl FnOnce(T) -> Response) -> Response {
+    match result {
+        Some(value) => response(value),
+        None => problem(StatusCode::INTERNAL_SERVER_ERROR, "the handler failed; the log says more"),
+    }
+}
+
+fn problem(status: StatusCode, what: &str) -> Response {
+    (status, Json(json!({ "error": what }))).into_response()
+}

@@ -1,0 +1,173 @@
+//! What ends a command: a message, a hint, an exit code.
+//!
+//! Owns the one rendering of errors at the edge (lower case, the user's value quoted, a hint line) and their
+//! sysexits codes. Modules below have typed errors of their own and are converted here; nothing else may choose
+//! an exit code. Called by the command line, the pipeline and the admin server's start.
+
+use crate::log::LogError;
+use std::fmt;
+
+/// What kind of failure it was, which decides the exit code (sysexits.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The command line was wrong.
+    Usage,
+    /// What was read is not what it should be.
+    Data,
+    /// Something this depends on is not there, a broker above all.
+    Unavailable,
+    /// It did not work now and may work later.
+    TryAgain,
+    /// The configuration, the policy or the machine's set-up is wrong; starting again will not help.
+    Configuration,
+}
+
+impl Kind {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Usage => 64,
+            Kind::Data => 65,
+            Kind::Unavailable => 69,
+            Kind::TryAgain => 75,
+            Kind::Configuration => 78,
+        }
+    }
+}
+
+/// Why a command ends. One or more mistakes, all told at once, and what to do about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    mistakes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// An error of `kind`. The message is lower case, without a full stop, and quotes the user's value.
+    #[must_use]
+    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+        Error { kind, message: message.into(), mistakes: Vec::new(), hint: None }
+    }
+
+    /// The command line was wrong: 64.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::new(Kind::Usage, message)
+    }
+
+    /// What was read is not what it should be: 65.
+    #[must_use]
+    pub fn data(message: impl Into<String>) -> Error {
+        Error::new(Kind::Data, message)
+    }
+
+    /// Something this depends on is not there: 69.
+    #[must_use]
+    pub fn unavailable(message: impl Into<String>) -> Error {
+        Error::new(Kind::Unavailable, message)
+    }
+
+    /// It may work later: 75.
+    #[must_use]
+    pub fn try_again(message: impl Into<String>) -> Error {
+        Error::new(Kind::TryAgain, message)
+    }
+
+    /// The configuration is wrong: 78.
+    #[must_use]
+    pub fn configuration(message: impl Into<String>) -> Error {
+        Error::new(Kind::Configuration, message)
+    }
+
+    /// With a line that says what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With every single mistake, one line each, usually `file:line:column: what`.
+    #[must_use]
+    pub fn mistakes<T: fmt::Display>(mut self, mistakes: impl IntoIterator<Item = T>) -> Error {
+        self.mistakes.extend(mistakes.into_iter().map(|mistake| mistake.to_string()));
+        self
+    }
+
+    /// What kind of failure it was.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.kind.exit_code()
+    }
+}
+
+/// The rendering for people: the message, the mistakes indented below it, the hint last.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for mistake in &self.mistakes {
+            write!(f, "\n  {}", mistake.replace('\n', "\n  "))?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Error {
+        let message = error.to_string();
+        match error {
+            LogError::Away(_) => Error::unavailable(message)
+                .hint("is the broker running, and is `kafka.bootstrap` right? `make kafka` starts one here"),
+            LogError::Missing(_) => Error::configuration(message)
+                .hint("`triaged topics --create` makes the topics that are missing"),
+            LogError::Denied(_) => Error::configuration(message)
+                .hint("the daemon's principal needs the rights that docs/operations.md lists"),
+            LogError::OutOfRange { .. } => Error::data(message),
+            LogError::Fenced(_) | LogError::Fatal(_) => Error::try_again(message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_as_message_then_every_mistake_then_the_hint() {
+        let error = Error::configuration("the policy in `config/policy` has 2 mistakes")
+            .mistakes(["rules/tv.toml:3:9: unknown key `qeury`", "desks.toml:1:1: no desk\nat all"])
+            .hint("did you mean `query`?");
+        assert_eq!(error.exit_code(), 78);
+        assert_eq!(
+            error.to_string(),
+            "the policy in `config/policy` has 2 mistakes\n  rules/tv.toml:3:9: unknown key `qeury`\n  \
+             desks.toml:1:1: no desk\n  at all\nhint: did you mean `query`?"
+        );
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_sysexits() {
+        let kinds = [Kind::Usage, Kind::Data, Kind::Unavailable, Kind::TryAgain, Kind::Configuration];
+        assert_eq!(kinds.map(Kind::exit_code), [64, 65, 69, 75, 78]);
+    }
+
+    #[test]
+    fn a_broker_that_is_away_exits_69_and_says_what_to_do() {
+        let error = Error::from(LogError::Away("connection refused".to_owned()));
+        assert_eq!(error.exit_code(), 69);
+        assert!(error.to_string().contains("connection refused\nhint: "));
+    }
+}
