@@ -12,6 +12,8 @@
 #![forbid(unsafe_code)]
 
 pub mod model;
+pub mod scan;
+pub mod text;
 
 /// The number of the rules by which old logs are folded. A release that would decide an old log differently
 /// raises it; ledgers and snapshots carry the number under which they were written.
