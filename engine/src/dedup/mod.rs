@@ -16,14 +16,4 @@ mod word;
 pub use key::{author_key, mention_key};
 pub use window::{ExactWindow, NETWORKS_MAX};
 
-use serde::{Deserialize, Serialize};
-
-/// How long and how many ids the exact window remembers; whichever limit comes first counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DedupLimits {
-    /// Milliseconds of log time, 1 or more. Ids are forgotten up to a hundredth of this early.
-    pub window_ms: i64,
-    /// Ids remembered at most, 1 or more; they cost 12 bytes each when numeric, 24 when not.
-    pub ids_max: usize,
-}
+pub use crate::policy::DedupLimits;
