@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod desk;
 pub mod model;
 
 /// The number of the rules by which old logs are folded. A release that would decide an old log differently

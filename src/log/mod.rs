@@ -129,7 +129,8 @@ pub trait Producer: Send {
     ///
     /// # Errors
     /// When nothing was enqueued.
-    fn send(&mut self, to: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError>;
+    fn send(&mut self, to: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>)
+    -> Result<(), LogError>;
 
     /// Waits until all that was enqueued is answered, at most `wait`. True when nothing is left.
     fn flush(&mut self, wait: Duration) -> bool;
@@ -215,7 +216,11 @@ pub trait Logs: Send + Sync {
     ///
     /// # Errors
     /// Any.
-    fn group_offsets(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Commit>>, LogError>;
+    fn group_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<Commit>>, LogError>;
 
     /// Deletes the records below an offset.
     ///

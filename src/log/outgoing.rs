@@ -110,7 +110,8 @@ impl<'a> OutgoingRecord<'a> {
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
         let batch = self.batch;
         batch.headers[batch.slots[self.index].headers.clone()].iter().map(|(name, value)| {
-            let name = std::str::from_utf8(&batch.bytes[name.clone()]).expect("invariant: names are pushed as str");
+            let name =
+                std::str::from_utf8(&batch.bytes[name.clone()]).expect("invariant: names are pushed as str");
             (name, &batch.bytes[value.clone()])
         })
     }

@@ -48,7 +48,11 @@ impl Records {
     /// # Panics
     /// When `offset` is not above the last one: a source that goes back is broken.
     pub fn push(&mut self, offset: i64, timestamp: Millis, key: Option<&[u8]>, value: Option<&[u8]>) {
-        assert!(self.slots.last().is_none_or(|last| last.offset < offset), "offsets of {} go back", self.partition);
+        assert!(
+            self.slots.last().is_none_or(|last| last.offset < offset),
+            "offsets of {} go back",
+            self.partition
+        );
         let key = key.map(|bytes| self.copy(bytes));
         let value = value.map(|bytes| self.copy(bytes));
         self.slots.push(Slot { offset, timestamp, key, value });

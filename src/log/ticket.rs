@@ -33,7 +33,11 @@ impl Ticket {
     /// A ticket with nothing out.
     #[must_use]
     pub fn new() -> Ticket {
-        Ticket { outstanding: AtomicU32::new(0), offset_first: AtomicI64::new(i64::MAX), failure: OnceLock::new() }
+        Ticket {
+            outstanding: AtomicU32::new(0),
+            offset_first: AtomicI64::new(i64::MAX),
+            failure: OnceLock::new(),
+        }
     }
 
     /// `records` more are out. Called by producers, before the client may answer.

@@ -84,8 +84,12 @@ impl FromStr for CaseId {
 
     fn from_str(text: &str) -> Result<CaseId, NotACaseId> {
         let wrong = || NotACaseId(text.chars().take(64).collect());
-        let (partition, offset) = text.strip_prefix('c').and_then(|rest| rest.split_once('-')).ok_or_else(wrong)?;
-        let id = CaseId { partition: partition.parse().map_err(|_| wrong())?, offset: offset.parse().map_err(|_| wrong())? };
+        let (partition, offset) =
+            text.strip_prefix('c').and_then(|rest| rest.split_once('-')).ok_or_else(wrong)?;
+        let id = CaseId {
+            partition: partition.parse().map_err(|_| wrong())?,
+            offset: offset.parse().map_err(|_| wrong())?,
+        };
         // Only the canonical spelling names a case: "+1", "01" and "-0" would give one case several names.
         if id.offset >= 0 && id.to_string() == text { Ok(id) } else { Err(wrong()) }
     }

@@ -1,0 +1,229 @@
+//! The bytes of desk-log records.
+//!
+//! Owns the format, which is internal, versioned and compact: one byte of version, one byte of kind, then the
+//! envelope in postcard, then, for a mention, its own JSON untouched. May not decide anything, and copies nothing
+//! when it reads. Written by triage shards, intake and desk owners, read by desk shards and `audit`. The broker's
+//! checksum guards the bytes; this format notices cut or foreign ones.
+
+use serde::{Deserialize, Serialize};
+use triage_engine::desk::{Event, Generation, LogEntry, QueuedMention, SourceMark};
+use triage_engine::model::{AuthorKey, CaseId, MentionKey, Millis, Position, Source};
+
+/// The version that this release writes. The high bits keep a desk-log record apart from text.
+const VERSION: u8 = 0xd1;
+
+const KIND_TICK: u8 = 0;
+const KIND_MENTION: u8 = 1;
+const KIND_CASE_RESOLVED: u8 = 2;
+const KIND_POLICY_SWITCHED: u8 = 3;
+
+/// Why a desk-log record cannot be read. The desk must stop: skipping one would fork its history.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeskLogFault {
+    /// Written by a release that this one does not know, or not by triaged.
+    #[error(
+        "desk-log record of unknown version {0:#04x} (this release reads {VERSION:#04x}); was it written by a newer release?"
+    )]
+    Version(u8),
+    /// An event that this release does not know.
+    #[error("desk-log record of unknown kind {0}; was it written by a newer release?")]
+    Kind(u8),
+    /// Shorter or longer than it says.
+    #[error("damaged desk-log record: {0}")]
+    Damaged(&'static str),
+    /// The log holds a record without a value.
+    #[error("desk-log record without a value; is the topic compacted?")]
+    Empty,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    source: Source,
+    committed: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MentionEnvelope<'a> {
+    mark: Option<Mark>,
+    key: MentionKey,
+    author: AuthorKey,
+    mention_id: &'a str,
+    network: &'a str,
+    author_id: &'a str,
+    author_handle: &'a str,
+    desk: &'a str,
+    queue: &'a str,
+    #[serde(borrow)]
+    tags: Vec<&'a str>,
+    category: &'a str,
+    priority: i32,
+    resolution: &'a str,
+    posted_at: Millis,
+    input: Position,
+    generation: Generation,
+    pii_found: Vec<&'a str>,
+    pii_redacted: bool,
+    raw_length: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CaseResolvedEnvelope<'a> {
+    mark: Option<Mark>,
+    case: CaseId,
+    by: &'a str,
+    event_source: &'a str,
+    event_id: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PolicySwitchedEnvelope {
+    mark: Option<Mark>,
+    epoch: i64,
+    generation: Generation,
+}
+
+/// Appends the value of the record that carries `event` to `value`.
+pub fn encode(source: Option<&SourceMark>, event: &Event<'_>, value: &mut Vec<u8>) {
+    let mark = source.map(|mark| Mark { source: mark.source, committed: mark.committed });
+    value.push(VERSION);
+    match event {
+        Event::Tick => value.push(KIND_TICK),
+        Event::Mention(mention) => {
+            value.push(KIND_MENTION);
+            append(&envelope_of(mark, mention), value);
+            value.extend_from_slice(mention.raw);
+        }
+        Event::CaseResolved { case, by, event_source, event_id } => {
+            value.push(KIND_CASE_RESOLVED);
+            append(&CaseResolvedEnvelope { mark, case: *case, by, event_source, event_id }, value);
+        }
+        Event::PolicySwitched { epoch, generation } => {
+            value.push(KIND_POLICY_SWITCHED);
+            append(&PolicySwitchedEnvelope { mark, epoch: *epoch, generation: *generation }, value);
+        }
+    }
+}
+
+/// Appends the key of the record that carries `event` to `key`: the author's for a mention, the case's id for what
+/// speaks of a case. False when it has none. The key informs; the desk's `log_partition` chooses the partition.
+pub fn encode_key(event: &Event<'_>, key: &mut Vec<u8>) -> bool {
+    match event {
+        Event::Mention(mention) => key.extend_from_slice(&mention.author.0.to_be_bytes()),
+        Event::CaseResolved { case, .. } => key.extend_from_slice(case.to_string().as_bytes()),
+        Event::Tick | Event::PolicySwitched { .. } => return false,
+    }
+    true
+}
+
+/// Reads a record of the desk log, borrowing from its value.
+///
+/// # Errors
+/// When the bytes are not a record that this release can read; the reason says why.
+pub fn decode(offset: i64, at: Millis, value: Option<&[u8]>) -> Result<LogEntry<'_>, DeskLogFault> {
+    let value = value.ok_or(DeskLogFault::Empty)?;
+    let (&version, rest) = value.split_first().ok_or(DeskLogFault::Empty)?;
+    if version != VERSION {
+        return Err(DeskLogFault::Version(version));
+    }
+    let (&kind, body) = rest.split_first().ok_or(DeskLogFault::Damaged("it ends before its kind"))?;
+    let (mark, event) = match kind {
+        KIND_TICK if body.is_empty() => (None, Event::Tick),
+        KIND_TICK => return Err(DeskLogFault::Damaged("a tick with a body")),
+        KIND_MENTION => {
+            let (envelope, raw) = take::<MentionEnvelope<'_>>(body)?;
+            if raw.len() as u64 != envelope.raw_length {
+                return Err(DeskLogFault::Damaged("the mention is shorter or longer than its envelope says"));
+            }
+            split_mention(envelope, raw)
+        }
+        KIND_CASE_RESOLVED => {
+            let CaseResolvedEnvelope { mark, case, by, event_source, event_id } = take_whole(body)?;
+            (mark, Event::CaseResolved { case, by, event_source, event_id })
+        }
+        KIND_POLICY_SWITCHED => {
+            let PolicySwitchedEnvelope { mark, epoch, generation } = take_whole(body)?;
+            (mark, Event::PolicySwitched { epoch, generation })
+        }
+        other => return Err(DeskLogFault::Kind(other)),
+    };
+    Ok(LogEntry { offset, at, source: mark.map(checked_mark).transpose()?, event })
+}
+
+/// A sender names what it had settled when it sent: never the very record it was sending, nor one before the log.
+fn checked_mark(mark: Mark) -> Result<SourceMark, DeskLogFault> {
+    if mark.committed < 0 || mark.committed > mark.source.position.offset {
+        return Err(DeskLogFault::Damaged("its source was settled before it was sent"));
+    }
+    Ok(SourceMark { source: mark.source, committed: mark.committed })
+}
+
+fn append<T: Serialize>(envelope: &T, value: &mut Vec<u8>) {
+    // `extend` into a vector cannot run out of room, and no envelope has a type that postcard refuses.
+    postcard::to_extend(envelope, Appender(value)).expect("invariant: envelopes can be written");
+}
+
+/// Lets postcard append to a vector that the caller keeps.
+struct Appender<'v>(&'v mut Vec<u8>);
+
+impl Extend<u8> for Appender<'_> {
+    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
+        self.0.extend(bytes);
+    }
+}
+
+fn take<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<(T, &'a [u8]), DeskLogFault> {
+    postcard::take_from_bytes(body).map_err(|_| DeskLogFault::Damaged("its envelope cannot be read"))
+}
+
+fn take_whole<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DeskLogFault> {
+    let (envelope, rest) = take(body)?;
+    if rest.is_empty() { Ok(envelope) } else { Err(DeskLogFault::Damaged("bytes follow its envelope")) }
+}
+
+fn envelope_of<'a>(mark: Option<Mark>, mention: &QueuedMention<'a>) -> MentionEnvelope<'a> {
+    MentionEnvelope {
+        mark,
+        key: mention.key,
+        author: mention.author,
+        mention_id: mention.mention_id,
+        network: mention.network,
+        author_id: mention.author_id,
+        author_handle: mention.author_handle,
+        desk: mention.desk,
+        queue: mention.queue,
+        tags: mention.tags.clone(),
+        category: mention.category,
+        priority: mention.priority,
+        resolution: mention.resolution,
+        posted_at: mention.posted_at,
+        input: mention.input,
+        generation: mention.generation,
+        pii_found: mention.pii_found.clone(),
+        pii_redacted: mention.pii_redacted,
+        raw_length: mention.raw.len() as u64,
+    }
+}
+
+fn split_mention<'a>(envelope: MentionEnvelope<'a>, raw: &'a [u8]) -> (Option<Mark>, Event<'a>) {
+    let mention = QueuedMention {
+        key: envelope.key,
+        author: envelope.author,
+        mention_id: envelope.mention_id,
+        network: envelope.network,
+        author_id: envelope.author_id,
+        author_handle: envelope.author_handle,
+        desk: envelope.desk,
+        queue: envelope.queue,
+        tags: envelope.tags,
+        category: envelope.category,
+        priority: envelope.priority,
+        resolution: envelope.resolution,
+        posted_at: envelope.posted_at,
+        input: envelope.input,
+        generation: envelope.generation,
+        pii_found: envelope.pii_found,
+        pii_redacted: envelope.pii_redacted,
+        raw,
+    };
+    (envelope.mark, Event::Mention(mention))
+}
