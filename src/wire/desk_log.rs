@@ -42,8 +42,9 @@ struct Mark {
     committed: i64,
 }
 
+/// `L` is a list of names: a slice when written, so that writing allocates nothing, a vector when read.
 #[derive(Serialize, Deserialize)]
-struct MentionEnvelope<'a> {
+struct MentionEnvelope<'a, L> {
     mark: Option<Mark>,
     key: MentionKey,
     author: AuthorKey,
@@ -53,15 +54,14 @@ struct MentionEnvelope<'a> {
     author_handle: &'a str,
     desk: &'a str,
     queue: &'a str,
-    #[serde(borrow)]
-    tags: Vec<&'a str>,
+    tags: L,
     category: &'a str,
     priority: i32,
     resolution: &'a str,
     posted_at: Millis,
     input: Position,
     generation: Generation,
-    pii_found: Vec<&'a str>,
+    pii_found: L,
     pii_redacted: bool,
     raw_length: u64,
 }
@@ -130,7 +130,7 @@ pub fn decode(offset: i64, at: Millis, value: Option<&[u8]>) -> Result<LogEntry<
         KIND_TICK if body.is_empty() => (None, Event::Tick),
         KIND_TICK => return Err(DeskLogFault::Damaged("a tick with a body")),
         KIND_MENTION => {
-            let (envelope, raw) = take::<MentionEnvelope<'_>>(body)?;
+            let (envelope, raw) = take::<MentionEnvelope<'_, Vec<&str>>>(body)?;
             if raw.len() as u64 != envelope.raw_length {
                 return Err(DeskLogFault::Damaged("the mention is shorter or longer than its envelope says"));
             }
@@ -180,7 +180,10 @@ fn take_whole<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DeskLogFault>
     if rest.is_empty() { Ok(envelope) } else { Err(DeskLogFault::Damaged("bytes follow its envelope")) }
 }
 
-fn envelope_of<'a>(mark: Option<Mark>, mention: &QueuedMention<'a>) -> MentionEnvelope<'a> {
+fn envelope_of<'m, 'a>(
+    mark: Option<Mark>,
+    mention: &'m QueuedMention<'a>,
+) -> MentionEnvelope<'a, &'m [&'a str]> {
     MentionEnvelope {
         mark,
         key: mention.key,
@@ -191,20 +194,23 @@ fn envelope_of<'a>(mark: Option<Mark>, mention: &QueuedMention<'a>) -> MentionEn
         author_handle: mention.author_handle,
         desk: mention.desk,
         queue: mention.queue,
-        tags: mention.tags.clone(),
+        tags: &mention.tags,
         category: mention.category,
         priority: mention.priority,
         resolution: mention.resolution,
         posted_at: mention.posted_at,
         input: mention.input,
         generation: mention.generation,
-        pii_found: mention.pii_found.clone(),
+        pii_found: &mention.pii_found,
         pii_redacted: mention.pii_redacted,
         raw_length: mention.raw.len() as u64,
     }
 }
 
-fn split_mention<'a>(envelope: MentionEnvelope<'a>, raw: &'a [u8]) -> (Option<Mark>, Event<'a>) {
+fn split_mention<'a>(
+    envelope: MentionEnvelope<'a, Vec<&'a str>>,
+    raw: &'a [u8],
+) -> (Option<Mark>, Event<'a>) {
     let mention = QueuedMention {
         key: envelope.key,
         author: envelope.author,
