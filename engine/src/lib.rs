@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod dedup;
+pub mod desk;
 pub mod model;
 pub mod policy;
 pub mod scan;
