@@ -13,6 +13,7 @@
 
 pub mod dedup;
 pub mod model;
+pub mod policy;
 pub mod scan;
 pub mod signals;
 pub mod text;

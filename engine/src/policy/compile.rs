@@ -1,0 +1,350 @@
+//! From files to a policy: names, references and queries are checked, every mistake is told at once.
+//!
+//! Owns what belongs together across tables. Reads through `file`, writes mistakes, and makes a `Policy` only
+//! when there are none; so the rest of the program never sees a half-checked policy. Called when a policy is
+//! loaded, never on the data path.
+
+use super::accounts::AccountList;
+use super::bundle::{Bundle, parse_hex};
+use super::file::Files;
+use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
+use super::program::{Programs, RulePrograms};
+use super::query::{Dialect, Expression, Field, parse};
+use super::table::Located;
+use super::{DedupLimits, Desk, DeskIndex, Filter, Policy, Queue, QueueIndex, Resolution, Rule, RuleAction};
+use std::collections::BTreeMap;
+
+/// How many rules, desks, queues or filters a policy may have, each: indices are 16 bits, the last stands for none.
+const COUNT_MAX: usize = 65_535;
+/// The longest name, in bytes; `assignments.<desk>` must stay far below the broker's 249.
+const NAME_BYTES_MAX: usize = 64;
+const CASE_LAPSE_MS_DEFAULT: i64 = 72 * 3_600_000;
+const MENTIONS_PER_CASE_MAX_DEFAULT: u32 = 1_000;
+const DEDUP_WINDOW_MS_DEFAULT: i64 = 600_000;
+const DEDUP_IDS_MAX_DEFAULT: i64 = 1_000_000;
+
+/// Names in the order of their indices, and where each was given.
+type Names = BTreeMap<String, (u16, Place)>;
+
+pub(super) fn compile(bundle: &Bundle) -> Result<Policy, Vec<Mistake>> {
+    let mut mistakes = Mistakes::new(bundle.files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+    let mut files = Files::default();
+    for (number, text) in bundle.files.values().enumerate() {
+        files.read(number, text, &mut mistakes);
+    }
+    let mut compiler = Compiler { whole: !files.unreadable, mistakes };
+    let policy = compiler.policy(bundle, files);
+    let mistakes = compiler.mistakes.finish();
+    match policy {
+        Some(policy) if mistakes.is_empty() => Ok(policy),
+        _ => {
+            assert!(!mistakes.is_empty(), "what cannot be compiled has a mistake that says why");
+            Err(mistakes)
+        }
+    }
+}
+
+struct Compiler<'f> {
+    /// Whether every file could be read. If not, a name that is missing may be in the file that could not.
+    whole: bool,
+    mistakes: Mistakes<'f>,
+}
+
+impl Compiler<'_> {
+    /// The policy; its value is worth something only when no mistake was found.
+    fn policy(&mut self, bundle: &Bundle, mut files: Files) -> Option<Policy> {
+        // By name, so that indices do not depend on how the files are split or ordered.
+        let desk_names = self.names("desk", files.desks.iter().map(|desk| desk.name.as_ref()), false);
+        let queue_names = self.names("queue", files.queues.iter().map(|queue| queue.name.as_ref()), true);
+        let rule_names = self.names("rule", files.rules.iter().map(|rule| rule.name.as_ref()), true);
+        self.names("filter", files.filters.iter().map(|filter| filter.name.as_ref()), true);
+
+        let desks = desks(&mut files, &desk_names);
+        let queues = self.queues(&files, &queue_names, &desk_names);
+        let (rules, queries, tags) = self.rules(&mut files, &rule_names);
+        let (filters, conditions) = self.filters(&files, &queue_names, &tags);
+        let default = self.workflow_default(&files, &queue_names);
+        if self.whole {
+            self.expect_some("desk", desks.len(), "write [[desk]] with name and log_partition");
+            self.expect_some("queue", queues.len(), "write [[queue]] with name and desk");
+        }
+        let own = self.accounts("own", &files.own);
+        let blocked = self.accounts("blocked", &files.blocked);
+        let hash_key = self.hash_key(&files);
+        let dedup = dedup(&files);
+
+        let (programs, literals) = RulePrograms::new(&queries);
+        let mut filter_programs = Programs::default();
+        for condition in &conditions {
+            filter_programs.push(condition, &|_| 0, &|tag| tag_number(&tags, tag).unwrap_or(u32::MAX));
+        }
+        Some(Policy {
+            generation: bundle.generation(),
+            wants_exact: literals
+                .iter()
+                .any(|literal| matches!(literal.accents, crate::text::Accents::Exact)),
+            literals,
+            rules,
+            desks,
+            queues,
+            filters,
+            default: default?,
+            programs,
+            filter_programs,
+            own,
+            blocked,
+            hash_key: hash_key?,
+            dedup,
+        })
+    }
+
+    /// Checks the names of one kind of table and numbers them in their own order.
+    fn names<'n>(
+        &mut self,
+        kind: &str,
+        names: impl Iterator<Item = Option<&'n Located<String>>>,
+        dots: bool,
+    ) -> Names {
+        let mut known: Names = BTreeMap::new();
+        for name in names.flatten() {
+            self.check_name(&format!("{kind} name"), name, dots);
+            if let Some((_, first)) = known.get(&name.value) {
+                let what = format!(
+                    "two {kind}s are named `{}`: the first is in {}",
+                    name.value,
+                    self.mistakes.describe(first)
+                );
+                self.mistakes.at(&name.place, what, "");
+                continue;
+            }
+            known.insert(name.value.clone(), (0, name.place.clone()));
+        }
+        if known.len() > COUNT_MAX {
+            self.mistakes.nowhere(format!("{} {kind}s, the limit is {COUNT_MAX}", known.len()), "");
+        }
+        for (place, (index, _)) in known.values_mut().enumerate() {
+            *index = u16::try_from(place).unwrap_or(u16::MAX);
+        }
+        known
+    }
+
+    fn check_name(&mut self, what: &str, name: &Located<String>, dots: bool) {
+        let allowed =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || (dots && b == b'.');
+        let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let bytes = name.value.as_bytes();
+        if bytes.iter().all(|&b| allowed(b)) && edge(bytes.first()) && edge(bytes.last()) {
+            if bytes.len() > NAME_BYTES_MAX {
+                let message = format!("the {what} `{}` is longer than {NAME_BYTES_MAX} bytes", name.value);
+                self.mistakes.at(&name.place, message, "");
+            }
+            return;
+        }
+        let dot = if dots { ", digits, `-` and `.`" } else { ", digits and `-`" };
+        let expected =
+            format!("a name has lower-case letters{dot}, and begins and ends with a letter or digit");
+        self.mistakes.at(&name.place, format!("`{}` cannot be a {what}", name.value), expected);
+    }
+
+    fn expect_some(&mut self, kind: &str, count: usize, hint: &str) {
+        if count == 0 {
+            self.mistakes.nowhere(format!("there is no {kind}"), hint);
+        }
+    }
+
+    /// The index of a name that a table refers to.
+    fn refer(&mut self, kind: &str, name: Option<&Located<String>>, known: &Names) -> u16 {
+        let Some(name) = name else { return 0 };
+        if let Some((index, _)) = known.get(&name.value) {
+            return *index;
+        }
+        if self.whole {
+            let hint = did_you_mean(&name.value, known.keys().map(String::as_str));
+            self.mistakes.at(&name.place, format!("there is no {kind} `{}`", name.value), hint);
+        }
+        0
+    }
+
+    fn queues(&mut self, files: &Files, names: &Names, desks: &Names) -> Vec<Queue> {
+        let mut queues: BTreeMap<String, Queue> = BTreeMap::new();
+        for text in &files.queues {
+            let desk = DeskIndex(self.refer("desk", text.desk.as_ref(), desks));
+            let Some(name) = &text.name else { continue };
+            queues.entry(name.value.clone()).or_insert_with(|| Queue {
+                name: name.value.clone(),
+                desk,
+                priority: text.priority.unwrap_or(0),
+                resolution: text.resolution.unwrap_or(Resolution::Either),
+            });
+        }
+        debug_assert_eq!(queues.len(), names.len());
+        queues.into_values().collect()
+    }
+
+    /// The rules by name, their queries in the same order, and every tag in order.
+    fn rules(&mut self, files: &mut Files, names: &Names) -> (Vec<Rule>, Vec<Expression>, Vec<String>) {
+        let mut found: BTreeMap<String, (Rule, Expression)> = BTreeMap::new();
+        let mut tags: Vec<String> = Vec::new();
+        for text in &mut files.rules {
+            let mut own_tags: Vec<String> = Vec::new();
+            for tag in &text.tags {
+                self.check_name("tag", tag, true);
+                if !own_tags.contains(&tag.value) {
+                    own_tags.push(tag.value.clone());
+                }
+            }
+            tags.extend(own_tags.iter().cloned());
+            let query =
+                text.query.as_ref().and_then(|query| self.query("query", query, Dialect::Rule(text.accents)));
+            if let (Some(action), Some(never_drop)) = (&text.action, &text.never_drop)
+                && never_drop.value
+                && action.value != RuleAction::Tag
+            {
+                let what = format!(
+                    "`never_drop = true` and `action = \"{}\"` contradict each other",
+                    action.value.name()
+                );
+                self.mistakes.at(&never_drop.place, what, "a rule that must never be dropped may only tag");
+            }
+            let (Some(name), Some(query), Some(query_text)) = (&text.name, query, &text.query) else {
+                continue;
+            };
+            let rule = Rule {
+                name: name.value.clone(),
+                query: query_text.value.clone(),
+                tags: own_tags,
+                category: text.category,
+                priority: text.priority,
+                resolution: text.resolution,
+                action: text.action.as_ref().map_or(RuleAction::Tag, |action| action.value),
+                never_drop: text.never_drop.as_ref().is_some_and(|never_drop| never_drop.value),
+                tag_numbers: Vec::new(),
+            };
+            found.entry(name.value.clone()).or_insert((rule, query));
+        }
+        tags.sort();
+        tags.dedup();
+        for (rule, _) in found.values_mut() {
+            rule.tag_numbers = rule.tags.iter().filter_map(|tag| tag_number(&tags, tag)).collect();
+            rule.tag_numbers.sort_unstable();
+        }
+        found.retain(|name, _| names.get(name).is_some_and(|(index, _)| usize::from(*index) < COUNT_MAX));
+        let (rules, queries) = found.into_values().unzip();
+        (rules, queries, tags)
+    }
+
+    fn query(&mut self, key: &str, text: &Located<String>, dialect: Dialect) -> Option<Expression> {
+        match parse(&text.value, dialect) {
+            Ok(expression) => Some(expression),
+            Err(found) => {
+                for mistake in found {
+                    let place = self.mistakes.inside(&text.place, mistake.at);
+                    self.mistakes.at(&place, format!("in `{key}`: {}", mistake.what), mistake.hint);
+                }
+                None
+            }
+        }
+    }
+
+    /// The filters from top to bottom, files in the order of their paths.
+    fn filters(&mut self, files: &Files, queues: &Names, tags: &[String]) -> (Vec<Filter>, Vec<Expression>) {
+        let mut filters = Vec::new();
+        let mut conditions = Vec::new();
+        for text in &files.filters {
+            let queue = QueueIndex(self.refer("queue", text.queue.as_ref(), queues));
+            let Some(when) = &text.when else { continue };
+            let Some(condition) = self.query("when", when, Dialect::Filter) else { continue };
+            self.check_tags(when, &condition, tags);
+            if let Some(name) = &text.name {
+                filters.push(Filter { name: name.value.clone(), when: when.value.clone(), queue });
+                conditions.push(condition);
+            }
+        }
+        (filters, conditions)
+    }
+
+    /// A filter that asks for a tag which no rule gives would never hold.
+    fn check_tags(&mut self, when: &Located<String>, condition: &Expression, tags: &[String]) {
+        if !self.whole {
+            return;
+        }
+        let mut asked: Vec<(&str, usize)> = Vec::new();
+        condition.leaves(&mut |leaf| {
+            if let Expression::Field(Field::Tag(tag), at) = leaf {
+                asked.push((tag, *at));
+            }
+        });
+        for (tag, at) in asked {
+            if tag_number(tags, tag).is_none() {
+                let place = self.mistakes.inside(&when.place, at);
+                let hint = did_you_mean(tag, tags.iter().map(String::as_str));
+                self.mistakes.at(&place, format!("in `when`: no rule gives the tag `{tag}`"), hint);
+            }
+        }
+    }
+
+    fn workflow_default(&mut self, files: &Files, queues: &Names) -> Option<QueueIndex> {
+        let Some(default) = &files.workflow_default else {
+            if self.whole {
+                let hint = "write [workflow] with default = \"<queue>\"; no mention may be without a queue";
+                self.mistakes.nowhere("the workflow has no default queue", hint);
+            }
+            return None;
+        };
+        Some(QueueIndex(self.refer("queue", Some(default), queues)))
+    }
+
+    fn accounts(&mut self, key: &str, texts: &[Located<String>]) -> AccountList {
+        let mut list = AccountList::default();
+        for text in texts {
+            if let Err(expected) = list.add(&text.value) {
+                self.mistakes.at(&text.place, format!("`{}` in `{key}` is no account", text.value), expected);
+            }
+        }
+        list
+    }
+
+    fn hash_key(&mut self, files: &Files) -> Option<[u8; 16]> {
+        let hint = "32 lower-case hex digits, the same for the whole fleet for ever; `openssl rand -hex 16` makes them";
+        let Some(text) = &files.hash_key else {
+            if self.whole {
+                self.mistakes.nowhere("[fleet] lacks `hash_key`", hint);
+            }
+            return None;
+        };
+        let key = parse_hex::<16>(&text.value);
+        if key.is_none() {
+            // The value is not repeated: it may be a real key with a slip.
+            self.mistakes.at(&text.place, "`hash_key` is no key", hint);
+        }
+        key
+    }
+}
+
+fn desks(files: &mut Files, names: &Names) -> Vec<Desk> {
+    let mut desks: BTreeMap<String, Desk> = BTreeMap::new();
+    for text in &mut files.desks {
+        let Some(name) = &text.name else { continue };
+        desks.entry(name.value.clone()).or_insert_with(|| Desk {
+            name: name.value.clone(),
+            log_partition: text.log_partition.unwrap_or(0),
+            case_lapse_ms: text.case_lapse_ms.unwrap_or(CASE_LAPSE_MS_DEFAULT),
+            mentions_per_case_max: text.mentions_per_case_max.unwrap_or(MENTIONS_PER_CASE_MAX_DEFAULT),
+        });
+    }
+    debug_assert_eq!(desks.len(), names.len());
+    desks.into_values().collect()
+}
+
+fn dedup(files: &Files) -> DedupLimits {
+    let ids_max = files.dedup_ids_max.as_ref().map_or(DEDUP_IDS_MAX_DEFAULT, |ids_max| ids_max.value);
+    DedupLimits {
+        window_ms: files.dedup_window_ms.as_ref().map_or(DEDUP_WINDOW_MS_DEFAULT, |window| window.value),
+        ids_max: usize::try_from(ids_max).expect("invariant: the range was checked"),
+    }
+}
+
+/// A tag's place in the sorted table of tags.
+fn tag_number(tags: &[String], tag: &str) -> Option<u32> {
+    tags.binary_search_by(|known| known.as_str().cmp(tag)).ok().and_then(|place| u32::try_from(place).ok())
+}

@@ -1,0 +1,271 @@
+//! The policy files' mirror: which tables and keys there are, merged over all files.
+//!
+//! Owns the names of tables and keys and the range of every number. What belongs together across tables
+//! (names, references, queries) is `compile`'s work. Nothing outside this folder ever sees these types.
+
+use super::mistake::{Mistakes, Place, did_you_mean};
+use super::table::{Located, Table, describe};
+use super::{Category, Resolution, RuleAction};
+use crate::text::Accents;
+use toml::de::{DeTable, DeValue};
+
+/// The longest time that a duration key may name: ten years.
+const LONG_MS_MAX: i64 = 10 * 365 * 86_400_000;
+/// The highest partition number that a desk may be given; far above what brokers advise.
+const LOG_PARTITION_MAX: i64 = 9_999;
+
+/// Everything that the files say, in the order of paths and lines.
+#[derive(Default)]
+pub(super) struct Files {
+    pub rules: Vec<RuleText>,
+    pub desks: Vec<DeskText>,
+    pub queues: Vec<QueueText>,
+    pub filters: Vec<FilterText>,
+    pub workflow_default: Option<Located<String>>,
+    pub own: Vec<Located<String>>,
+    pub blocked: Vec<Located<String>>,
+    pub dedup_window_ms: Option<Located<i64>>,
+    pub dedup_ids_max: Option<Located<i64>>,
+    pub hash_key: Option<Located<String>>,
+    /// Whether a file could not be read as TOML; what is missing may be in there.
+    pub unreadable: bool,
+}
+
+pub(super) struct RuleText {
+    pub name: Option<Located<String>>,
+    pub query: Option<Located<String>>,
+    pub tags: Vec<Located<String>>,
+    pub category: Option<Category>,
+    pub priority: Option<u8>,
+    pub resolution: Option<Resolution>,
+    pub action: Option<Located<RuleAction>>,
+    pub never_drop: Option<Located<bool>>,
+    pub accents: Accents,
+}
+
+pub(super) struct DeskText {
+    pub name: Option<Located<String>>,
+    pub log_partition: Option<u32>,
+    pub case_lapse_ms: Option<i64>,
+    pub mentions_per_case_max: Option<u32>,
+}
+
+pub(super) struct QueueText {
+    pub name: Option<Located<String>>,
+    pub desk: Option<Located<String>>,
+    pub priority: Option<u8>,
+    pub resolution: Option<Resolution>,
+}
+
+pub(super) struct FilterText {
+    pub name: Option<Located<String>>,
+    pub when: Option<Located<String>>,
+    pub queue: Option<Located<String>>,
+}
+
+const TABLES: [&str; 8] = ["rule", "desk", "queue", "filter", "workflow", "accounts", "dedup", "fleet"];
+const TABLES_LATER: [&str; 5] = ["calendar", "plan", "response", "agent", "test"];
+
+impl Files {
+    /// Reads one file and adds what it says.
+    pub fn read(&mut self, file: usize, text: &str, mistakes: &mut Mistakes<'_>) {
+        let (document, damage) = DeTable::parse_recoverable(text);
+        for error in &damage {
+            let bytes = error.span().unwrap_or(0..0);
+            let what = format!("not readable as TOML: {}", error.message().replace('\n', ", "));
+            mistakes.at(&Place { file, bytes }, what, "");
+        }
+        if !damage.is_empty() {
+            // What a damaged file seems to say would only bring mistakes that are none.
+            self.unreadable = true;
+            return;
+        }
+        for (key, value) in document.get_ref() {
+            let place = Place { file, bytes: key.span() };
+            let name: &str = key.get_ref();
+            match name {
+                "rule" | "desk" | "queue" | "filter" => {
+                    for (table, place) in tables(name, value.get_ref(), &place, mistakes) {
+                        self.read_listed(name, table, place, mistakes);
+                    }
+                }
+                "workflow" | "accounts" | "dedup" | "fleet" => match value.get_ref().as_table() {
+                    Some(table) => self.read_single(name, table, place, mistakes),
+                    None => {
+                        let found = describe(value.get_ref());
+                        mistakes.at(
+                            &place,
+                            format!("`{name}` must be a table, found {found}"),
+                            format!("write [{name}]"),
+                        );
+                    }
+                },
+                _ if TABLES_LATER.contains(&name) => {
+                    mistakes.at(&place, format!("`{name}` is not there yet"), "");
+                }
+                _ => {
+                    let hint = did_you_mean(name, TABLES);
+                    mistakes.at(
+                        &place,
+                        format!("unknown table or key `{name}` at the top of the file"),
+                        hint,
+                    );
+                }
+            }
+        }
+    }
+
+    fn read_listed(&mut self, name: &str, table: &DeTable<'_>, place: Place, mistakes: &mut Mistakes<'_>) {
+        match name {
+            "rule" => self.rules.push(read_rule(Table::new(table, "[[rule]]", place, mistakes))),
+            "desk" => self.desks.push(read_desk(Table::new(table, "[[desk]]", place, mistakes))),
+            "queue" => self.queues.push(read_queue(Table::new(table, "[[queue]]", place, mistakes))),
+            _ => self.filters.push(read_filter(Table::new(table, "[[filter]]", place, mistakes))),
+        }
+    }
+
+    fn read_single(&mut self, name: &str, table: &DeTable<'_>, place: Place, mistakes: &mut Mistakes<'_>) {
+        match name {
+            "workflow" => {
+                let mut table = Table::new(table, "[workflow]", place, mistakes);
+                let queue = table.text("default");
+                once(&mut self.workflow_default, queue, "default", table.mistakes);
+                table.finish(&[]);
+            }
+            "accounts" => {
+                let mut table = Table::new(table, "[accounts]", place, mistakes);
+                self.own.extend(table.texts("own"));
+                self.blocked.extend(table.texts("blocked"));
+                table.finish(&[]);
+            }
+            "dedup" => {
+                let mut table = Table::new(table, "[dedup]", place, mistakes);
+                let window = table.duration("window", 1_000..=31 * 86_400_000);
+                once(&mut self.dedup_window_ms, window, "window", table.mistakes);
+                let ids_max = table.integer("ids_max", 1_000..=1_000_000_000);
+                once(&mut self.dedup_ids_max, ids_max, "ids_max", table.mistakes);
+                table.finish(&[]);
+            }
+            _ => {
+                let mut table = Table::new(table, "[fleet]", place, mistakes);
+                let hash_key = table.text("hash_key");
+                once(&mut self.hash_key, hash_key, "hash_key", table.mistakes);
+                table.finish(&[]);
+            }
+        }
+    }
+}
+
+/// The tables of `[[name]]`; anything else under that name is a mistake.
+fn tables<'t>(
+    name: &str,
+    value: &'t DeValue<'t>,
+    place: &Place,
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<(&'t DeTable<'t>, Place)> {
+    let Some(list) = value.as_array() else {
+        let what = format!("`{name}` must be a list of tables, found {}", describe(value));
+        mistakes.at(place, what, format!("write [[{name}]] with two brackets"));
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for item in list.iter() {
+        let place = Place { file: place.file, bytes: item.span() };
+        match item.get_ref().as_table() {
+            Some(table) => found.push((table, place)),
+            None => mistakes.at(
+                &place,
+                format!("`{name}` must hold tables, found {}", describe(item.get_ref())),
+                "",
+            ),
+        }
+    }
+    found
+}
+
+/// Keeps a value that only one file may give.
+fn once<T>(kept: &mut Option<Located<T>>, new: Option<Located<T>>, key: &str, mistakes: &mut Mistakes<'_>) {
+    let Some(new) = new else { return };
+    match kept {
+        Some(first) => {
+            let what = format!("`{key}` is given twice: the first is in {}", mistakes.describe(&first.place));
+            mistakes.at(&new.place, what, "keep one of them");
+        }
+        None => *kept = Some(new),
+    }
+}
+
+/// A priority, 0 to 100.
+fn priority(table: &mut Table<'_, '_, '_>) -> Option<u8> {
+    table.integer("priority", 0..=100).and_then(|number| u8::try_from(number.value).ok())
+}
+
+fn resolution(table: &mut Table<'_, '_, '_>) -> Option<Resolution> {
+    table.choice("resolution", &Resolution::ALL.map(|r| (r.name(), r))).map(|resolution| resolution.value)
+}
+
+fn read_rule(mut table: Table<'_, '_, '_>) -> RuleText {
+    let name = table.text("name");
+    let query = table.text("query");
+    let rule = RuleText {
+        name: table.require("name", name, "every rule has a name that decisions and metrics quote"),
+        query: table.require("query", query, ""),
+        tags: table.texts("tags"),
+        category: table.choice("category", &Category::ALL.map(|c| (c.name(), c))).map(|c| c.value),
+        priority: priority(&mut table),
+        resolution: resolution(&mut table),
+        action: table.choice("action", &RuleAction::ALL.map(|a| (a.name(), a))),
+        never_drop: table.boolean("never_drop"),
+        accents: table
+            .choice("accents", &[("ignore", Accents::Ignore), ("exact", Accents::Exact)])
+            .map_or(Accents::Ignore, |accents| accents.value),
+    };
+    table.finish(&["expert"]);
+    rule
+}
+
+fn read_desk(mut table: Table<'_, '_, '_>) -> DeskText {
+    let name = table.text("name");
+    let log_partition = table.integer("log_partition", 0..=LOG_PARTITION_MAX);
+    let log_partition = table.require(
+        "log_partition",
+        log_partition,
+        "the partition of the desk log, fixed for the desk's life",
+    );
+    let desk = DeskText {
+        name: table.require("name", name, ""),
+        log_partition: log_partition.and_then(|number| u32::try_from(number.value).ok()),
+        case_lapse_ms: table.duration("case_lapse", 60_000..=LONG_MS_MAX).map(|ms| ms.value),
+        mentions_per_case_max: table
+            .integer("mentions_per_case_max", 1..=1_000_000)
+            .and_then(|number| u32::try_from(number.value).ok()),
+    };
+    table.finish(&["calendar"]);
+    desk
+}
+
+fn read_queue(mut table: Table<'_, '_, '_>) -> QueueText {
+    let name = table.text("name");
+    let desk = table.text("desk");
+    let queue = QueueText {
+        name: table.require("name", name, ""),
+        desk: table.require("desk", desk, "every queue belongs to a desk"),
+        priority: priority(&mut table),
+        resolution: resolution(&mut table),
+    };
+    table.finish(&["order", "max_length", "max_rate", "overflow", "topic", "sla"]);
+    queue
+}
+
+fn read_filter(mut table: Table<'_, '_, '_>) -> FilterText {
+    let name = table.text("name");
+    let when = table.text("when");
+    let queue = table.text("queue");
+    let filter = FilterText {
+        name: table.require("name", name, ""),
+        when: table.require("when", when, "such as when = \"tag:tv\""),
+        queue: table.require("queue", queue, ""),
+    };
+    table.finish(&["targets"]);
+    filter
+}

@@ -1,0 +1,216 @@
+//! A mistake in a policy file: where it stands, what is wrong, and what to do about it.
+//!
+//! Owns places (line and column), the "did you mean" search, and the way positions inside a TOML string map to
+//! the file. May not decide what is a mistake. Used by everything in `policy` that reads files.
+
+use std::fmt;
+use std::ops::Range;
+
+/// One mistake in the policy's files.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Mistake {
+    /// The file's path inside the policy folder; empty when the mistake is that something is in no file.
+    pub file: String,
+    /// The line, from 1; 0 when there is no place.
+    pub line: u32,
+    /// The column in characters, from 1; 0 when there is no place.
+    pub column: u32,
+    /// What is wrong, quoting the user's value.
+    pub what: String,
+    /// What to do about it, if there is something to say; empty otherwise.
+    pub hint: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.file.as_str(), self.line) {
+            ("", _) => f.write_str("policy")?,
+            (file, 0) => f.write_str(file)?,
+            (file, line) => write!(f, "{file}:{line}:{}", self.column)?,
+        }
+        write!(f, ": {}", self.what)?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, " ({})", self.hint) }
+    }
+}
+
+/// A place in a file of the bundle: which one (by its number in path order), and which bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub file: usize,
+    pub bytes: Range<usize>,
+}
+
+/// Collects mistakes while the files are read and checked; nothing stops at the first.
+pub(super) struct Mistakes<'a> {
+    files: Vec<(&'a str, &'a str)>,
+    found: Vec<Mistake>,
+}
+
+impl<'a> Mistakes<'a> {
+    pub fn new(files: impl Iterator<Item = (&'a str, &'a str)>) -> Mistakes<'a> {
+        Mistakes { files: files.collect(), found: Vec::new() }
+    }
+
+    pub fn at(&mut self, place: &Place, what: impl Into<String>, hint: impl Into<String>) {
+        let (file, text) = self.files[place.file];
+        let (line, column) = line_and_column(text, place.bytes.start);
+        self.found.push(Mistake { file: file.into(), line, column, what: what.into(), hint: hint.into() });
+    }
+
+    /// A mistake with no place: something is missing from all files.
+    pub fn nowhere(&mut self, what: impl Into<String>, hint: impl Into<String>) {
+        self.found.push(Mistake {
+            file: String::new(),
+            line: 0,
+            column: 0,
+            what: what.into(),
+            hint: hint.into(),
+        });
+    }
+
+    /// Where another place is, for sentences such as "also in `rules/tv.toml` line 3".
+    pub fn describe(&self, place: &Place) -> String {
+        let (file, text) = self.files[place.file];
+        format!("{file} line {}", line_and_column(text, place.bytes.start).0)
+    }
+
+    /// The place of one character of a TOML string: `offset` counts bytes of the string's value.
+    pub fn inside(&self, string: &Place, offset: usize) -> Place {
+        let raw = &self.files[string.file].1[string.bytes.clone()];
+        let start = string.bytes.start + raw_offset(raw, offset);
+        Place { file: string.file, bytes: start..string.bytes.end.max(start) }
+    }
+
+    /// All of them, by file and place, each once.
+    pub fn finish(mut self) -> Vec<Mistake> {
+        self.found.sort();
+        self.found.dedup();
+        self.found
+    }
+}
+
+fn line_and_column(text: &str, byte: usize) -> (u32, u32) {
+    let byte = text.floor_char_boundary(byte.min(text.len()));
+    let before = &text[..byte];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = 1 + before.bytes().filter(|&b| b == b'\n').count();
+    let column = 1 + before[line_start..].chars().count();
+    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+}
+
+/// Maps an offset in the value of a TOML string to an offset in its source, quotes and escapes included.
+fn raw_offset(raw: &str, offset: usize) -> usize {
+    let multi_line = raw.starts_with("\"\"\"") || raw.starts_with("'''");
+    let mut at = if multi_line { 3 } else { 1 };
+    if multi_line {
+        // A line break right after the opening quotes is not part of the value.
+        at += if raw[3..].starts_with("\r\n") { 2 } else { usize::from(raw[3..].starts_with('\n')) };
+    }
+    if raw.starts_with('\'') {
+        return (at + offset).min(raw.len());
+    }
+    let mut value = 0;
+    while value < offset && at < raw.len() {
+        let (source_length, value_length) = one_piece(&raw[at..]);
+        at += source_length;
+        value += value_length;
+    }
+    // A line-ending backslash stands for nothing; the next character begins after it.
+    while at < raw.len() && raw[at..].starts_with('\\') && one_piece(&raw[at..]).1 == 0 {
+        at += one_piece(&raw[at..]).0;
+    }
+    at.min(raw.len())
+}
+
+/// The next piece of a basic string: its bytes in the source and in the value.
+fn one_piece(raw: &str) -> (usize, usize) {
+    let mut chars = raw.chars();
+    let Some(first) = chars.next() else { return (1, 1) };
+    if first != '\\' {
+        return (first.len_utf8(), first.len_utf8());
+    }
+    let digits = |from: usize, count: usize| {
+        let code = raw.get(from..from + count).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        (from + count, code.and_then(char::from_u32).map_or(1, char::len_utf8))
+    };
+    match chars.next() {
+        Some('x') => digits(2, 2),
+        Some('u') => digits(2, 4),
+        Some('U') => digits(2, 8),
+        Some(c) if c.is_whitespace() => {
+            let rest = &raw[1..];
+            (1 + rest.len() - rest.trim_start().len(), 0)
+        }
+        _ => (2, 1),
+    }
+}
+
+/// `did you mean …?` for the known name nearest to a wrong one, or an empty text when none is near.
+pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let wrong_length = wrong.chars().count();
+    let nearest = known
+        .into_iter()
+        .map(|name| (distance(wrong, name), name))
+        .filter(|(distance, name)| {
+            // A third of the letters may differ; a whole name inside the other counts as near.
+            let inside = wrong_length >= 2 && (name.contains(wrong) || wrong.contains(name));
+            inside || *distance <= (wrong_length.max(name.chars().count()) / 3).max(1)
+        })
+        .min();
+    nearest.map_or_else(String::new, |(_, name)| format!("did you mean `{name}`?"))
+}
+
+/// Edits between two names: insertions, deletions, substitutions and swaps of neighbours.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().take(64).flat_map(char::to_lowercase).collect();
+    let b: Vec<char> = b.chars().take(64).flat_map(char::to_lowercase).collect();
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for j in 0..=b.len() {
+        rows[0][j] = j;
+    }
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_inside_a_string_is_found_behind_quotes_escapes_and_line_breaks() {
+        assert_eq!(raw_offset("\"ab\"", 1), 2);
+        assert_eq!(raw_offset("'ab'", 1), 2);
+        assert_eq!(raw_offset("'''\nab'''", 1), 5);
+        assert_eq!(raw_offset("\"\"\"\r\nab\"\"\"", 0), 5);
+        assert_eq!(raw_offset(r#""\"tv\" b""#, 5), 8);
+        assert_eq!(raw_offset(r#""\u00e9x""#, 2), 7);
+        assert_eq!(raw_offset("\"\"\"a \\\n   b\"\"\"", 2), 10);
+        assert_eq!(raw_offset("\"ab\"", 99), 4);
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_and_a_far_one_is_not() {
+        let known = ["tech.tv", "tech.internet", "care.general"];
+        assert_eq!(did_you_mean("tech.tvv", known), "did you mean `tech.tv`?");
+        assert_eq!(did_you_mean("tech.vt", known), "did you mean `tech.tv`?");
+        assert_eq!(did_you_mean("billing", known), "");
+    }
+
+    #[test]
+    fn columns_count_characters_and_lines_begin_at_one() {
+        assert_eq!(line_and_column("é\nçé x", 6), (2, 3));
+        assert_eq!(line_and_column("", 0), (1, 1));
+    }
+}

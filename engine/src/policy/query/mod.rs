@@ -1,0 +1,62 @@
+//! The query language: what rules search for and what workflow filters ask.
+//!
+//! Owns the grammar below and its messages; a mistake points at a character and says what was expected. Knows
+//! nothing of files or rules. Called by `policy::compile` alone.
+//!
+//! ```text
+//! query  = or
+//! or     = and { "OR" and }
+//! and    = not { ["AND"] not }                  two terms side by side mean AND, as on Twitter
+//! not    = "NOT" not | "(" or ")" | term
+//! term   = word | "\"" phrase "\"" | field      rules
+//!        | field                                workflow filters, which ask for tags instead of words
+//! field  = ("lang" | "kind" | "network" | "account" | "verified" | "repost") ":" value
+//!        | "followers" (">" | ">=" | "<" | "<=" | "=") number
+//!        | ("tag" | "category") ":" value       workflow filters only
+//! ```
+//!
+//! Operators are written in capitals. NOT binds tighter than AND, AND tighter than OR. A word reaches to the
+//! next blank, parenthesis or quote; `@handle`, `#tag` and emoji are words. A phrase is searched as it stands,
+//! with its blanks normalised. A query of nothing but NOTs is allowed. Asking a field that the mention lacks
+//! is false, so `NOT lang:en` holds for a mention of unknown language.
+
+mod lex;
+mod parse;
+mod tree;
+
+pub(super) use lex::is_network;
+pub(super) use parse::parse;
+pub(super) use tree::{Comparison, Expression, Field};
+
+/// The longest query, in bytes.
+pub const QUERY_BYTES_MAX: usize = 16 * 1024;
+/// How many terms one query may have.
+pub const QUERY_TERMS_MAX: usize = 1024;
+/// How deep parentheses and NOTs may be nested.
+pub const QUERY_DEPTH_MAX: usize = 64;
+
+/// Who asks: it decides which terms make sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// A rule's query, whose literals are normalised this way.
+    Rule(crate::text::Accents),
+    /// A workflow filter's condition.
+    Filter,
+}
+
+/// One mistake in a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct QueryMistake {
+    /// The byte of the query where it stands.
+    pub at: usize,
+    /// What is wrong and what was expected.
+    pub what: String,
+    /// What to write instead; may be empty.
+    pub hint: String,
+}
+
+impl QueryMistake {
+    fn new(at: usize, what: impl Into<String>, hint: impl Into<String>) -> QueryMistake {
+        QueryMistake { at, what: what.into(), hint: hint.into() }
+    }
+}
