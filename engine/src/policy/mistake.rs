@@ -153,7 +153,7 @@ pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n 
         .map(|name| (distance(wrong, name), name))
         .filter(|(distance, name)| {
             // A third of the letters may differ; a whole name inside the other counts as near.
-            let inside = wrong_length >= 2 && (name.contains(wrong) || wrong.contains(name));
+            let inside = wrong_length >= 3 && (name.contains(wrong) || wrong.contains(name));
             inside || *distance <= (wrong_length.max(name.chars().count()) / 3).max(1)
         })
         .min();
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn columns_count_characters_and_lines_begin_at_one() {
-        assert_eq!(line_and_column("é\nçé x", 6), (2, 3));
+        assert_eq!(line_and_column("é\nçé x", 7), (2, 3));
         assert_eq!(line_and_column("", 0), (1, 1));
     }
 }

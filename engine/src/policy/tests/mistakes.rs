@@ -1,0 +1,594 @@
+//! The mistakes people make, and what they are told: every message as they read it.
+//!
+//! Owns the wording. A message that changes is changed here, on purpose.
+
+use super::*;
+
+struct Case {
+    what: &'static str,
+    text: &'static str,
+    told: &'static [&'static str],
+}
+
+const EMPTY: &[&str] = &[
+    "policy: [fleet] lacks `hash_key` (32 lower-case hex digits, the same for the whole fleet for ever; `openssl rand -hex 16` makes them)",
+    "policy: the workflow has no default queue (write [workflow] with default = \"<queue>\"; no mention may be without a queue)",
+    "policy: there is no desk (write [[desk]] with name and log_partition)",
+    "policy: there is no queue (write [[queue]] with name and desk)",
+];
+const KEY: &[&str] = &[
+    "frame.toml:26:12: `hash_key` is no key (32 lower-case hex digits, the same for the whole fleet for ever; `openssl rand -hex 16` makes them)",
+];
+const MANY: &[&str] = &[
+    "a/z.toml:3:25: in `when`: a workflow filter asks fields, not words: found `tv` (put the word into a rule that gives a tag, and ask for `tag:…` here)",
+    "a/z.toml:4:9: there is no queue `care` (did you mean `care.general`?)",
+    "b.toml:3:11: in `query`: expected a term or `(`, found the end",
+    "b.toml:4:1: unknown key `prio` in [[rule]] (did you mean `priority`?)",
+    "c.toml:2:11: `ids_max = 1` is out of range: from 1000 to 1000000000",
+    "c.toml:3:10: `window` must be a duration in quotes, such as \"72h\", found the number 10",
+];
+
+const FILES: &[Case] = &[
+    Case {
+        what: "a key that is misspelled",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+tag = ["tv"]"#,
+        told: &["p.toml:4:1: unknown key `tag` in [[rule]] (did you mean `tags`?)"],
+    },
+    Case {
+        what: "a table that is misspelled",
+        text: r#"[[rules]]
+name = "tv"
+query = "tv""#,
+        told: &["p.toml:1:3: unknown table or key `rules` at the top of the file (did you mean `rule`?)"],
+    },
+    Case {
+        what: "one bracket instead of two",
+        text: r#"[rule]
+name = "tv"
+query = "tv""#,
+        told: &[
+            "p.toml:1:2: `rule` must be a list of tables, found a table (write [[rule]] with two brackets)",
+        ],
+    },
+    Case {
+        what: "a queue that does not exist",
+        text: r#"[[filter]]
+name = "tv"
+when = "kind:reply"
+queue = "tech.tvv""#,
+        told: &["p.toml:4:9: there is no queue `tech.tvv` (did you mean `tech.tv`?)"],
+    },
+    Case {
+        what: "a desk that does not exist",
+        text: r#"[[queue]]
+name = "q"
+desk = "teck""#,
+        told: &["p.toml:3:8: there is no desk `teck` (did you mean `tech`?)"],
+    },
+    Case {
+        what: "a tag that no rule gives",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+tags = ["tv-broken"]
+[[filter]]
+name = "tv"
+when = "kind:reply OR tag:tv-brokn"
+queue = "tech.tv""#,
+        told: &["p.toml:7:23: in `when`: no rule gives the tag `tv-brokn` (did you mean `tv-broken`?)"],
+    },
+    Case {
+        what: "two rules of one name",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+[[rule]]
+name = "tv"
+query = "radio""#,
+        told: &["p.toml:5:8: two rules are named `tv`: the first is in p.toml line 2"],
+    },
+    Case {
+        what: "a name that is none",
+        text: r#"[[rule]]
+name = "TV broken"
+query = "tv""#,
+        told: &[
+            "p.toml:2:8: `TV broken` cannot be a rule name (a name has lower-case letters, digits, `-` and `.`, and begins and ends with a letter or digit)",
+        ],
+    },
+    Case {
+        what: "a desk with a dot, which would be part of a topic's name",
+        text: r#"[[desk]]
+name = "care.eu"
+log_partition = 3"#,
+        told: &[
+            "p.toml:2:8: `care.eu` cannot be a desk name (a name has lower-case letters, digits and `-`, and begins and ends with a letter or digit)",
+        ],
+    },
+    Case {
+        what: "a desk without its partition",
+        text: r#"[[desk]]
+name = "press""#,
+        told: &[
+            "p.toml:1:1: [[desk]] lacks `log_partition` (the partition of the desk log, fixed for the desk's life)",
+        ],
+    },
+    Case {
+        what: "no name and no query",
+        text: r#"[[rule]]
+tags = ["tv"]"#,
+        told: &[
+            "p.toml:1:1: [[rule]] lacks `name` (every rule has a name that decisions and metrics quote)",
+            "p.toml:1:1: [[rule]] lacks `query`",
+        ],
+    },
+    Case {
+        what: "a number out of range",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+priority = 200"#,
+        told: &["p.toml:4:12: `priority = 200` is out of range: from 0 to 100"],
+    },
+    Case {
+        what: "a number in quotes",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+priority = "high""#,
+        told: &["p.toml:4:12: `priority` must be a whole number, found the text \"high\""],
+    },
+    Case {
+        what: "a single tag without brackets",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+tags = "tv""#,
+        told: &["p.toml:4:8: `tags` must be a list of texts, such as [\"tv\"], found the text \"tv\""],
+    },
+    Case {
+        what: "a category that is not in the list",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+category = "tecnical""#,
+        told: &[
+            "p.toml:4:12: `category = \"tecnical\"` is not known: expected `complaint`, `technical`, `feedback`, `general` (did you mean `technical`?)",
+        ],
+    },
+    Case {
+        what: "an action of a later release",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+action = "collapse""#,
+        told: &["p.toml:4:10: `action = \"collapse\"` is not known: expected `tag`, `noise`, `block`"],
+    },
+    Case {
+        what: "a key of a later release",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+expert = "tv-lab""#,
+        told: &["p.toml:4:1: `expert` in [[rule]] is not there yet"],
+    },
+    Case {
+        what: "a duration without its unit",
+        text: r#"[dedup]
+window = "10""#,
+        told: &[
+            "p.toml:2:10: `window = \"10\"` is no duration (expected a duration such as `10m`, `72h` or `1d12h` (units w, d, h, m, s, ms))",
+        ],
+    },
+    Case {
+        what: "a duration out of range",
+        text: r#"[dedup]
+window = "90d""#,
+        told: &["p.toml:2:10: `window = \"90d\"` is out of range: from 1s to 31d"],
+    },
+    Case {
+        what: "a rule that must never be dropped and drops",
+        text: r#"[[rule]]
+name = "fire"
+query = "fire"
+action = "noise"
+never_drop = true"#,
+        told: &[
+            "p.toml:5:14: `never_drop = true` and `action = \"noise\"` contradict each other (a rule that must never be dropped may only tag)",
+        ],
+    },
+    Case {
+        what: "an account without its network",
+        text: r#"[accounts]
+own = ["@brandcare"]"#,
+        told: &[
+            "p.toml:2:8: `@brandcare` in `own` is no account (expected `network:@handle` or `network:author-id`, such as `x:@brandcare`)",
+        ],
+    },
+    Case {
+        what: "a default given twice",
+        text: r#"[workflow]
+default = "tech.tv""#,
+        told: &[
+            "p.toml:2:11: `default` is given twice: the first is in frame.toml line 23 (keep one of them)",
+        ],
+    },
+    Case {
+        what: "a fleet key given twice",
+        text: r#"[fleet]
+hash_key = "abc""#,
+        told: &[
+            "p.toml:2:12: `hash_key` is given twice: the first is in frame.toml line 26 (keep one of them)",
+        ],
+    },
+    Case {
+        what: "TOML that is none",
+        text: r#"[[rule]]
+name = "tv
+query = "tv""#,
+        told: &["p.toml:2:11: not readable as TOML: invalid basic string, expected `\"`"],
+    },
+    Case {
+        what: "a key twice in one table",
+        text: r#"[[rule]]
+name = "tv"
+query = "tv"
+query = "radio""#,
+        told: &["p.toml:4:1: not readable as TOML: duplicate key"],
+    },
+];
+
+const QUERIES: &[Case] = &[
+    Case {
+        what: "operators in lower case",
+        text: r#"tv and broken"#,
+        told: &[
+            "q.toml:3:13: in `query`: operators are written in capitals: found `and` (write AND; to search for the word, write \"and\")",
+        ],
+    },
+    Case {
+        what: "a parenthesis that is never closed",
+        text: r#"tv AND (broken OR dead"#,
+        told: &["q.toml:3:17: in `query`: this `(` is never closed: expected `)`"],
+    },
+    Case {
+        what: "a parenthesis that closes nothing",
+        text: r#"tv) AND broken"#,
+        told: &["q.toml:3:12: in `query`: this `)` closes nothing: expected AND, OR or a term"],
+    },
+    Case {
+        what: "an operator without its right side",
+        text: r#"tv AND"#,
+        told: &["q.toml:3:16: in `query`: expected a term or `(`, found the end"],
+    },
+    Case {
+        what: "an operator without its left side",
+        text: r#"OR tv"#,
+        told: &["q.toml:3:10: in `query`: expected a term or `(`, found `OR`"],
+    },
+    Case {
+        what: "two operators in a row",
+        text: r#"tv AND OR broken"#,
+        told: &["q.toml:3:17: in `query`: expected a term or `(`, found `OR`"],
+    },
+    Case {
+        what: "empty parentheses",
+        text: r#"tv ()"#,
+        told: &["q.toml:3:14: in `query`: expected a term or `(`, found `)`"],
+    },
+    Case {
+        what: "a quote that is never closed",
+        text: r#""tv broken"#,
+        told: &["q.toml:3:10: in `query`: this quote is never closed: expected another `\"`"],
+    },
+    Case {
+        what: "an empty phrase",
+        text: r#"tv "  ""#,
+        told: &["q.toml:3:13: in `query`: the phrase is empty: expected words between the quotes"],
+    },
+    Case {
+        what: "typographic quotes",
+        text: r#"“tv broken”"#,
+        told: &[
+            "q.toml:3:10: in `query`: typographic quotes in `“tv` (write straight quotes: \"…\")",
+            "q.toml:3:14: in `query`: typographic quotes in `broken”` (write straight quotes: \"…\")",
+        ],
+    },
+    Case {
+        what: "a wildcard",
+        text: r#"tv refund*"#,
+        told: &[
+            "q.toml:3:13: in `query`: the wildcard in `refund*` is not there yet: expected a whole word (write its forms: (refund OR refunds OR refunded))",
+        ],
+    },
+    Case {
+        what: "proximity",
+        text: r#"tv NEAR/3 broken"#,
+        told: &[
+            "q.toml:3:13: in `query`: the proximity operator `NEAR/3` is not there yet: expected AND, OR or a term (a phrase finds words that stand together)",
+        ],
+    },
+    Case {
+        what: "a regular expression",
+        text: r#"tv /brok(en|e)/ radio"#,
+        told: &[
+            "q.toml:3:13: in `query`: the regular expression `/brok(en|e)/` is not there yet: expected a word, a phrase or a field (to search for the text itself, put it in quotes)",
+        ],
+    },
+    Case {
+        what: "proximity as in Lucene",
+        text: r#""tv broken"~3"#,
+        told: &[
+            "q.toml:3:23: in `query`: expected a blank, `)` or the end after a phrase, found `~` (proximity is not there yet)",
+        ],
+    },
+    Case {
+        what: "a minus sign",
+        text: r#"tv -giveaway"#,
+        told: &[
+            "q.toml:3:13: in `query`: `-` is no operator here: found `-giveaway` (write NOT giveaway; to search for the sign itself, put it in quotes)",
+        ],
+    },
+    Case {
+        what: "an exclamation mark",
+        text: r#"tv !giveaway"#,
+        told: &[
+            "q.toml:3:13: in `query`: `!` is no operator here: found `!giveaway` (write NOT giveaway; to search for the sign itself, put it in quotes)",
+        ],
+    },
+    Case {
+        what: "ampersands",
+        text: r#"tv && broken"#,
+        told: &[
+            "q.toml:3:13: in `query`: `&&` is no operator here: found `&&` (write AND; to search for the sign itself, put it in quotes)",
+        ],
+    },
+    Case {
+        what: "a bar",
+        text: r#"tv | radio"#,
+        told: &[
+            "q.toml:3:13: in `query`: `|` is no operator here: found `|` (write OR; to search for the sign itself, put it in quotes)",
+        ],
+    },
+    Case {
+        what: "a plus sign",
+        text: r#"+tv broken"#,
+        told: &[
+            "q.toml:3:10: in `query`: `+` is no operator here: found `+tv` (terms side by side are all required: write tv)",
+        ],
+    },
+    Case {
+        what: "commas",
+        text: r#"tv, broken"#,
+        told: &[
+            "q.toml:3:10: in `query`: `tv,` ends in a comma or semicolon, which is no operator (write OR or AND between terms; to search for the sign itself, put it in quotes)",
+        ],
+    },
+    Case {
+        what: "only punctuation",
+        text: r#"tv ..."#,
+        told: &[
+            "q.toml:3:13: in `query`: `...` is nothing but punctuation: expected a term (to search for exactly that, write \"...\")",
+        ],
+    },
+    Case {
+        what: "a field that does not exist",
+        text: r#"land:en"#,
+        told: &["q.toml:3:10: in `query`: there is no field `land` (did you mean `lang`?)"],
+    },
+    Case {
+        what: "a text that looks like a field",
+        text: r#"re:invent"#,
+        told: &[
+            "q.toml:3:10: in `query`: there is no field `re` (to search for the text itself, write \"re:invent\")",
+        ],
+    },
+    Case {
+        what: "a link",
+        text: r#"https://t.co/x"#,
+        told: &[
+            "q.toml:3:10: in `query`: there is no field `https` (to search for the text itself, write \"https://t.co/x\")",
+        ],
+    },
+    Case {
+        what: "a field of a later release",
+        text: r#"tier:gold"#,
+        told: &["q.toml:3:10: in `query`: the field `tier` is not there yet"],
+    },
+    Case {
+        what: "a field of filters",
+        text: r#"tag:tv"#,
+        told: &[
+            "q.toml:3:10: in `query`: `tag:` is for workflow filters: a rule gives tags and a category, it cannot ask for them (use `tag:tv` in a [[filter]])",
+        ],
+    },
+    Case {
+        what: "a language that is none",
+        text: r#"lang:english"#,
+        told: &[
+            "q.toml:3:10: in `query`: expected a language such as `en` or `pt-BR` after `lang:`, found `english`",
+        ],
+    },
+    Case {
+        what: "a kind that is none",
+        text: r#"kind:tweet"#,
+        told: &[
+            "q.toml:3:10: in `query`: there is no kind `tweet`: expected `post`, `reply`, `repost`, `quote`, `message`, `other`",
+        ],
+    },
+    Case {
+        what: "an account without its sign",
+        text: r#"account:brandcare"#,
+        told: &[
+            "q.toml:3:10: in `query`: expected an account such as `@brandcare` after `account:`, found `brandcare`",
+        ],
+    },
+    Case {
+        what: "thousands as k",
+        text: r#"followers>10k"#,
+        told: &[
+            "q.toml:3:10: in `query`: expected a whole number after `followers>`, found `10k` (write it out, such as `followers>10000`)",
+        ],
+    },
+    Case {
+        what: "followers as a value",
+        text: r#"followers:100"#,
+        told: &[
+            "q.toml:3:10: in `query`: expected `>`, `>=`, `<`, `<=` or `=` after `followers`, found `:100` (such as `followers>10000`)",
+        ],
+    },
+    Case {
+        what: "a flag that is neither",
+        text: r#"verified:yes"#,
+        told: &["q.toml:3:10: in `query`: expected `true` or `false` after `verified:`, found `yes`"],
+    },
+    Case {
+        what: "a quoted value",
+        text: r#"account:"@brandcare""#,
+        told: &[
+            "q.toml:3:10: in `query`: expected a value after `account:`, found a quote (fields take their value without quotes)",
+        ],
+    },
+    Case {
+        what: "a field without value",
+        text: r#"lang: en"#,
+        told: &["q.toml:3:10: in `query`: expected a value after `lang:`"],
+    },
+    Case {
+        what: "a phrase without a blank before it",
+        text: r#"tv"broken""#,
+        told: &["q.toml:3:12: in `query`: expected a blank before the phrase"],
+    },
+    Case {
+        what: "an invisible term",
+        text: r#"\u200b"#,
+        told: &[
+            "q.toml:3:10: in `query`: nothing is left of `\u{200b}` after normalisation: expected a visible term",
+        ],
+    },
+    Case {
+        what: "several mistakes at once",
+        text: r#"tv and -radio land:en"#,
+        told: &[
+            "q.toml:3:13: in `query`: operators are written in capitals: found `and` (write AND; to search for the word, write \"and\")",
+            "q.toml:3:17: in `query`: `-` is no operator here: found `-radio` (write NOT radio; to search for the sign itself, put it in quotes)",
+            "q.toml:3:24: in `query`: there is no field `land` (did you mean `lang`?)",
+        ],
+    },
+];
+
+const CONDITIONS: &[Case] = &[
+    Case {
+        what: "a word in a filter",
+        text: r#"tv AND kind:reply"#,
+        told: &[
+            "f.toml:8:9: in `when`: a workflow filter asks fields, not words: found `tv` (put the word into a rule that gives a tag, and ask for `tag:…` here)",
+        ],
+    },
+    Case {
+        what: "a category that is none",
+        text: r#"category:complaints"#,
+        told: &[
+            "f.toml:8:9: in `when`: there is no category `complaints`: expected `complaint`, `technical`, `feedback`, `general` (did you mean `complaint`?)",
+        ],
+    },
+    Case {
+        what: "an unknown field in a filter",
+        text: r#"tags:tv"#,
+        told: &["f.toml:8:9: in `when`: there is no field `tags` (did you mean `tag`?)"],
+    },
+];
+
+fn told(path: &str, text: &str) -> Vec<String> {
+    let compiled = Policy::compile(&bundle(&[(path, text)]));
+    compiled.err().unwrap_or_default().iter().map(ToString::to_string).collect()
+}
+
+fn check(cases: &[Case], path: &str, write: impl Fn(&str) -> String) {
+    let mut wrong = String::new();
+    for case in cases {
+        let told = told(path, &write(case.text));
+        if told != case.told {
+            wrong.push_str(&format!("@@{}@@{told:?}\n", case.what));
+        }
+        assert!(!told.is_empty(), "{} is a mistake", case.what);
+    }
+    assert!(wrong.is_empty(), "told otherwise:\n{wrong}");
+}
+
+#[test]
+fn a_mistake_in_a_file_is_told_with_its_place_and_what_to_do() {
+    check(FILES, "p.toml", str::to_owned);
+}
+
+#[test]
+fn a_mistake_in_a_query_is_told_at_its_character() {
+    // The query begins at line 3, column 10.
+    check(QUERIES, "q.toml", |query| {
+        format!("[[rule]]\nname = \"q\"\nquery = \"{}\"", query.replace('"', "\\\""))
+    });
+}
+
+#[test]
+fn a_mistake_in_a_condition_is_told_at_its_character() {
+    check(CONDITIONS, "f.toml", |when| {
+        format!(
+            "[[rule]]\nname = \"tv\"\nquery = \"tv\"\ntags = [\"tv\"]\n[[filter]]\nname = \"f\"\nqueue = \"tech.tv\"\nwhen = '{when}'"
+        )
+    });
+}
+
+#[test]
+fn an_empty_policy_is_told_everything_that_it_lacks() {
+    let mistakes = Policy::compile(&Bundle::default()).expect_err("nothing is there");
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(told, EMPTY);
+}
+
+#[test]
+fn a_fleet_key_that_is_none_is_refused_without_repeating_it() {
+    let mut short = bundle(&[]);
+    let frame = FRAME.replace("000102030405060708090a0b0c0d0e0f", "SECRET00");
+    short.files.insert("frame.toml".into(), frame);
+    let mistakes = Policy::compile(&short).expect_err("the key is short");
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(told, KEY);
+}
+
+#[test]
+fn the_mistakes_of_all_files_are_told_at_once_in_order() {
+    let files = [
+        ("b.toml", "[[rule]]\nname = \"b\"\nquery = \"(\"\nprio = 3"),
+        ("a/z.toml", "[[filter]]\nname = \"f\"\nwhen = \"tag:nothing AND tv\"\nqueue = \"care\""),
+        ("c.toml", "[dedup]\nids_max = 1\nwindow = 10"),
+    ];
+    let mistakes = Policy::compile(&bundle(&files)).expect_err("many mistakes");
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(told, MANY);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_make_others_wrong() {
+    // The tag that the filter asks for may well stand in the damaged file.
+    let files = [
+        ("rules.toml", "[[rule]]\nname = \"tv"),
+        ("flow.toml", "[[filter]]\nname = \"f\"\nwhen = \"tag:tv\"\nqueue = \"tech.tv\""),
+    ];
+    let mistakes = Policy::compile(&bundle(&files)).expect_err("a damaged file");
+    assert!(mistakes.iter().all(|mistake| mistake.file == "rules.toml"), "{mistakes:?}");
+}
+
+#[test]
+fn limits_on_queries_are_named() {
+    let query =
+        |query: String| told("q.toml", &format!("[[rule]]\nname = \"q\"\nquery = '{query}'")).join("");
+    assert!(query("(".repeat(65) + "a" + &")".repeat(65)).contains("nested deeper than 64"));
+    assert!(query("(".repeat(63) + "a" + &")".repeat(63)).is_empty());
+    assert!(query("NOT ".repeat(1000) + "a").contains("nested deeper than 64"));
+    assert!(query("a ".repeat(1025)).contains("has 1025 terms, the limit is 1024"));
+    assert!(query("a ".repeat(1024)).is_empty());
+    assert!(query("a".repeat(16 * 1024 + 1)).contains("has 16385 bytes, the limit is 16384"));
+}

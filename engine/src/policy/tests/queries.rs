@@ -1,0 +1,149 @@
+//! What a query finds: one table of queries and texts.
+
+use super::*;
+
+/// Query, text, whether it matches.
+const TABLE: &[(&str, &str, bool)] = &[
+    // Words and phrases.
+    ("tv", "my TV is broken", true),
+    ("tv", "my tvs are broken", false),
+    ("broken", "it is unbroken", false),
+    ("refund", "REFUND!!! now", true),
+    (r#""tv broken""#, "TV   broken again", true),
+    (r#""tv   broken""#, "tv broken again", true),
+    (r#""tv broken""#, "tv is broken", false),
+    (r#""tv broken""#, "tv broken-down", true),
+    (r#""and""#, "this and that", true),
+    // Operators: NOT before AND before OR, side by side means AND.
+    ("tv broken", "broken is my tv", true),
+    ("tv broken", "my tv", false),
+    ("tv AND broken", "broken is my tv", true),
+    ("tv OR radio", "the radio", true),
+    ("tv OR radio", "the phone", false),
+    ("tv AND NOT giveaway", "my tv", true),
+    ("tv AND NOT giveaway", "tv giveaway", false),
+    ("tv NOT giveaway", "tv giveaway", false),
+    ("tv OR radio AND broken", "tv", true),
+    ("tv OR radio AND broken", "radio", false),
+    ("(tv OR radio) AND broken", "tv", false),
+    ("(tv OR radio) broken", "broken radio", true),
+    ("NOT tv OR radio", "radio tv", true),
+    ("NOT (tv OR radio)", "radio", false),
+    ("NOT NOT tv", "tv", true),
+    ("NOT NOT tv", "radio", false),
+    // Pure negation is true of everything else, an empty text too.
+    ("NOT tv", "the radio", true),
+    ("NOT tv", "", true),
+    ("NOT tv", "tv", false),
+    ("NOT (tv AND radio)", "tv", true),
+    ("NOT (tv AND radio)", "tv radio", false),
+    // Handles, tags, emoji, digits, punctuation, other scripts.
+    ("@united", "hey @united!", true),
+    ("@united", "united we stand", false),
+    ("united", "hey @united!", true),
+    ("#delayed", "so #Delayed again", true),
+    ("😡", "so angry 😡😡", true),
+    ("5g", "no 5G here", true),
+    ("don't", "I don’t know", true),
+    (r#"":(""#, "no picture :(", true),
+    ("停电", "今天停电了", true),
+    ("café", "CAFE", true),
+    ("cafe", "Café", true),
+    // Fields.
+    ("lang:en", "", true),
+    ("lang:EN-gb", "", false),
+    ("lang:de", "", false),
+    ("NOT lang:de", "", true),
+    ("kind:post", "", true),
+    ("kind:reply", "", false),
+    ("network:x", "", true),
+    ("network:bsky", "", false),
+    ("account:@BrandCare", "", true),
+    ("account:@brand", "", false),
+    ("followers>99", "", true),
+    ("followers>100", "", false),
+    ("followers>=100", "", true),
+    ("followers<101 followers<=100 followers=100", "", true),
+    ("verified:false", "", true),
+    ("verified:true", "", false),
+    ("repost:true", "", false),
+    ("tv AND lang:en", "tv", true),
+    ("tv AND lang:de", "tv", false),
+    ("lang:de OR tv", "tv", true),
+];
+
+#[test]
+fn a_query_finds_what_its_reader_expects() {
+    // All queries stand in one policy, so that they share literals and scratch as in production.
+    let mut rules = String::new();
+    for (number, (query, _, _)) in TABLE.iter().enumerate() {
+        rules.push_str(&format!("[[rule]]\nname = \"q{number:03}\"\nquery = '''{query}'''\n"));
+    }
+    let policy = policy(&rules);
+    assert_eq!(policy.rules().len(), TABLE.len());
+    let mut scratch = Scratch::default();
+    for (number, (query, text, expected)) in TABLE.iter().enumerate() {
+        let found = matched(&policy, &mention(text), &mut scratch);
+        let index = RuleIndex(u16::try_from(number).expect("a short table"));
+        assert_eq!(found.contains(&index), *expected, "`{query}` in `{text}`");
+    }
+}
+
+#[test]
+fn exact_accents_are_asked_for_rule_by_rule() {
+    let policy = policy(
+        "[[rule]]\nname = \"exact\"\nquery = \"résumé\"\naccents = \"exact\"\n\
+         [[rule]]\nname = \"ignore\"\nquery = \"résumé\"\n",
+    );
+    assert!(policy.wants_exact());
+    assert_eq!(policy.literals().len(), 2);
+    assert_eq!(names(&policy, &mention("my RÉSUMÉ")), ["exact", "ignore"]);
+    assert_eq!(names(&policy, &mention("I resume")), ["ignore"]);
+}
+
+#[test]
+fn a_language_holds_for_its_varieties_and_not_for_its_neighbours() {
+    let policy = policy("[[rule]]\nname = \"english\"\nquery = \"lang:en\"\n");
+    for (lang, expected) in [
+        ("en", true),
+        ("EN", true),
+        ("en-GB", true),
+        ("en_US", true),
+        ("eng", false),
+        ("e", false),
+        ("", false),
+    ] {
+        assert_eq!(names(&policy, &Mention { lang, ..mention("") }).len() == 1, expected, "`{lang}`");
+    }
+}
+
+#[test]
+fn literals_are_shared_and_rules_run_only_when_one_of_theirs_was_seen() {
+    let policy = policy(
+        "[[rule]]\nname = \"a\"\nquery = 'tv broken'\n[[rule]]\nname = \"b\"\nquery = 'TV AND NOT giveaway'\n\
+         [[rule]]\nname = \"c\"\nquery = 'NOT tv'\n[[rule]]\nname = \"d\"\nquery = 'lang:de OR tv'\n\
+         [[rule]]\nname = \"e\"\nquery = 'lang:de tv'\n[[rule]]\nname = \"f\"\nquery = 'NOT (NOT tv OR lang:de)'\n",
+    );
+    let texts: Vec<&str> = policy.literals().iter().map(|literal| literal.text.as_str()).collect();
+    assert_eq!(texts, ["broken", "giveaway", "tv"]);
+    assert_eq!(policy.always_run(), 2, "only c and d can be true with no literal seen");
+}
+
+#[test]
+fn a_scratch_serves_one_policy_after_another() {
+    let (small, large) = (
+        policy("[[rule]]\nname = \"a\"\nquery = 'one'\n"),
+        policy(
+            &(0..200)
+                .map(|n| format!("[[rule]]\nname = \"r{n}\"\nquery = 'w{n} OR one'\n"))
+                .collect::<String>(),
+        ),
+    );
+    let mut scratch = Scratch::default();
+    for _ in 0..2 {
+        assert_eq!(matched(&large, &mention("one w7"), &mut scratch).len(), 200);
+        assert_eq!(matched(&small, &mention("one"), &mut scratch).len(), 1);
+        assert_eq!(matched(&large, &mention("w7 w7"), &mut scratch).len(), 1);
+        assert_eq!(matched(&small, &mention("two"), &mut scratch).len(), 0);
+    }
+}
