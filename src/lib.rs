@@ -3,7 +3,8 @@
 //! `pipeline` tells the whole path. Each layer may use only what stands to its left (`tests/tidy.rs`):
 //!
 //! ```text
-//! error, clock <- config, wire <- offsets, log, worker <- shard <- { kafka, embedded, hyperscan, admin, systemd } <- pipeline <- cli <- main
+//! clock, log <- error <- config, wire, counters <- offsets, policies <- worker <- shard
+//!     <- kafka, embedded, hyperscan, admin, systemd <- pipeline, audit, simulator <- demo <- cli <- main
 //! ```
 #![deny(unsafe_code)]
 

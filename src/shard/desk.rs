@@ -24,8 +24,6 @@ pub struct DeskTopics {
     pub partitions: Arc<BTreeMap<String, u32>>,
     /// The name of the input topic, for `triaged_src`.
     pub input: Arc<str>,
-    /// Where a record of the desk log that cannot be read is set aside.
-    pub dead_letter: TopicPartition,
 }
 
 /// One desk-log partition that is ours.
@@ -126,19 +124,20 @@ impl DeskShard {
             drop(log);
             return Some(records);
         };
+        if let Some((offset, why)) = wrong.first() {
+            // Skipping a record would fork the cases' history: the desk stands still until somebody looks.
+            self.unreadable += 1;
+            let why = format!("record {offset} of {} cannot be read: {why}", self.log);
+            self.stop.get_or_insert(Stop::Undelivered { topic: self.log.topic.to_string(), why });
+            return None;
+        }
         let id = self.watermark.open(first, last + 1);
         self.received += records.len() as u64;
         let ticket = Arc::new(Ticket::new());
         let mut effects = Effects::new();
         self.engine.step(&log, &named, &mut effects);
         self.counts.add(&effects.counts);
-        let mut out = outgoing(&effects, &log, topics);
-        for (offset, why) in &wrong {
-            tracing::error!(partition = %self.log, offset, why, "a record of the desk log cannot be read");
-            self.unreadable += 1;
-            let record = crate::wire::dead_letter::encode_desk_log(&self.log, *offset, why);
-            out.entry(topics.dead_letter.clone()).or_default().push(None, Some(&record));
-        }
+        let out = outgoing(&effects, &log, topics);
         for (to, batch) in out {
             if let Err(error) = producer.send(&to, &batch, &ticket) {
                 let stop = Stop::Undelivered { topic: to.topic.to_string(), why: error.to_string() };

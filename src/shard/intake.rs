@@ -74,8 +74,10 @@ impl IntakeShard {
                 helpdesk_event::Read::Event { .. } => EventDisposition::UnknownCase,
                 helpdesk_event::Read::Ignored => EventDisposition::Ignored,
                 helpdesk_event::Read::DeadLetter(reason) => {
-                    let letter = dead_letter::encode(&self.input, record.offset, record.value, reason);
-                    out.entry(topics.dead_letter.clone()).or_default().push(None, Some(&letter));
+                    value.clear();
+                    dead_letter::write(&self.input, record.offset, record.value, reason, &mut value);
+                    let out = out.entry(topics.dead_letter.clone()).or_default();
+                    dead_letter::push(&self.input, record.offset, &value, out);
                     EventDisposition::DeadLetter
                 }
             };

@@ -12,7 +12,7 @@ use super::planted::{self, Planted};
 use super::scanned::Scanned;
 use crate::log::{Commit, LogError, Outgoing, Producer, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
-use crate::wire::desk_log;
+use crate::wire::{dead_letter, desk_log};
 use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -390,7 +390,8 @@ impl TriageShard {
                     effects.entry(to).or_default().push(None, Some(&value));
                 }
                 Disposition::DeadLetter => {
-                    effects.entry(topics.dead_letter.clone()).or_default().push(None, Some(body));
+                    let out = effects.entry(topics.dead_letter.clone()).or_default();
+                    dead_letter::push(&self.input, record.offset, body, out);
                 }
                 Disposition::Joined
                 | Disposition::Noise

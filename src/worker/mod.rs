@@ -33,7 +33,7 @@ pub struct Job {
     pub stream: StreamId,
     /// Offsets that must not be read: they have killed the process before.
     pub killers: Vec<i64>,
-    /// Offsets whose ledger entry may need the mention's bytes although the rules would not.
+    /// Names the job.
     pub ticket: JobTicket,
     /// Where the result goes.
     pub reply: Sender<Done>,
@@ -115,6 +115,12 @@ impl Workers {
     #[must_use]
     pub fn scanned(&self) -> u64 {
         self.shared.scanned.load(Ordering::Relaxed)
+    }
+
+    /// What scanning needs beside the policy.
+    #[must_use]
+    pub fn settings(&self) -> &ScanSettings {
+        &self.shared.settings
     }
 
     /// Whether batches wait that nobody has taken.

@@ -1,0 +1,205 @@
+//! The stateless stages on one batch: decode, normalise, scan, evaluate, redact, and the bytes a desk would need.
+//!
+//! Owns the buffers of one thread, reused from mention to mention. Everything found depends on the mention and the
+//! policy alone, so any thread may do it, and doing it again after a crash gives the same. Called by `Workers`.
+
+use super::Job;
+use crate::shard::policies::Compiled;
+use crate::shard::scanned::{Scanned, ScannedRecord};
+use crate::wire::mention::{DecodeLimits, Decoded, Decoder, FieldMap};
+use crate::wire::{dead_letter, desk_log, redact};
+use std::ops::Range;
+use std::sync::Arc;
+use triage_engine::dedup::{author_key, mention_key};
+use triage_engine::desk::{Event, QueuedMention};
+use triage_engine::model::{DeadLetterReason, Mention, Position};
+use triage_engine::policy::{Action, Generation, RuleIndex, Scratch};
+use triage_engine::scan::{Hit, Scanner};
+use triage_engine::text::{NormalText, Normaliser};
+use triage_engine::triage::{DETAIL_NONE, Verdict, Wish};
+
+/// What scanning needs beside the policy.
+#[derive(Clone)]
+pub struct ScanSettings {
+    /// Which field of a record is what.
+    pub map: Arc<FieldMap>,
+    /// How large and how deep a record may be.
+    pub limits: DecodeLimits,
+}
+
+/// One thread's scanning.
+pub struct Scanning {
+    decoder: Decoder,
+    redactor: redact::Redactor,
+    rules: Rules,
+    redacted: Vec<u8>,
+}
+
+/// The rules' part of it, apart from the decoder that the mention borrows from.
+struct Rules {
+    scanner: Option<(Generation, Box<dyn Scanner>)>,
+    normaliser: Normaliser,
+    text: NormalText,
+    hits: Vec<Hit>,
+    scratch: Scratch,
+    matched: Vec<RuleIndex>,
+}
+
+impl Scanning {
+    /// Buffers for one thread.
+    #[must_use]
+    pub fn new(settings: &ScanSettings) -> Scanning {
+        Scanning {
+            decoder: Decoder::new(settings.map.clone(), settings.limits),
+            redactor: redact::Redactor::new(settings.map.clone()),
+            rules: Rules {
+                scanner: None,
+                normaliser: Normaliser::new(),
+                text: NormalText::default(),
+                hits: Vec::new(),
+                scratch: Scratch::default(),
+                matched: Vec::new(),
+            },
+            redacted: Vec::new(),
+        }
+    }
+
+    /// Scans a batch.
+    pub fn scan(&mut self, job: &Job) -> Scanned {
+        self.scan_carefully(job, &mut |_| {})
+    }
+
+    /// Scans a batch, telling before each record that it is about to be read, and after the last that it was.
+    pub fn scan_carefully(&mut self, job: &Job, about_to_read: &mut dyn FnMut(Option<i64>)) -> Scanned {
+        let partition = job.records.partition();
+        let mut scanned = Scanned {
+            partition: partition.clone(),
+            policy: job.policy.clone(),
+            records: Vec::with_capacity(job.range.len()),
+            bodies: Vec::new(),
+            bytes: 0,
+        };
+        for index in job.range.clone() {
+            let record = job.records.get(index);
+            let from = scanned.bodies.len();
+            let verdict = if job.killers.contains(&record.offset) {
+                Verdict::Dead(DeadLetterReason::Crashed)
+            } else {
+                about_to_read(Some(record.offset));
+                #[cfg(debug_assertions)]
+                fault_point(record.value);
+                let position = Position { stream: job.stream, partition: partition.partition, offset: record.offset };
+                self.read(record.value, record.timestamp, position, &job.policy, &mut scanned.bodies)
+            };
+            if let Verdict::Dead(reason) = verdict {
+                dead_letter::write(partition, record.offset, record.value, reason, &mut scanned.bodies);
+            }
+            let body = Range { start: from, end: scanned.bodies.len() };
+            scanned.records.push(ScannedRecord { offset: record.offset, timestamp: record.timestamp, verdict, body });
+        }
+        about_to_read(None);
+        scanned.bytes = scanned.bodies.len() + scanned.records.len() * size_of::<ScannedRecord>();
+        scanned
+    }
+
+    fn read(
+        &mut self,
+        value: Option<&[u8]>,
+        timestamp: triage_engine::model::Millis,
+        position: Position,
+        policy: &Compiled,
+        bodies: &mut Vec<u8>,
+    ) -> Verdict {
+        let mention = match self.decoder.decode(value) {
+            Ok(Decoded::Mention { mention, .. }) => mention,
+            Ok(Decoded::NotAMention { .. }) => return Verdict::NotAMention,
+            Err(reason) => return Verdict::Dead(reason),
+        };
+        let hash_key = policy.policy().hash_key();
+        let key = mention_key(mention.network, mention.mention_id, &hash_key);
+        self.rules.evaluate(&mention, policy);
+        let rules = &self.rules;
+        let wish = match policy.policy().action(&mention, &rules.matched) {
+            Action::Noise(rule) => Wish::Noise(rule.0),
+            Action::Block(rule) => Wish::Block(rule.map_or(DETAIL_NONE, |rule| rule.0)),
+            Action::Route => {
+                let route = policy.policy().route(&mention, &rules.matched);
+                let raw = value.expect("invariant: a record without a value is a dead letter");
+                let found = self.redactor.redact(raw, &mut self.redacted);
+                let raw = if found.is_empty() { raw } else { &self.redacted };
+                let queued = rules.queued(&mention, policy, route, timestamp, position, &found, raw, &hash_key);
+                desk_log::encode_event(&Event::Mention(queued), bodies);
+                Wish::Route { desk: route.desk.0, queue: route.queue.0 }
+            }
+        };
+        Verdict::Mention { key, wish }
+    }
+}
+
+impl Rules {
+    /// Finds the rules that match.
+    fn evaluate(&mut self, mention: &Mention<'_>, policy: &Compiled) {
+        let generation = policy.generation();
+        if self.scanner.as_ref().is_none_or(|(known, _)| *known != generation) {
+            self.scanner = Some((generation, policy.matcher().scanner()));
+        }
+        let (_, scanner) = self.scanner.as_mut().expect("invariant: just made");
+        self.normaliser.normalise(mention.text, policy.policy().wants_exact(), &mut self.text);
+        self.hits.clear();
+        scanner.scan(&self.text, &mut self.hits);
+        self.matched.clear();
+        policy.policy().evaluate(mention, &self.hits, &mut self.scratch, &mut self.matched);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one call site; every argument is a fact of the mention")]
+    fn queued<'a>(
+        &self,
+        mention: &Mention<'a>,
+        policy: &'a Compiled,
+        route: triage_engine::policy::Route,
+        timestamp: triage_engine::model::Millis,
+        input: Position,
+        found: &[&'static str],
+        raw: &'a [u8],
+        hash_key: &[u8; 16],
+    ) -> QueuedMention<'a> {
+        let rules = policy.policy();
+        let assertion = rules.assertion(&self.matched, route.queue);
+        let mut tags = Vec::new();
+        rules.tags(&self.matched, &mut tags);
+        QueuedMention {
+            key: mention_key(mention.network, mention.mention_id, hash_key),
+            author: author_key(mention.network, mention.author.id, hash_key),
+            mention_id: mention.mention_id,
+            network: mention.network,
+            author_id: mention.author.id,
+            author_handle: mention.author.handle,
+            desk: &rules.desks()[usize::from(route.desk.0)].name,
+            queue: &rules.queues()[usize::from(route.queue.0)].name,
+            tags,
+            category: assertion.category.name(),
+            priority: i32::from(assertion.priority),
+            resolution: assertion.resolution.name(),
+            posted_at: mention.posted_at.unwrap_or(timestamp),
+            input,
+            generation: policy.generation(),
+            pii_found: found.to_vec(),
+            pii_redacted: !found.is_empty(),
+            raw,
+        }
+    }
+}
+
+/// In builds with debug assertions, a record that holds the text in `TRIAGED_FAULT_ABORT` kills the process: the
+/// tests plant one to show that such a record is found and set aside. Release builds do not have it.
+#[cfg(debug_assertions)]
+fn fault_point(value: Option<&[u8]>) {
+    use std::sync::OnceLock;
+    static PLANTED: OnceLock<Option<String>> = OnceLock::new();
+    let planted = PLANTED.get_or_init(|| std::env::var("TRIAGED_FAULT_ABORT").ok().filter(|text| !text.is_empty()));
+    if let (Some(planted), Some(value)) = (planted, value)
+        && value.windows(planted.len()).any(|window| window == planted.as_bytes())
+    {
+        std::process::abort();
+    }
+}
