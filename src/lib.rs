@@ -13,6 +13,7 @@ pub mod clock;
 pub mod counters;
 pub mod embedded;
 pub mod error;
+pub mod kafka;
 pub mod log;
 pub mod offsets;
 pub mod systemd;

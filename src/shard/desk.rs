@@ -6,7 +6,7 @@
 
 use super::Stop;
 use super::desk_snapshot::Snapshots;
-use super::policies::{BuildMatcher, Policies};
+use crate::policies::{BuildMatcher, Policies};
 use crate::log::{Commit, Outgoing, Producer, Records, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
 use crate::wire::{assignment, cloudevents, desk_log};
@@ -52,7 +52,7 @@ struct DeskRun {
 }
 
 /// The policies that a step of the desk engine looks settings up in: all that its entries name.
-pub(super) struct Named(BTreeMap<Generation, Arc<super::policies::Compiled>>);
+pub(super) struct Named(BTreeMap<Generation, Arc<crate::policies::Compiled>>);
 
 impl Named {
     /// The policies that these entries name; `None` while one of them is not here.

@@ -6,14 +6,13 @@
 pub mod desk;
 pub mod desk_lane;
 pub mod desk_restore;
+pub mod desk_snapshot;
 pub mod intake;
 pub mod lane;
 pub mod ledger_tail;
 pub mod plan;
 #[cfg(test)]
 pub mod planted;
-pub mod policies;
-pub mod scanned;
 pub mod starts;
 pub mod triage;
 pub mod triage_lane;

@@ -9,7 +9,7 @@ use super::Stop;
 use super::ledger_tail::{LedgerNote, LedgerTail};
 #[cfg(test)]
 use super::planted::{self, Planted};
-use super::scanned::Scanned;
+use crate::worker::Scanned;
 use crate::log::{Commit, LogError, Outgoing, Producer, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
 use crate::wire::{dead_letter, desk_log};

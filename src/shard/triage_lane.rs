@@ -5,7 +5,7 @@
 
 use super::Stop;
 use super::lane::{Progress, Shard, Work};
-use super::policies::{BuildMatcher, InForce, Policies};
+use crate::policies::{BuildMatcher, InForce, Policies};
 use super::starts::{Careful, Starts};
 use super::triage::{TriageCounts, TriageShard, TriageTopics};
 use super::triage_restore::TriageRestore;
@@ -189,7 +189,7 @@ impl TriageWork {
 
 struct Batch {
     range: std::ops::Range<usize>,
-    policy: Arc<super::policies::Compiled>,
+    policy: Arc<crate::policies::Compiled>,
     killers: Vec<i64>,
 }
 

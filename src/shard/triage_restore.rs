@@ -4,7 +4,7 @@
 //! live already go on meanwhile.
 
 use super::ledger_tail::{LedgerNote, LedgerTail};
-use super::policies::Compiled;
+use crate::policies::Compiled;
 use super::triage::{Obeyed, TriageShard};
 use crate::log::{Commit, LogError, Logs, ReadStep, Reader, TopicPartition};
 use crate::wire::ledger;

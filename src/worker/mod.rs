@@ -5,12 +5,13 @@
 //! nothing to do scans too, and with no worker threads at all it does everything, as in the simulator.
 
 mod scan;
+mod scanned;
 
 pub use scan::{ScanSettings, Scanning};
+pub use scanned::{Scanned, ScannedRecord};
 
 use crate::log::Records;
-use crate::shard::policies::Compiled;
-use crate::shard::scanned::Scanned;
+use crate::policies::Compiled;
 use crossbeam::channel::Sender;
 use crossbeam::deque::{Injector, Stealer, Worker};
 use crossbeam::sync::{Parker, Unparker};

@@ -4,8 +4,8 @@
 //! policy alone, so any thread may do it, and doing it again after a crash gives the same. Called by `Workers`.
 
 use super::Job;
-use crate::shard::policies::Compiled;
-use crate::shard::scanned::{Scanned, ScannedRecord};
+use crate::policies::Compiled;
+use super::{Scanned, ScannedRecord};
 use crate::wire::mention::{DecodeLimits, Decoded, Decoder, FieldMap};
 use crate::wire::{dead_letter, desk_log, redact};
 use std::ops::Range;

@@ -4,7 +4,7 @@
 //! the policy it was scanned under. Filled by `worker`, consumed by `shard::triage`.
 
 use crate::log::TopicPartition;
-use crate::shard::policies::Compiled;
+use crate::policies::Compiled;
 use std::ops::Range;
 use std::sync::Arc;
 use triage_engine::model::Millis;

@@ -1,0 +1,164 @@
+//! A cluster of Apache Kafka: makes clients and answers questions about topics, offsets and groups.
+//!
+//! Owns the settings and one client for questions, made at the first one. It is a consumer that reads committed
+//! records only, so that the ends it is told are last stable offsets, where readers end too. Called by the pipeline.
+
+use super::answers::log_error;
+use super::ffi::{Client, ClientError, Code, Kind, PartitionList, TopicConfig};
+use super::member::{KafkaMember, committed};
+use super::producer::KafkaProducer;
+use super::reader::{KafkaReader, NO_GROUP};
+use super::{ANSWER_WAIT, KafkaSettings};
+use crate::log::{Commit, LogError, Logs, Member, NewTopic, Producer, Reader, TopicInfo, TopicPartition};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use triage_engine::model::{Millis, StreamId};
+
+/// How long a topic just made may take to be known to the broker that we ask.
+const CREATED_WAIT: Duration = Duration::from_secs(10);
+
+/// A cluster of Apache Kafka.
+#[derive(Debug)]
+pub struct KafkaLogs {
+    settings: KafkaSettings,
+    inquirer: Mutex<Option<Arc<Client>>>,
+}
+
+impl KafkaLogs {
+    /// The cluster that these settings lead to. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// `LogError::Fatal` naming every setting that would break a guarantee.
+    pub fn new(settings: KafkaSettings) -> Result<KafkaLogs, LogError> {
+        let refused: Vec<String> = settings.refused().iter().map(ToString::to_string).collect();
+        if !refused.is_empty() {
+            return Err(LogError::Fatal(refused.join("; ")));
+        }
+        Ok(KafkaLogs { settings, inquirer: Mutex::new(None) })
+    }
+
+    fn inquirer(&self) -> Result<Arc<Client>, LogError> {
+        let mut held = self.inquirer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*held {
+            return Ok(Arc::clone(client));
+        }
+        let client = self.asking_client(NO_GROUP)?;
+        *held = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// A consumer that is only asked questions. It delivers no events, so its queues need nobody.
+    fn asking_client(&self, group: &str) -> Result<Arc<Client>, LogError> {
+        let properties = self.settings.consumer_properties(group, None);
+        Client::new(Kind::Consumer, &properties, 0).map_err(|error| log_error(&error, group))
+    }
+
+    fn await_topics(&self, topics: &[NewTopic]) -> Result<(), LogError> {
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        let deadline = Instant::now() + CREATED_WAIT;
+        loop {
+            let known = self.describe(&names)?;
+            match names.iter().zip(&known).find(|(_, info)| info.is_none()) {
+                None => return Ok(()),
+                Some((name, _)) if Instant::now() >= deadline => return Err(LogError::Missing((*name).to_owned())),
+                Some(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+}
+
+fn value<'a>(config: &'a TopicConfig, name: &str) -> &'a str {
+    config.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
+}
+
+impl Logs for KafkaLogs {
+    fn member(&self, group: &str, instance: &str, topics: &[&str]) -> Result<Box<dyn Member>, LogError> {
+        Ok(Box::new(KafkaMember::join(&self.settings, group, instance, topics)?))
+    }
+
+    fn reader(&self, from: &[(TopicPartition, i64)]) -> Result<Box<dyn Reader>, LogError> {
+        Ok(Box::new(KafkaReader::open(&self.settings, from)?))
+    }
+
+    fn producer(&self, name: &str) -> Result<Box<dyn Producer>, LogError> {
+        Ok(Box::new(KafkaProducer::open(&self.settings, name)?))
+    }
+
+    fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicInfo>>, LogError> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        let client = self.inquirer()?;
+        let wrong = |error: ClientError| log_error(&error, &topics.join(", "));
+        let mut shapes = BTreeMap::new();
+        for shape in client.describe_topics(topics, ANSWER_WAIT).map_err(wrong)? {
+            match shape.code {
+                Code::NoError => _ = shapes.insert(shape.name.clone(), shape),
+                Code::UnknownTopicOrPartition | Code::UnknownTopic => {}
+                code => return Err(log_error(&ClientError::new(code, code.to_string()), &shape.name)),
+            }
+        }
+        let present: Vec<&str> = shapes.keys().map(String::as_str).collect();
+        let configs: BTreeMap<String, TopicConfig> = match present.is_empty() {
+            true => BTreeMap::new(),
+            false => client.describe_configs(&present, ANSWER_WAIT).map_err(wrong)?.into_iter().collect(),
+        };
+        let describe = |name: &&str| {
+            let (shape, config) = (shapes.get(*name)?, configs.get(*name)?);
+            Some(TopicInfo {
+                name: (*name).to_owned(),
+                id: StreamId(shape.id),
+                partitions: shape.partitions,
+                log_append_time: value(config, "message.timestamp.type") == "LogAppendTime",
+                compacted: value(config, "cleanup.policy").split(',').any(|policy| policy.trim() == "compact"),
+                retention_ms: value(config, "retention.ms").parse().ok().filter(|&limit: &i64| limit >= 0),
+                message_bytes_max: value(config, "max.message.bytes").parse().unwrap_or(0),
+            })
+        };
+        Ok(topics.iter().map(describe).collect())
+    }
+
+    fn create(&self, topics: &[NewTopic]) -> Result<(), LogError> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let client = self.inquirer()?;
+        let answers = client.create_topics(topics, ANSWER_WAIT).map_err(|error| log_error(&error, "new topics"))?;
+        for (name, error) in answers {
+            if !matches!(error.code, Code::NoError | Code::TopicAlreadyExists) {
+                return Err(log_error(&error, &name));
+            }
+        }
+        self.await_topics(topics)
+    }
+
+    fn bounds(&self, partition: &TopicPartition) -> Result<(i64, i64), LogError> {
+        self.inquirer()?.watermarks(partition, ANSWER_WAIT).map_err(|error| log_error(&error, &partition.topic))
+    }
+
+    fn offset_at(&self, partition: &TopicPartition, at: Millis) -> Result<i64, LogError> {
+        // The broker takes negative times for questions of another kind.
+        let times = PartitionList::at([&(partition.clone(), at.0.max(0))]);
+        let wrong = |error: ClientError| log_error(&error, &partition.topic);
+        self.inquirer()?.offsets_for_times(&times, ANSWER_WAIT).map_err(wrong)?;
+        match times.entries().first() {
+            Some(entry) if entry.code != Code::NoError => {
+                Err(wrong(ClientError::new(entry.code, entry.code.to_string())))
+            }
+            Some(entry) if entry.offset >= 0 => Ok(entry.offset),
+            _ => Ok(self.bounds(partition)?.1),
+        }
+    }
+
+    fn group_offsets(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Commit>>, LogError> {
+        // A client of that group which never joins it: asking needs no membership.
+        let client = self.asking_client(group)?;
+        committed(&client, partitions).map_err(|error| log_error(&error, group))
+    }
+
+    fn trim(&self, partition: &TopicPartition, below: i64) -> Result<(), LogError> {
+        let answer = self.inquirer()?.delete_records(partition, below, ANSWER_WAIT);
+        answer.map_err(|error| log_error(&error, &partition.topic))
+    }
+}

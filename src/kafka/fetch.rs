@@ -1,0 +1,112 @@
+//! Fetched messages as batches of records.
+//!
+//! Owns the queue that all partitions of one consumer are forwarded to, and what was read of it and not handed out
+//! yet. One `Fetcher` per client: two batch readers on one client lose records. Called by `member` and `reader`.
+
+use super::ffi::{Batch, Client, ClientError, Code, Message, Queue};
+use crate::log::{Records, TopicPartition};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Most messages read in one call. More would only hold more memory between two looks at the group.
+const BATCH_RECORDS: usize = 2048;
+
+/// What was fetched.
+#[derive(Debug)]
+pub(super) enum Fetched {
+    /// Consecutive records of one partition.
+    Records(Records),
+    /// The end of a partition, as of now.
+    End(TopicPartition, i64),
+    /// A partition cannot be read on, or the client has something to say.
+    Failed { partition: Option<TopicPartition>, offset: i64, error: ClientError },
+}
+
+/// Reads one consumer's messages.
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    queue: Queue,
+    batch: Batch,
+    ready: VecDeque<Fetched>,
+}
+
+impl Fetcher {
+    pub(super) fn new(client: &Arc<Client>) -> Fetcher {
+        Fetcher {
+            queue: Queue::new(client),
+            batch: Batch::new(client, BATCH_RECORDS),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Forwards these partitions here. To be called before each assignment of them.
+    pub(super) fn take_over<'a>(&self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
+        self.queue.take_over(partitions);
+    }
+
+    /// Forgets what was read of this partition and not handed out.
+    pub(super) fn forget(&mut self, partition: &TopicPartition) {
+        self.ready.retain(|fetched| match fetched {
+            Fetched::Records(records) => records.partition() != partition,
+            Fetched::End(of, _) => of != partition,
+            Fetched::Failed { partition: of, .. } => of.as_ref() != Some(partition),
+        });
+    }
+
+    /// The next thing fetched.
+    pub(super) fn next(&mut self, wait: Duration) -> Option<Fetched> {
+        if self.ready.is_empty() {
+            // The library waits for a full array, so whatever is there is taken without waiting; only when there
+            // is nothing do we wait, for a single message.
+            self.fill(BATCH_RECORDS, Duration::ZERO);
+            if self.ready.is_empty() && !wait.is_zero() {
+                self.fill(1, wait);
+            }
+        }
+        self.ready.pop_front()
+    }
+
+    fn fill(&mut self, most: usize, wait: Duration) {
+        self.queue.messages(&mut self.batch, most, wait);
+        if self.batch.len() == 0 {
+            return;
+        }
+        let mut run: Option<(Records, Message<'_>, i64)> = None;
+        for message in self.batch.iter() {
+            if message.code() == Code::NoError {
+                let (offset, timestamp) = (message.offset(), message.timestamp());
+                // Offsets that go back start a run of their own: the reader of the records judges it.
+                if let Some((records, first, last)) = &mut run
+                    && message.is_of_the_partition_of(first)
+                    && *last < offset
+                {
+                    records.push(offset, timestamp, message.key(), message.value());
+                    *last = offset;
+                    continue;
+                }
+                if let Some(partition) = message.partition() {
+                    self.ready.extend(run.take().map(|(records, ..)| Fetched::Records(records)));
+                    let mut records = Records::new(partition);
+                    records.push(offset, timestamp, message.key(), message.value());
+                    run = Some((records, message, offset));
+                    continue;
+                }
+            }
+            self.ready.extend(run.take().map(|(records, ..)| Fetched::Records(records)));
+            self.ready.push_back(fetched_otherwise(&message));
+        }
+        self.ready.extend(run.map(|(records, ..)| Fetched::Records(records)));
+        self.batch.clear();
+    }
+}
+
+fn fetched_otherwise(message: &Message<'_>) -> Fetched {
+    match (message.code(), message.partition()) {
+        (Code::PartitionEOF, Some(partition)) => Fetched::End(partition, message.offset()),
+        (code, partition) => {
+            let error = ClientError::new(code, message.error_text());
+            Fetched::Failed { partition, offset: message.offset(), error }
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! One member of a consumer group, whose membership changes are values.
+//!
+//! Owns which partitions are offered, live, leaving or lost, and hands out records of live ones only. May not decide
+//! when a rebalance is answered: the lane does, by `start` and `release`, and the group waits for it. Called by the
+//! lanes through `log::Member`.
+//!
+//! A rebalance is answered once for all its partitions: the library takes the first answer for the whole one. So an
+//! assignment is answered by the first `start` (the others are added later, which it allows), a revocation by the
+//! last `release`.
+
+use super::answers::{is_fenced, log_error, standing_error};
+use super::fetch::{Fetched, Fetcher};
+use super::ffi::{About, Client, ClientError, Code, Entry, Event, Kind, PartitionList, Queue};
+use super::{ANSWER_WAIT, KafkaSettings, close_consumer};
+use crate::log::{Commit, LogError, Member, Polled, TopicPartition};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often the group is looked at while waiting for records.
+const GROUP_EVERY: Duration = Duration::from_millis(5);
+
+/// How long a commit that meets a rebalance is tried again.
+const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long one try of a commit may stay unanswered.
+const COMMIT_WAIT: Duration = Duration::from_secs(10);
+
+/// How long moving a partition may take.
+const MOVE_WAIT: Duration = Duration::from_secs(10);
+
+/// Between two tries of what the library is not ready for.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holding {
+    /// Ours once `start` has answered.
+    Offered,
+    /// Being read.
+    Live,
+    /// Somebody else's once `release` has answered. `read` tells whether it was ever started.
+    Leaving { read: bool },
+    /// Somebody else's already.
+    Lost { read: bool },
+}
+
+/// A member of a consumer group on Apache Kafka.
+#[derive(Debug)]
+pub(super) struct KafkaMember {
+    // In the order in which they must go; `None` only while dropping.
+    parts: Option<Parts>,
+    name: String,
+    holdings: BTreeMap<TopicPartition, Holding>,
+    /// Released, but not said to the library yet, since others of the same revocation are not.
+    released: Vec<TopicPartition>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    fetcher: Fetcher,
+    group: Queue,
+    client: Arc<Client>,
+}
+
+impl Drop for KafkaMember {
+    fn drop(&mut self) {
+        if let Some(Parts { fetcher, group, client }) = self.parts.take() {
+            close_consumer(&self.name, client, (fetcher, group));
+        }
+    }
+}
+
+impl KafkaMember {
+    /// Joins `group` for `topics` under the static name `instance`.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub(super) fn join(
+        settings: &KafkaSettings,
+        group: &str,
+        instance: &str,
+        topics: &[&str],
+    ) -> Result<KafkaMember, LogError> {
+        let properties = settings.consumer_properties(group, Some(instance));
+        let events = Event::REBALANCES | Event::ERRORS | Event::COMMITS;
+        let wrong = |error: ClientError| log_error(&error, group);
+        let client = Client::new(Kind::Consumer, &properties, events).map_err(wrong)?;
+        client.serve_on_consumer_queue().map_err(wrong)?;
+        client.subscribe(&PartitionList::topics(topics)).map_err(wrong)?;
+        let (fetcher, group_queue) = (Fetcher::new(&client), Queue::consumer(&client));
+        Ok(KafkaMember {
+            parts: Some(Parts { fetcher, group: group_queue, client }),
+            name: format!("member {instance} of {group}"),
+            holdings: BTreeMap::new(),
+            released: Vec::new(),
+        })
+    }
+
+    fn parts(&mut self) -> &mut Parts {
+        self.parts.as_mut().expect("invariant: the parts go with the member")
+    }
+
+    fn client(&self) -> &Arc<Client> {
+        &self.parts.as_ref().expect("invariant: the parts go with the member").client
+    }
+
+    /// Serves what happened to the group, until something is the lane's business.
+    fn serve_group(&mut self, wait: Duration) -> Result<Option<Polled>, LogError> {
+        let mut wait = wait;
+        while let Some(event) = self.parts().group.event(wait) {
+            wait = Duration::ZERO;
+            let polled = match event.about() {
+                About::Rebalance => self.rebalance(&event)?,
+                About::Error => {
+                    let error = event.error().unwrap_or_else(|| ClientError::new(Code::Fail, "unknown"));
+                    if let Some(error) = standing_error(&error, &self.name) {
+                        return Err(error);
+                    }
+                    None
+                }
+                _ => None,
+            };
+            if polled.is_some() {
+                return Ok(polled);
+            }
+        }
+        Ok(None)
+    }
+
+    fn rebalance(&mut self, event: &Event) -> Result<Option<Polled>, LogError> {
+        let partitions: Vec<TopicPartition> = event.entries().into_iter().map(|entry| entry.partition).collect();
+        let assigned = event.code() == Code::AssignPartitions;
+        if partitions.is_empty() {
+            // Nothing changes for us, but the group waits for the answer all the same.
+            let none = PartitionList::new();
+            let answer = if assigned { self.client().add(&none) } else { self.client().remove(&none) };
+            return answer.map(|()| None).map_err(|error| log_error(&error, &self.name));
+        }
+        if assigned {
+            for partition in &partitions {
+                self.holdings.insert(partition.clone(), Holding::Offered);
+            }
+            return Ok(Some(Polled::Assigned(partitions)));
+        }
+        let lost = self.client().assignment_is_lost();
+        for partition in &partitions {
+            let read = match self.holdings.get(partition) {
+                None | Some(Holding::Offered) => false,
+                Some(Holding::Live) => true,
+                Some(Holding::Leaving { read } | Holding::Lost { read }) => *read,
+            };
+            let holding = if lost { Holding::Lost { read } } else { Holding::Leaving { read } };
+            self.holdings.insert(partition.clone(), holding);
+            self.parts().fetcher.forget(partition);
+        }
+        Ok(Some(if lost { Polled::Lost(partitions) } else { Polled::Revoking(partitions) }))
+    }
+
+    /// What to tell the lane of something fetched; `None` when it is of a partition that is not live.
+    fn judge(&mut self, fetched: Fetched) -> Result<Option<Polled>, LogError> {
+        match fetched {
+            Fetched::Records(records) => {
+                let live = self.holdings.get(records.partition()) == Some(&Holding::Live);
+                Ok(live.then_some(Polled::Records(records)))
+            }
+            Fetched::End(..) => Ok(None),
+            Fetched::Failed { partition: Some(partition), offset, error } => {
+                if self.holdings.get(&partition) != Some(&Holding::Live) {
+                    return Ok(None);
+                }
+                match failed_partition(self.client(), &partition, offset, &error) {
+                    Some(error) => Err(error),
+                    None => Ok(None),
+                }
+            }
+            Fetched::Failed { partition: None, error, .. } => {
+                standing_error(&error, &self.name).map_or(Ok(None), Err)
+            }
+        }
+    }
+
+    fn begin(&mut self, offered: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        let partitions = offered.iter().map(|(partition, _)| partition);
+        self.parts().fetcher.take_over(partitions.clone());
+        let list = PartitionList::at(offered);
+        self.client().add(&list).map_err(|error| log_error(&error, &self.name))?;
+        self.holdings.extend(partitions.map(|partition| (partition.clone(), Holding::Live)));
+        Ok(())
+    }
+
+    /// Moves partitions that are being read. The library drops what it has fetched of them; we drop our own.
+    fn rewind(&mut self, live: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        let deadline = Instant::now() + MOVE_WAIT;
+        let mut rest = live.to_vec();
+        for (partition, _) in live {
+            self.parts().fetcher.forget(partition);
+        }
+        loop {
+            let list = PartitionList::at(&rest);
+            self.client().seek(&list, MOVE_WAIT).map_err(|error| log_error(&error, &self.name))?;
+            let stuck: Vec<Entry> = list.entries().into_iter().filter(|entry| entry.code != Code::NoError).collect();
+            rest.retain(|(partition, _)| stuck.iter().any(|entry| entry.partition == *partition));
+            let Some(first) = stuck.first() else { return Ok(()) };
+            match first.code {
+                // After an offset out of range the library no longer reads the partition: it has to be begun again.
+                // Not in the middle of a rebalance, where that would pass for the answer.
+                Code::State | Code::UnknownPartition if self.is_settled() => return self.begin_again(&rest),
+                Code::State | Code::UnknownPartition | Code::PreviousInProgress if Instant::now() < deadline => {
+                    std::thread::sleep(PAUSE);
+                }
+                code => return Err(log_error(&ClientError::new(code, code.to_string()), &self.name)),
+            }
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.holdings.values().all(|holding| *holding == Holding::Live)
+    }
+
+    fn begin_again(&mut self, live: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        let wrong = |error: ClientError| log_error(&error, &self.name);
+        let partitions = live.iter().map(|(partition, _)| partition);
+        self.client().remove(&PartitionList::of(partitions)).map_err(wrong)?;
+        self.begin(live)
+    }
+
+    fn commit_once(&mut self, offsets: &PartitionList) -> Result<(), ClientError> {
+        if self.client().assignment_is_lost() {
+            return Err(ClientError::new(Code::AssignmentLost, "the partitions were given away"));
+        }
+        // A queue for each try, so that a late answer to one is never taken for the answer to the next.
+        let answers = Queue::new(self.client());
+        self.client().commit(offsets, &answers)?;
+        let answer = answers
+            .event(COMMIT_WAIT)
+            .ok_or_else(|| ClientError::new(Code::OperationTimedOut, "no answer to a commit"))?;
+        if let Some(error) = answer.error() {
+            return Err(error);
+        }
+        if let Some(entry) = answer.entries().iter().find(|entry| entry.code != Code::NoError) {
+            return Err(ClientError::new(entry.code, format!("{}: {}", entry.partition, entry.code)));
+        }
+        // A member that lost its place just before may have committed as nobody, which proves nothing.
+        if self.client().assignment_is_lost() {
+            return Err(ClientError::new(Code::AssignmentLost, "the partitions were given away"));
+        }
+        Ok(())
+    }
+}
+
+/// What an error in place of a record means; `None` for a hiccup that the library mends itself.
+pub(super) fn failed_partition(
+    client: &Client,
+    partition: &TopicPartition,
+    asked: i64,
+    error: &ClientError,
+) -> Option<LogError> {
+    if error.code != Code::AutoOffsetReset {
+        return standing_error(error, &partition.topic);
+    }
+    Some(match client.watermarks(partition, ANSWER_WAIT) {
+        Err(error) => log_error(&error, &partition.topic),
+        Ok((start, _)) if asked < start => {
+            LogError::OutOfRange { partition: partition.clone(), asked, start }
+        }
+        Ok((_, end)) => LogError::Fatal(format!(
+            "{partition} ends at offset {end}, yet {asked} was asked for: was the topic made anew? ({})",
+            error.text
+        )),
+    })
+}
+
+impl Member for KafkaMember {
+    fn poll(&mut self, wait: Duration, read: bool) -> Result<Polled, LogError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            let slice = deadline.saturating_duration_since(Instant::now()).min(GROUP_EVERY);
+            let group_wait = if read { Duration::ZERO } else { slice };
+            if let Some(polled) = self.serve_group(group_wait)? {
+                return Ok(polled);
+            }
+            if read && let Some(fetched) = self.parts().fetcher.next(slice) {
+                if let Some(polled) = self.judge(fetched)? {
+                    return Ok(polled);
+                }
+                continue;
+            }
+            if Instant::now() >= deadline {
+                return Ok(Polled::Nothing);
+            }
+        }
+    }
+
+    fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<Commit>>, LogError> {
+        committed(self.client(), partitions).map_err(|error| log_error(&error, &self.name))
+    }
+
+    fn start(&mut self, from: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        let (mut offered, mut live) = (Vec::new(), Vec::new());
+        for (partition, offset) in from {
+            match self.holdings.get(partition) {
+                Some(Holding::Offered) => offered.push((partition.clone(), *offset)),
+                Some(Holding::Live) => live.push((partition.clone(), *offset)),
+                _ => return Err(LogError::Fenced(format!("{partition} is not ours"))),
+            }
+        }
+        if !offered.is_empty() {
+            self.begin(&offered)?;
+        }
+        if live.is_empty() { Ok(()) } else { self.rewind(&live) }
+    }
+
+    fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        for partition in partitions {
+            match self.holdings.remove(partition) {
+                Some(Holding::Live | Holding::Leaving { read: true } | Holding::Lost { read: true }) => {
+                    self.released.push(partition.clone());
+                }
+                _ => {}
+            }
+            self.parts().fetcher.forget(partition);
+        }
+        let unanswered = |holding: &Holding| matches!(holding, Holding::Leaving { .. } | Holding::Lost { .. });
+        if self.holdings.values().any(unanswered) {
+            return Ok(());
+        }
+        let list = PartitionList::of(&self.released);
+        self.released.clear();
+        self.client().remove(&list).map_err(|error| log_error(&error, &self.name))
+    }
+
+    fn commit(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
+        let mut list = PartitionList::new();
+        for (partition, commit) in offsets {
+            if !matches!(self.holdings.get(partition), Some(Holding::Live | Holding::Leaving { .. })) {
+                return Err(LogError::Fenced(format!("{partition} is not ours")));
+            }
+            list.push(partition, commit.offset, Some(&commit.metadata));
+        }
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + COMMIT_AGAIN;
+        loop {
+            match self.commit_once(&list) {
+                Ok(()) => return Ok(()),
+                // The group is in the middle of a rebalance that may not touch us; it passes without our help.
+                Err(error) if error.code == Code::RebalanceInProgress && Instant::now() < deadline => {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(error) if is_fenced(error.code) => return Err(LogError::Fenced(error.text)),
+                Err(error) => {
+                    let error = self.client().fatal().unwrap_or(error);
+                    return Err(log_error(&error, &self.name));
+                }
+            }
+        }
+    }
+
+    fn close(self: Box<Self>) {
+        drop(self);
+    }
+}
+
+/// What the client's group has committed for each partition, in the order asked.
+pub(super) fn committed(
+    client: &Client,
+    partitions: &[TopicPartition],
+) -> Result<Vec<Option<Commit>>, ClientError> {
+    if partitions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let list = PartitionList::of(partitions);
+    client.committed(&list, ANSWER_WAIT)?;
+    let mut found = BTreeMap::new();
+    for entry in list.entries() {
+        if entry.code != Code::NoError {
+            return Err(ClientError::new(entry.code, format!("{}: {}", entry.partition, entry.code)));
+        }
+        let commit = (entry.offset >= 0).then_some(Commit { offset: entry.offset, metadata: entry.metadata });
+        found.insert(entry.partition, commit);
+    }
+    Ok(partitions.iter().map(|partition| found.get(partition).cloned().flatten()).collect())
+}

@@ -1,0 +1,221 @@
+//! How the clients are set up, and which settings of the client library nobody may touch.
+//!
+//! Owns the properties that the guarantees rest on, each with its reason. Pure. Called by `config`, which shows
+//! mistakes, and by `cluster`, which makes clients.
+
+use std::collections::BTreeMap;
+
+/// How to reach a cluster and how much memory its clients may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// Brokers to ask first, `host:port`, separated by commas.
+    pub bootstrap: String,
+    /// Properties of librdkafka for every client, such as `security.protocol`.
+    pub client: BTreeMap<String, String>,
+    /// Properties for consumers; they outrank `client`.
+    pub consumer: BTreeMap<String, String>,
+    /// Properties for producers; they outrank `client`.
+    pub producer: BTreeMap<String, String>,
+    /// After so many milliseconds without a heartbeat a member's partitions go to others.
+    pub session_timeout_ms: u32,
+    /// Most that one consumer holds fetched, in KiB; it fetches no more than this ahead of its reader.
+    pub consumer_buffer_kib: u32,
+    /// Most that one producer holds unanswered, in KiB; a send blocks while it is full.
+    pub producer_buffer_kib: u32,
+}
+
+impl KafkaSettings {
+    /// Settings for these brokers with our defaults: sessions of 10 s, 64 MiB for each client.
+    #[must_use]
+    pub fn new(bootstrap: &str) -> KafkaSettings {
+        KafkaSettings {
+            bootstrap: bootstrap.to_owned(),
+            client: BTreeMap::new(),
+            consumer: BTreeMap::new(),
+            producer: BTreeMap::new(),
+            session_timeout_ms: 10_000,
+            consumer_buffer_kib: 65_536,
+            producer_buffer_kib: 65_536,
+        }
+    }
+
+    /// Every property given that would break a guarantee or that has a key of its own.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Refused> {
+        let sections = [("client", &self.client), ("consumer", &self.consumer), ("producer", &self.producer)];
+        let mut refused = Vec::new();
+        for (section, properties) in sections {
+            for key in properties.keys() {
+                let name = key.strip_prefix("topic.").unwrap_or(key);
+                if let Some((_, why)) = UNTOUCHABLE.iter().find(|(untouchable, _)| *untouchable == name) {
+                    refused.push(Refused { section, key: key.clone(), why });
+                }
+            }
+        }
+        refused
+    }
+
+    /// The properties of a consumer. `static_member` names a member of a group; without it the consumer is one
+    /// that is assigned by hand and tells where a partition ends.
+    pub(super) fn consumer_properties(&self, group: &str, static_member: Option<&str>) -> Vec<(String, String)> {
+        let mut all = self.shared_properties(static_member.unwrap_or("reader"));
+        for (name, value) in CONSUMER {
+            all.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        all.push(("group.id".to_owned(), group.to_owned()));
+        all.push(("session.timeout.ms".to_owned(), self.session_timeout_ms.to_string()));
+        all.push(("heartbeat.interval.ms".to_owned(), (self.session_timeout_ms / 4).clamp(250, 3_000).to_string()));
+        all.push(("queued.max.messages.kbytes".to_owned(), self.consumer_buffer_kib.max(1).to_string()));
+        all.push(("enable.partition.eof".to_owned(), static_member.is_none().to_string()));
+        if let Some(instance) = static_member {
+            all.push(("group.instance.id".to_owned(), instance.to_owned()));
+        }
+        overlay(all, [&self.client, &self.consumer])
+    }
+
+    /// The properties of a producer called `name`.
+    pub(super) fn producer_properties(&self, name: &str) -> Vec<(String, String)> {
+        let mut all = self.shared_properties(name);
+        for (name, value) in PRODUCER {
+            all.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        all.push(("queue.buffering.max.kbytes".to_owned(), self.producer_buffer_kib.max(1).to_string()));
+        overlay(all, [&self.client, &self.producer])
+    }
+
+    fn shared_properties(&self, name: &str) -> Vec<(String, String)> {
+        let mut all = vec![
+            ("bootstrap.servers".to_owned(), self.bootstrap.clone()),
+            ("client.id".to_owned(), format!("triaged-{name}")),
+        ];
+        all.extend(SHARED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        all
+    }
+}
+
+/// A property of the client library that may not be set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`kafka.{section}.{key}` may not be set: {why}")]
+pub struct Refused {
+    /// `client`, `consumer` or `producer`.
+    pub section: &'static str,
+    /// The property.
+    pub key: String,
+    /// What it would break, or which key serves instead.
+    pub why: &'static str,
+}
+
+fn overlay(mut base: Vec<(String, String)>, over: [&BTreeMap<String, String>; 2]) -> Vec<(String, String)> {
+    // The last setting of a property holds.
+    for properties in over {
+        base.extend(properties.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    base
+}
+
+const SHARED: &[(&str, &str)] = &[
+    ("statistics.interval.ms", "0"),
+    ("enable.metrics.push", "false"),
+    ("reconnect.backoff.ms", "50"),
+    // A broker that comes back is used within two seconds, not ten.
+    ("reconnect.backoff.max.ms", "2000"),
+    ("socket.keepalive.enable", "true"),
+    ("socket.nagle.disable", "true"),
+];
+
+const CONSUMER: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "error"),
+    ("isolation.level", "read_committed"),
+    ("partition.assignment.strategy", "cooperative-sticky"),
+    ("allow.auto.create.topics", "false"),
+    // By default a partition rests a whole second after the buffer was full.
+    ("fetch.queue.backoff.ms", "10"),
+    ("fetch.wait.max.ms", "100"),
+    ("fetch.error.backoff.ms", "100"),
+    ("queued.min.messages", "1000000"),
+    ("max.partition.fetch.bytes", "4194304"),
+];
+
+const PRODUCER: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    // Never give up on what can be retried: the record is in the ledger already.
+    ("message.timeout.ms", "0"),
+    ("linger.ms", "5"),
+    ("batch.num.messages", "100000"),
+    ("batch.size", "1000000"),
+    ("compression.type", "lz4"),
+    // Memory is bounded by bytes alone.
+    ("queue.buffering.max.messages", "0"),
+    ("delivery.report.only.error", "false"),
+];
+
+const OWN_KEY: &str = "there is a key of its own for this under [kafka]";
+const COMMITS: &str = "offsets are committed only once every effect of a record is acknowledged; the daemon does it";
+const NO_LOSS: &str = "an acknowledged record must be on all in-sync replicas, in order, and never given up on";
+
+const UNTOUCHABLE: &[(&str, &str)] = &[
+    ("bootstrap.servers", OWN_KEY),
+    ("metadata.broker.list", OWN_KEY),
+    ("session.timeout.ms", OWN_KEY),
+    ("queued.max.messages.kbytes", OWN_KEY),
+    ("queue.buffering.max.kbytes", OWN_KEY),
+    ("queue.buffering.max.messages", "memory is bounded by bytes, by the key under [kafka]"),
+    ("client.id", "it is made from the instance's name and the lane"),
+    ("group.id", "it is made from the group key; two groups on one input would triage every mention twice"),
+    ("group.instance.id", "it is made from the instance's name and the lane, so that a restart keeps its place"),
+    ("group.protocol", "this release of the client library can end in a fatal error under the new protocol"),
+    ("partition.assignment.strategy", "lanes answer rebalances partition by partition, which eager assignors break"),
+    ("enable.auto.commit", COMMITS),
+    ("auto.commit.enable", COMMITS),
+    ("enable.auto.offset.store", COMMITS),
+    ("auto.offset.reset", "the daemon decides where reading starts; a jump would leave records without a disposition"),
+    ("isolation.level", "records of aborted transactions are no mentions"),
+    ("enable.partition.eof", "it moves the position of a group member past unread records"),
+    ("enable.idempotence", NO_LOSS),
+    ("acks", NO_LOSS),
+    ("request.required.acks", NO_LOSS),
+    ("message.timeout.ms", NO_LOSS),
+    ("delivery.timeout.ms", NO_LOSS),
+    ("retries", NO_LOSS),
+    ("message.send.max.retries", NO_LOSS),
+    ("transactional.id", "transactions belong to the exactly-once mode, which makes its own"),
+    ("delivery.report.only.error", "reports are how effects are known to be acknowledged"),
+    ("enabled_events", "membership is served by events"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_would_break_a_guarantee_are_refused_each_with_its_reason() {
+        let mut settings = KafkaSettings::new("localhost:9092");
+        settings.client.insert("security.protocol".to_owned(), "ssl".to_owned());
+        settings.consumer.insert("enable.auto.offset.store".to_owned(), "true".to_owned());
+        settings.producer.insert("topic.acks".to_owned(), "1".to_owned());
+        let texts: Vec<String> = settings.refused().iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), 2, "{texts:?}");
+        assert!(texts[0].starts_with("`kafka.consumer.enable.auto.offset.store` may not be set: offsets are"));
+        assert!(texts[1].starts_with("`kafka.producer.topic.acks` may not be set: an acknowledged"));
+    }
+
+    #[test]
+    fn a_property_of_the_operator_outranks_our_default_and_the_closer_section_the_wider() {
+        let mut settings = KafkaSettings::new("localhost:9092");
+        settings.client.insert("linger.ms".to_owned(), "1".to_owned());
+        settings.producer.insert("linger.ms".to_owned(), "50".to_owned());
+        let properties = settings.producer_properties("lane-0");
+        let last = properties.iter().rev().find(|(name, _)| name == "linger.ms").map(|(_, value)| value.as_str());
+        assert_eq!(last, Some("50"));
+    }
+
+    #[test]
+    fn everything_that_we_fix_and_a_guarantee_needs_is_untouchable() {
+        for name in ["enable.auto.commit", "auto.offset.reset", "isolation.level", "acks", "message.timeout.ms"] {
+            assert!(UNTOUCHABLE.iter().any(|(untouchable, _)| *untouchable == name), "{name}");
+        }
+    }
+}
