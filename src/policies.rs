@@ -191,7 +191,7 @@ impl Follower {
             ReadStep::Records(records) => {
                 let mut known = self.policies.known();
                 for record in records.iter() {
-                    control::apply(&mut known.plans, record.offset, record.key, record.value);
+                    control::fold(&mut known.plans, record.offset, record.key, record.value);
                 }
             }
         }
@@ -200,8 +200,8 @@ impl Follower {
     }
 
     fn take_bundle_part(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) {
-        match self.assembler.take(key, value) {
-            Ok(Some(bytes)) => match Bundle::from_bytes(&bytes) {
+        match self.assembler.feed(key.unwrap_or_default(), value) {
+            Ok(Some((_, bytes))) => match Bundle::from_bytes(&bytes) {
                 Ok(bundle) => {
                     let generation = bundle.generation();
                     self.policies.known().bundles.insert(generation, Arc::new(bundle));
@@ -215,8 +215,9 @@ impl Follower {
 
     /// Puts the policy that the control topic names into force, once its bundle is here.
     fn switch(&mut self) {
-        let Some((epoch, generation)) = self.policies.known().plans.in_force() else { return };
-        if self.policies.in_force().is_some_and(|now| now.epoch >= epoch) {
+        let named = self.policies.known().plans.in_force().map(|now| (now.epoch, now.generation));
+        let Some((epoch, generation)) = named else { return };
+        if self.policies.in_force().is_some_and(|now| now.epoch == epoch && now.policy.generation() == generation) {
             return;
         }
         let Some(policy) = self.policies.get(generation, self.matcher) else { return };

@@ -7,7 +7,7 @@
 use super::Stop;
 use super::desk_snapshot::Snapshots;
 use crate::policies::{BuildMatcher, Policies};
-use crate::log::{Commit, Outgoing, Producer, Records, Ticket, TopicPartition};
+use crate::log::{Commit, LogError, Outgoing, Producer, Records, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
 use crate::wire::{assignment, cloudevents, desk_log};
 use std::collections::{BTreeMap, VecDeque};
@@ -222,6 +222,19 @@ impl DeskShard {
     #[must_use]
     pub fn committed_offset(&self) -> i64 {
         self.committed
+    }
+
+    /// Goes on with the snapshot under way; the offset below which the log may be trimmed, when one is whole.
+    ///
+    /// # Errors
+    /// When a send is refused at once.
+    pub fn advance_snapshots(
+        &mut self,
+        now_ms: i64,
+        committed: i64,
+        producer: &mut dyn Producer,
+    ) -> Result<Option<i64>, LogError> {
+        self.snapshots.advance(now_ms, &self.engine, committed, producer)
     }
 
     /// The desk engine, for its gauges.

@@ -30,7 +30,7 @@ impl PlanShard {
     /// Folds records in; those below what was folded at the restore are known already.
     pub fn accept(&mut self, records: &Records) {
         for record in records.iter().filter(|record| record.offset >= self.next) {
-            control::apply(&mut self.state, record.offset, record.key, record.value);
+            control::fold(&mut self.state, record.offset, record.key, record.value);
         }
         if let Some((_, last)) = records.span() {
             self.next = self.next.max(last + 1);
@@ -60,7 +60,7 @@ impl PlanShard {
         let mut batch = Outgoing::default();
         for record in &due {
             let (key, value) = control::encode(record);
-            batch.push(Some(&key), value.as_deref());
+            batch.push(Some(key.as_bytes()), value.as_deref());
         }
         let ticket = Arc::new(Ticket::new());
         match producer.send(&self.log, &batch, &ticket) {

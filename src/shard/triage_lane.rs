@@ -11,13 +11,14 @@ use super::triage::{TriageCounts, TriageShard, TriageTopics};
 use super::triage_restore::TriageRestore;
 use crate::clock::Clock;
 use crate::log::{Commit, LogError, Logs, Outgoing, Producer, Records, Ticket, TopicPartition};
-use crate::wire::control::{self, ControlRecord};
+use crate::wire::control;
 use crate::worker::{Done, Job, JobTicket, Scanning, Workers};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::model::StreamId;
+use triage_engine::plans::ControlRecord;
 use triage_engine::policy::Generation;
 
 /// Names of the topics that triage uses.
@@ -176,10 +177,10 @@ impl TriageWork {
         place.acknowledged = adopted;
         let Some(now) = self.parts.policies.in_force().filter(|now| now.epoch == adopted) else { return };
         let shard = format!("triage/{}", place.shard.input().partition);
-        let record = ControlRecord::adopted(&shard, adopted, now.policy.generation());
+        let record = ControlRecord::Adopted { shard, epoch: adopted, generation: now.policy.generation() };
         let (key, value) = control::encode(&record);
         let mut batch = Outgoing::default();
-        batch.push(Some(&key), value.as_deref());
+        batch.push(Some(key.as_bytes()), value.as_deref());
         let to = TopicPartition { topic: self.parts.names.control.clone(), partition: 0 };
         if let Err(error) = out.send(&to, &batch, &Arc::new(Ticket::new())) {
             tracing::warn!(%error, "a policy switch was not acknowledged");

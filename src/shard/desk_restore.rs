@@ -1,0 +1,169 @@
+//! Brings a desk shard back: the newest snapshot that is not past the committed offset, then the log up to there.
+//!
+//! Owns the reading and the silent replay: effects of records below the committed offset went out before. May not
+//! send anything. Stepped by the lane.
+
+use super::desk::{DeskShard, Named, entries};
+use super::desk_snapshot::Snapshots;
+#[cfg(test)]
+use super::planted::{self, Planted};
+use crate::log::{Commit, LogError, Logs, ReadStep, Reader, Records, TopicPartition};
+use crate::policies::{BuildMatcher, Policies};
+use crate::wire::snapshot;
+use std::time::Duration;
+use triage_engine::desk::{DeskLog, DeskSnapshot, Effects};
+
+/// A desk shard on its way to being live.
+pub struct DeskRestore {
+    log: TopicPartition,
+    snapshots_to: TopicPartition,
+    interval_ms: i64,
+    committed: i64,
+    log_start: i64,
+    phase: Phase,
+}
+
+enum Phase {
+    Snapshots { reader: Box<dyn Reader>, assembler: snapshot::Assembler },
+    Replay { reader: Box<dyn Reader>, engine: Box<DeskLog>, whole: [Option<i64>; 2], stalled: Option<Records> },
+}
+
+impl DeskRestore {
+    /// Begins to restore `log`; a group that never committed starts at the log's start.
+    ///
+    /// # Errors
+    /// When the logs cannot be asked.
+    pub fn begin(
+        logs: &dyn Logs,
+        log: &TopicPartition,
+        snapshots_to: TopicPartition,
+        interval_ms: i64,
+        commit: Option<Commit>,
+    ) -> Result<DeskRestore, LogError> {
+        let (log_start, _) = logs.bounds(log)?;
+        let committed = commit.map_or(log_start, |commit| commit.offset);
+        let (start, _) = logs.bounds(&snapshots_to)?;
+        let reader = logs.reader(&[(snapshots_to.clone(), start)])?;
+        let phase = Phase::Snapshots { reader, assembler: snapshot::Assembler::new() };
+        Ok(DeskRestore { log: log.clone(), snapshots_to, interval_ms, committed, log_start, phase })
+    }
+
+    /// Reads on. The shard once its state is that of the committed offset.
+    ///
+    /// # Errors
+    /// When a log cannot be read, or no longer holds what the state is made of.
+    pub fn step(
+        mut self,
+        logs: &dyn Logs,
+        policies: &Policies,
+        matcher: BuildMatcher,
+        wait: Duration,
+    ) -> Result<Result<DeskShard, DeskRestore>, LogError> {
+        match &mut self.phase {
+            Phase::Snapshots { reader, assembler } => {
+                match reader.read(wait)? {
+                    ReadStep::Nothing => {}
+                    ReadStep::Records(records) => {
+                        for record in records.iter() {
+                            assembler.take(record.key, record.value);
+                        }
+                    }
+                    ReadStep::End(..) => {
+                        let found = assembler.finish();
+                        for why in &found.damaged {
+                            tracing::warn!(log = %self.log, why, "a desk snapshot cannot be used");
+                        }
+                        self.phase = self.replay_from(logs, found.whole)?;
+                    }
+                }
+                Ok(Err(self))
+            }
+            Phase::Replay { .. } => self.replay(policies, matcher, wait),
+        }
+    }
+
+    fn replay_from(&self, logs: &dyn Logs, found: [Option<DeskSnapshot>; 2]) -> Result<Phase, LogError> {
+        let whole = [0, 1].map(|slot| found[slot].as_ref().map(|snapshot: &DeskSnapshot| snapshot.next_offset));
+        let usable = |snapshot: &DeskSnapshot| snapshot.next_offset <= self.committed || planted_past_commit();
+        let newest = found.into_iter().flatten().filter(usable).max_by_key(|snapshot| snapshot.next_offset);
+        let engine = match newest {
+            Some(snapshot) => DeskLog::restore(snapshot)
+                .map_err(|why| LogError::Fatal(format!("a snapshot of {} cannot be used: {why}", self.log)))?,
+            None => DeskLog::new(self.log.partition),
+        };
+        let from = engine.next_offset();
+        if from < self.log_start && self.committed > self.log_start {
+            return Err(LogError::OutOfRange { partition: self.log.clone(), asked: from, start: self.log_start });
+        }
+        let reader = logs.reader(&[(self.log.clone(), from.max(self.log_start))])?;
+        Ok(Phase::Replay { reader, engine: Box::new(engine), whole, stalled: None })
+    }
+
+    fn replay(
+        mut self,
+        policies: &Policies,
+        matcher: BuildMatcher,
+        wait: Duration,
+    ) -> Result<Result<DeskShard, DeskRestore>, LogError> {
+        let Phase::Replay { reader, engine, whole, stalled } = &mut self.phase else {
+            unreachable!("invariant: only a replay is replayed")
+        };
+        let done = engine.next_offset() >= self.committed || {
+            let records = match stalled.take() {
+                Some(records) => Some(records),
+                None => match reader.read(wait)? {
+                    ReadStep::Nothing => return Ok(Err(self)),
+                    ReadStep::Records(records) => Some(records),
+                    ReadStep::End(..) => None,
+                },
+            };
+            match records {
+                Some(records) => match fold(engine, &records, self.committed, policies, matcher)? {
+                    Some(done) => done,
+                    None => {
+                        *stalled = Some(records);
+                        return Ok(Err(self));
+                    }
+                },
+                None => true,
+            }
+        };
+        if !done {
+            return Ok(Err(self));
+        }
+        let snapshots = Snapshots::new(self.snapshots_to, self.interval_ms, *whole);
+        let Phase::Replay { engine, .. } = self.phase else { unreachable!("invariant: matched above") };
+        let start = self.committed.max(engine.next_offset());
+        debug_assert!(start == self.committed || planted_past_commit());
+        Ok(Ok(DeskShard::new(self.log, *engine, start, snapshots)))
+    }
+}
+
+/// Folds what lies below `committed` silently; whether the end is reached, or `None` while a policy is missing.
+fn fold(
+    engine: &mut DeskLog,
+    records: &Records,
+    committed: i64,
+    policies: &Policies,
+    matcher: BuildMatcher,
+) -> Result<Option<bool>, LogError> {
+    let (mut log, wrong) = entries(records);
+    if let Some((offset, why)) = wrong.first() {
+        return Err(LogError::Fatal(format!("record {offset} of {} cannot be read: {why}", records.partition())));
+    }
+    let reached = log.last().is_some_and(|entry| entry.offset >= committed);
+    log.retain(|entry| entry.offset < committed);
+    let Some(named) = Named::of(&log, policies, matcher) else { return Ok(None) };
+    engine.step(&log, &named, &mut Effects::new());
+    Ok(Some(reached))
+}
+
+#[cfg(test)]
+fn planted_past_commit() -> bool {
+    planted::is(Planted::SnapshotPastCommit)
+}
+
+#[cfg(not(test))]
+fn planted_past_commit() -> bool {
+    false
+}

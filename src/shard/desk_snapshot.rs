@@ -1,0 +1,119 @@
+//! Snapshots of a desk's state on their way out: two slots in turn, parts first, then the manifest.
+//!
+//! Owns the order that makes them safe: a snapshot of the state at S is published only after the commit of S was
+//! acknowledged, and the log is trimmed only below the older slot's S. May not read them back: `desk_restore` does.
+//! Called by the desk lane.
+
+#[cfg(test)]
+use super::planted::{self, Planted};
+use crate::log::{LogError, Outgoing, Producer, Ticket, TopicPartition};
+use crate::wire::snapshot::{self, SnapshotRecords};
+use std::sync::Arc;
+use triage_engine::desk::DeskLog;
+
+/// The snapshots of one desk-log partition.
+pub struct Snapshots {
+    to: TopicPartition,
+    interval_ms: i64,
+    due_at: i64,
+    slot: usize,
+    /// The S of each slot that is whole.
+    whole: [Option<i64>; 2],
+    stage: Stage,
+    /// Snapshots published since the start.
+    pub published: u64,
+    /// Attempts that failed; the slot before stays good.
+    pub failed: u64,
+}
+
+enum Stage {
+    Idle,
+    /// Taken; waits until everything below S is committed.
+    Taken(SnapshotRecords, i64),
+    /// Parts are out; the manifest waits for them.
+    Parts(SnapshotRecords, i64, Arc<Ticket>),
+    /// The manifest is out.
+    Manifest(i64, Arc<Ticket>),
+}
+
+impl Snapshots {
+    /// Snapshots to `to`, each `interval_ms` milliseconds; `whole` is what lies there already.
+    #[must_use]
+    pub fn new(to: TopicPartition, interval_ms: i64, whole: [Option<i64>; 2]) -> Snapshots {
+        // The slot with the older state, or none, is written next.
+        let slot = usize::from(whole[0] > whole[1]);
+        Snapshots { to, interval_ms, due_at: i64::MIN, slot, whole, stage: Stage::Idle, published: 0, failed: 0 }
+    }
+
+    /// Goes on with the snapshot under way, or takes one when it is time. The offset below which the log may be
+    /// trimmed, once a snapshot is whole.
+    ///
+    /// # Errors
+    /// When a send is refused at once; the attempt is over then.
+    pub fn advance(
+        &mut self,
+        now_ms: i64,
+        engine: &DeskLog,
+        committed: i64,
+        producer: &mut dyn Producer,
+    ) -> Result<Option<i64>, LogError> {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Idle => self.take_when_due(now_ms, engine),
+            Stage::Taken(records, offset) => {
+                let published_too_early = self.is_planted_early();
+                if committed >= offset || published_too_early {
+                    let ticket = self.send(records.parts(self.slot), producer)?;
+                    self.stage = Stage::Parts(records, offset, ticket);
+                } else {
+                    self.stage = Stage::Taken(records, offset);
+                }
+            }
+            Stage::Parts(records, offset, ticket) if !ticket.is_settled() => {
+                self.stage = Stage::Parts(records, offset, ticket);
+            }
+            Stage::Parts(_, _, ticket) | Stage::Manifest(_, ticket) if ticket.failure().is_some() => {
+                self.failed += 1;
+            }
+            Stage::Parts(records, offset, _) => {
+                let ticket = self.send(records.manifest(self.slot), producer)?;
+                self.stage = Stage::Manifest(offset, ticket);
+            }
+            Stage::Manifest(offset, ticket) if !ticket.is_settled() => self.stage = Stage::Manifest(offset, ticket),
+            Stage::Manifest(offset, _) => {
+                self.whole[self.slot] = Some(offset);
+                self.slot = 1 - self.slot;
+                self.published += 1;
+                return Ok(self.whole[0].min(self.whole[1]));
+            }
+        }
+        Ok(None)
+    }
+
+    #[cfg(test)]
+    fn is_planted_early(&self) -> bool {
+        planted::is(Planted::SnapshotPastCommit)
+    }
+
+    #[cfg(not(test))]
+    fn is_planted_early(&self) -> bool {
+        false
+    }
+
+    fn take_when_due(&mut self, now_ms: i64, engine: &DeskLog) {
+        if self.due_at == i64::MIN {
+            self.due_at = now_ms + self.interval_ms;
+        }
+        let offset = engine.next_offset();
+        let moved = self.whole.iter().flatten().max().is_none_or(|&newest| offset > newest);
+        if now_ms >= self.due_at && moved {
+            self.due_at = now_ms + self.interval_ms;
+            self.stage = Stage::Taken(snapshot::encode(&engine.snapshot()), offset);
+        }
+    }
+
+    fn send(&self, records: Outgoing, producer: &mut dyn Producer) -> Result<Arc<Ticket>, LogError> {
+        let ticket = Arc::new(Ticket::new());
+        producer.send(&self.to, &records, &ticket)?;
+        Ok(ticket)
+    }
+}
