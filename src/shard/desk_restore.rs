@@ -10,8 +10,9 @@ use super::planted::{self, Planted};
 use crate::log::{Commit, LogError, Logs, ReadStep, Reader, Records, TopicPartition};
 use crate::policies::{BuildMatcher, Policies};
 use crate::wire::snapshot;
+use std::collections::BTreeMap;
 use std::time::Duration;
-use triage_engine::desk::{DeskLog, DeskSnapshot, Effects};
+use triage_engine::desk::{DeskLog, Effects};
 
 /// A desk shard on its way to being live.
 pub struct DeskRestore {
@@ -24,7 +25,8 @@ pub struct DeskRestore {
 }
 
 enum Phase {
-    Snapshots { reader: Box<dyn Reader>, assembler: snapshot::Assembler },
+    /// The last record of each key of the snapshots topic.
+    Snapshots { reader: Box<dyn Reader>, records: BTreeMap<Vec<u8>, Vec<u8>> },
     Replay { reader: Box<dyn Reader>, engine: Box<DeskLog>, whole: [Option<i64>; 2], stalled: Option<Records> },
 }
 
@@ -44,7 +46,7 @@ impl DeskRestore {
         let committed = commit.map_or(log_start, |commit| commit.offset);
         let (start, _) = logs.bounds(&snapshots_to)?;
         let reader = logs.reader(&[(snapshots_to.clone(), start)])?;
-        let phase = Phase::Snapshots { reader, assembler: snapshot::Assembler::new() };
+        let phase = Phase::Snapshots { reader, records: BTreeMap::new() };
         Ok(DeskRestore { log: log.clone(), snapshots_to, interval_ms, committed, log_start, phase })
     }
 
@@ -60,20 +62,22 @@ impl DeskRestore {
         wait: Duration,
     ) -> Result<Result<DeskShard, DeskRestore>, LogError> {
         match &mut self.phase {
-            Phase::Snapshots { reader, assembler } => {
+            Phase::Snapshots { reader, records: found } => {
                 match reader.read(wait)? {
                     ReadStep::Nothing => {}
                     ReadStep::Records(records) => {
                         for record in records.iter() {
-                            assembler.take(record.key, record.value);
+                            let key = record.key.unwrap_or_default().to_vec();
+                            match record.value {
+                                Some(value) => found.insert(key, value.to_vec()),
+                                None => found.remove(&key),
+                            };
                         }
                     }
                     ReadStep::End(..) => {
-                        let found = assembler.finish();
-                        for why in &found.damaged {
-                            tracing::warn!(log = %self.log, why, "a desk snapshot cannot be used");
-                        }
-                        self.phase = self.replay_from(logs, found.whole)?;
+                        let found = std::mem::take(found);
+                        let slots = [0, 1].map(|slot| self.snapshot_in(slot, &found));
+                        self.phase = self.replay_from(logs, slots)?;
                     }
                 }
                 Ok(Err(self))
@@ -82,15 +86,26 @@ impl DeskRestore {
         }
     }
 
-    fn replay_from(&self, logs: &dyn Logs, found: [Option<DeskSnapshot>; 2]) -> Result<Phase, LogError> {
-        let whole = [0, 1].map(|slot| found[slot].as_ref().map(|snapshot: &DeskSnapshot| snapshot.next_offset));
-        let usable = |snapshot: &DeskSnapshot| snapshot.next_offset <= self.committed || planted_past_commit();
-        let newest = found.into_iter().flatten().filter(usable).max_by_key(|snapshot| snapshot.next_offset);
-        let engine = match newest {
-            Some(snapshot) => DeskLog::restore(snapshot)
-                .map_err(|why| LogError::Fatal(format!("a snapshot of {} cannot be used: {why}", self.log)))?,
-            None => DeskLog::new(self.log.partition),
-        };
+    /// The state in a slot, if it is whole; a damaged one is told of and left alone.
+    fn snapshot_in(&self, slot: u32, found: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<DeskLog> {
+        let partition = self.log.partition;
+        let manifest = found.get(snapshot::manifest_key(partition, slot).as_bytes())?;
+        let part = |index| found.get(snapshot::part_key(partition, slot, index).as_bytes()).map(Vec::as_slice);
+        let state = snapshot::decode_manifest(manifest).and_then(|manifest| snapshot::decode(&manifest, part));
+        match state {
+            Ok(state) => Some(state),
+            Err(why) => {
+                tracing::warn!(log = %self.log, slot, %why, "a desk snapshot cannot be used");
+                None
+            }
+        }
+    }
+
+    fn replay_from(&self, logs: &dyn Logs, found: [Option<DeskLog>; 2]) -> Result<Phase, LogError> {
+        let whole = [0, 1].map(|slot: usize| found[slot].as_ref().map(DeskLog::next_offset));
+        let usable = |state: &DeskLog| state.next_offset() <= self.committed || planted_past_commit();
+        let newest = found.into_iter().flatten().filter(usable).max_by_key(DeskLog::next_offset);
+        let engine = newest.unwrap_or_else(|| DeskLog::new(self.log.partition));
         let from = engine.next_offset();
         if from < self.log_start && self.committed > self.log_start {
             return Err(LogError::OutOfRange { partition: self.log.clone(), asked: from, start: self.log_start });

@@ -7,7 +7,7 @@
 #[cfg(test)]
 use super::planted::{self, Planted};
 use crate::log::{LogError, Outgoing, Producer, Ticket, TopicPartition};
-use crate::wire::snapshot::{self, SnapshotRecords};
+use crate::wire::snapshot::{self, Encoded};
 use std::sync::Arc;
 use triage_engine::desk::DeskLog;
 
@@ -29,9 +29,9 @@ pub struct Snapshots {
 enum Stage {
     Idle,
     /// Taken; waits until everything below S is committed.
-    Taken(SnapshotRecords, i64),
+    Taken(Encoded, i64),
     /// Parts are out; the manifest waits for them.
-    Parts(SnapshotRecords, i64, Arc<Ticket>),
+    Parts(Encoded, i64, Arc<Ticket>),
     /// The manifest is out.
     Manifest(i64, Arc<Ticket>),
 }
@@ -62,7 +62,7 @@ impl Snapshots {
             Stage::Taken(records, offset) => {
                 let published_too_early = self.is_planted_early();
                 if committed >= offset || published_too_early {
-                    let ticket = self.send(records.parts(self.slot), producer)?;
+                    let ticket = self.send(self.parts(&records), producer)?;
                     self.stage = Stage::Parts(records, offset, ticket);
                 } else {
                     self.stage = Stage::Taken(records, offset);
@@ -75,7 +75,7 @@ impl Snapshots {
                 self.failed += 1;
             }
             Stage::Parts(records, offset, _) => {
-                let ticket = self.send(records.manifest(self.slot), producer)?;
+                let ticket = self.send(self.manifest(&records), producer)?;
                 self.stage = Stage::Manifest(offset, ticket);
             }
             Stage::Manifest(offset, ticket) if !ticket.is_settled() => self.stage = Stage::Manifest(offset, ticket),
@@ -107,8 +107,30 @@ impl Snapshots {
         let moved = self.whole.iter().flatten().max().is_none_or(|&newest| offset > newest);
         if now_ms >= self.due_at && moved {
             self.due_at = now_ms + self.interval_ms;
-            self.stage = Stage::Taken(snapshot::encode(&engine.snapshot()), offset);
+            match snapshot::encode(engine) {
+                Ok(encoded) => self.stage = Stage::Taken(encoded, offset),
+                Err(error) => {
+                    self.failed += 1;
+                    tracing::error!(to = %self.to, %error, "no snapshot of the desk can be made");
+                }
+            }
         }
+    }
+
+    fn parts(&self, encoded: &Encoded) -> Outgoing {
+        let mut out = Outgoing::default();
+        for (index, part) in encoded.parts.iter().enumerate() {
+            let key = snapshot::part_key(self.to.partition, self.slot as u32, index as u32);
+            out.push(Some(key.as_bytes()), Some(part));
+        }
+        out
+    }
+
+    fn manifest(&self, encoded: &Encoded) -> Outgoing {
+        let mut out = Outgoing::default();
+        let key = snapshot::manifest_key(self.to.partition, self.slot as u32);
+        out.push(Some(key.as_bytes()), Some(&encoded.manifest));
+        out
     }
 
     fn send(&self, records: Outgoing, producer: &mut dyn Producer) -> Result<Arc<Ticket>, LogError> {
