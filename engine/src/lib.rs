@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod model;
+pub mod plans;
 
 /// Stand-in until the policy module is there.
 pub mod policy {
