@@ -14,6 +14,7 @@
 pub mod dedup;
 pub mod desk;
 pub mod model;
+pub mod plans;
 pub mod policy;
 pub mod scan;
 pub mod signals;

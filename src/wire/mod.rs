@@ -3,5 +3,8 @@
 //! Owns every byte layout that another process may read; docs/formats.md describes them. May not decide
 //! anything, nor touch a log. Called by the shards and by the verbs that read topics from outside.
 
+pub mod control;
+pub mod dead_letter;
 pub mod desk_log;
 pub mod ledger;
+pub mod policies;
