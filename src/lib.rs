@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod clock;
 pub mod counters;
+pub mod demo;
 pub mod embedded;
 pub mod error;
 pub mod kafka;

@@ -22,8 +22,8 @@ const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 /// Functions that are longer for a reason: path, name, reason.
 const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];
-/// The only files in which `unsafe` may stand.
-const UNSAFE_FILES: &[&str] = &["src/hyperscan.rs", "src/kafka/ffi.rs"];
+/// The only two modules in which `unsafe` may stand, by the beginning of their files' paths.
+const UNSAFE_MODULES: &[&str] = &["src/hyperscan.rs", "src/hyperscan/", "src/kafka/ffi.rs", "src/kafka/ffi/"];
 /// The only file that may read a clock.
 const CLOCK_FILE: &str = "src/clock.rs";
 /// What no file may say, spelled so that this one does not.
@@ -164,10 +164,14 @@ fn files_and_functions_fit_on_few_screens() {
     expect_none("lengths", findings);
 }
 
+fn may_be_unsafe(source: &Source) -> bool {
+    UNSAFE_MODULES.iter().any(|module| source.path.starts_with(module))
+}
+
 #[test]
-fn unsafe_stands_in_two_files_only() {
+fn unsafe_stands_in_two_modules_only() {
     let mut findings = Vec::new();
-    for source in sources().iter().filter(|source| !UNSAFE_FILES.contains(&source.path.as_str())) {
+    for source in sources().iter().filter(|source| !may_be_unsafe(source)) {
         for word in ["unsafe", "allow(unsafe_code)"] {
             findings
                 .extend(words(&source.code, word).map(|at| format!("{}:{}", source.path, source.line(at))));
@@ -179,7 +183,7 @@ fn unsafe_stands_in_two_files_only() {
 #[test]
 fn unsafe_blocks_say_why_they_are_safe() {
     let mut findings = Vec::new();
-    for source in sources().iter().filter(|source| UNSAFE_FILES.contains(&source.path.as_str())) {
+    for source in sources().iter().filter(|source| may_be_unsafe(source)) {
         let lines: Vec<&str> = source.text.lines().collect();
         for at in words(&source.code, "unsafe") {
             let line = source.line(at) - 1;
