@@ -17,5 +17,8 @@ pub mod error;
 pub mod kafka;
 pub mod log;
 pub mod offsets;
+pub mod policies;
+pub mod shard;
 pub mod systemd;
 pub mod wire;
+pub mod worker;

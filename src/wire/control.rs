@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use triage_engine::model::Millis;
-use triage_engine::plans::{ControlKey, ControlRecord, PolicyRequest, PolicySwitch};
+use triage_engine::plans::{PlanState, ControlKey, ControlRecord, PolicyRequest, PolicySwitch};
 use triage_engine::policy::Generation;
 
 /// The longest id of a request and name of a shard, in bytes: they are held by every reader.
@@ -170,6 +170,17 @@ fn parse_key(key: &str) -> Option<ControlKey> {
     }
     let request = key.strip_prefix(KEY_REQUEST).and_then(name).map(ControlKey::Request);
     request.or_else(|| key.strip_prefix(KEY_ADOPTION).and_then(name).map(ControlKey::Adoption))
+}
+
+/// Folds one record into `state`. A record that cannot be read, or is not ours, changes nothing: it is told of.
+pub fn fold(state: &mut PlanState, offset: i64, key: Option<&[u8]>, value: Option<&[u8]>) {
+    match decode(key.unwrap_or_default(), value) {
+        Ok(Some(record)) => {
+            state.apply(offset, &record);
+        }
+        Ok(None) => tracing::debug!(offset, "a foreign record on the control topic"),
+        Err(error) => tracing::warn!(offset, %error, "a record of the control topic cannot be read"),
+    }
 }
 
 #[cfg(test)]
