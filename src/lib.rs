@@ -19,6 +19,8 @@ pub mod log;
 pub mod offsets;
 pub mod policies;
 pub mod shard;
+#[cfg(test)]
+mod simulator;
 pub mod systemd;
 pub mod wire;
 pub mod worker;

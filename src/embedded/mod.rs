@@ -86,6 +86,14 @@ impl Cluster {
         Ok(self.state().partition(of)?.records().to_vec())
     }
 
+    /// The records from `offset` on that are still there.
+    ///
+    /// # Errors
+    /// `LogError::Missing` when there is no such partition.
+    pub fn records_from(&self, of: &TopicPartition, offset: i64) -> Result<Vec<StoredRecord>, LogError> {
+        Ok(self.state().partition(of)?.from(offset).to_vec())
+    }
+
     /// Keeps only the last record of each key, as compaction does; `tombstones` says whether those stay.
     ///
     /// # Errors
@@ -110,6 +118,24 @@ impl Cluster {
     #[must_use]
     pub fn sends_waiting(&self, producer: u64) -> usize {
         self.state().pending.get(&producer).map_or(0, Vec::len)
+    }
+
+    /// Where the oldest send of `producer` that waits is to go.
+    #[must_use]
+    pub fn oldest_waiting(&self, producer: u64) -> Option<TopicPartition> {
+        self.state().pending.get(&producer).and_then(|sends| sends.first()).map(|send| send.to.clone())
+    }
+
+    /// How many producers were ever made; they are numbered from 1.
+    #[must_use]
+    pub fn producers_made(&self) -> u64 {
+        self.state().producers_made
+    }
+
+    /// The member that was made last.
+    #[must_use]
+    pub fn newest_member(&self) -> MemberId {
+        MemberId(self.state().members_made)
     }
 
     /// Decides the send of `producer` at `index`, or the oldest before it to the same partition: an idempotent

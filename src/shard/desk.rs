@@ -42,6 +42,8 @@ pub struct DeskShard {
     pub unreadable: u64,
     /// Records handed out by the log.
     pub received: u64,
+    #[cfg(test)]
+    highest: BTreeMap<(triage_engine::model::StreamId, u32), i64>,
 }
 
 struct DeskRun {
@@ -106,6 +108,8 @@ impl DeskShard {
             counts: Counts::default(),
             unreadable: 0,
             received: 0,
+            #[cfg(test)]
+            highest: BTreeMap::new(),
         }
     }
 
@@ -120,6 +124,8 @@ impl DeskShard {
     ) -> Option<Records> {
         let Some((first, last)) = records.span() else { return None };
         let (log, wrong) = entries(&records);
+        #[cfg(test)]
+        let log = self.planted_high_water_mark(log);
         let Some(named) = Named::of(&log, policies, matcher) else {
             drop(log);
             return Some(records);
@@ -146,6 +152,21 @@ impl DeskShard {
         }
         self.runs.push_back(DeskRun { id, records: records.len() as u64, bytes: records.bytes(), ticket });
         None
+    }
+
+    #[cfg(test)]
+    fn planted_high_water_mark<'a>(&mut self, mut log: Vec<LogEntry<'a>>) -> Vec<LogEntry<'a>> {
+        if super::planted::is(super::planted::Planted::HighWaterMark) {
+            log.retain(|entry| {
+                let Some(mark) = &entry.source else { return true };
+                let position = mark.source.position;
+                let highest = self.highest.entry((position.stream, position.partition)).or_insert(-1);
+                let above = position.offset > *highest;
+                *highest = position.offset.max(*highest);
+                above
+            });
+        }
+        log
     }
 
     /// Takes in what the broker has answered.

@@ -308,6 +308,18 @@ impl DeskCounts {
     }
 }
 
+impl DeskPlace {
+    /// Records taken and not settled.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        match self {
+            DeskPlace::Desk(desk) => desk.shard.in_flight(),
+            DeskPlace::Intake(shard) => shard.in_flight(),
+            DeskPlace::Plan(_) => 0,
+        }
+    }
+}
+
 impl LiveDesk {
     fn new(shard: DeskShard) -> LiveDesk {
         LiveDesk { shard, quiet_since: i64::MIN, tick: None, announced: i64::MIN, acknowledged: i64::MIN }

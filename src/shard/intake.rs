@@ -139,6 +139,12 @@ impl IntakeShard {
         self.runs.iter().map(|run| run.2).sum()
     }
 
+    /// Records taken and not settled.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.runs.iter().map(|run| run.1).sum()
+    }
+
     /// What may be committed now, if that is more than what is.
     #[must_use]
     pub fn commit(&self) -> Option<Commit> {

@@ -58,6 +58,17 @@ pub struct TriageCounts {
     pub obeyed: u64,
 }
 
+impl TriageCounts {
+    /// Adds what another shard counted.
+    pub fn add(&mut self, other: &TriageCounts) {
+        self.received += other.received;
+        self.ledger_records += other.ledger_records;
+        self.obeyed += other.obeyed;
+        self.settled.iter_mut().zip(other.settled).for_each(|(mine, theirs)| *mine += theirs);
+        self.dead.iter_mut().zip(other.dead).for_each(|(mine, theirs)| *mine += theirs);
+    }
+}
+
 /// One input partition that is ours.
 #[derive(Debug)]
 pub struct TriageShard {

@@ -1,0 +1,160 @@
+//! One simulated instance: the lanes, the follower and a pool without threads, stepped one part at a time.
+//!
+//! Owns nothing that the daemon does not own. May not look into the lanes beyond what they show everybody.
+
+use crate::clock::Clock;
+use crate::embedded::{Cluster, MemberId};
+use crate::log::{LogError, Logs, TopicPartition};
+use crate::policies::{Follower, Policies};
+use crate::shard::desk::DeskTopics;
+use crate::shard::desk_lane::{DeskParts, DeskPlace, DeskWork};
+use crate::shard::intake::IntakeTopics;
+use crate::shard::lane::{Lane, LaneLimits, Shard};
+use crate::shard::starts::Starts;
+use crate::shard::triage_lane::{TriageNames, TriageParts, TriageWork};
+use crate::wire::mention::{DecodeLimits, FieldMap, Preset};
+use crate::worker::{ScanSettings, Workers};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
+
+pub(super) fn reference(literals: &[Literal]) -> Arc<dyn Matcher> {
+    Arc::new(ReferenceMatcher::new(literals))
+}
+
+pub(super) fn scan_settings() -> ScanSettings {
+    let map = FieldMap::compile(&FieldMap::preset(Preset::Native)).expect("a preset is right");
+    ScanSettings { map: Arc::new(map), limits: DecodeLimits::default() }
+}
+
+pub(super) struct Instance {
+    pub(super) name: String,
+    pub(super) members: [MemberId; 2],
+    pub(super) producers: Vec<u64>,
+    pub(super) triage: Lane<TriageWork>,
+    pub(super) desk: Lane<DeskWork>,
+    follower: Follower,
+    draining: bool,
+}
+
+const LIMITS: LaneLimits =
+    LaneLimits { buffer_bytes: 20_000, commit_interval_ms: 50, drain_ms: 5_000, retry_ms: 100 };
+
+impl Instance {
+    pub(super) fn new(name: &str, cluster: &Cluster, clock: Arc<dyn Clock>, desk_partitions: u32) -> Instance {
+        let logs: Arc<dyn Logs> = Arc::new(cluster.clone());
+        let ids = logs.describe(&["mentions", "helpdesk.events"]).expect("the embedded log answers");
+        let ids: Vec<_> = ids.into_iter().map(|info| info.expect("the topic exists").id).collect();
+        let policies = Policies::new();
+        let follower = Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", policies.clone(), reference)
+            .expect("a follower");
+        let dead_letter = TopicPartition::new("triaged.dead-letter", 0);
+        let triage = TriageParts {
+            logs: logs.clone(),
+            policies: policies.clone(),
+            matcher: reference,
+            workers: Arc::new(Workers::new(0, scan_settings())),
+            clock,
+            names: TriageNames {
+                input: (Arc::from("mentions"), ids[0]),
+                ledger: Arc::from("triaged.ledger.mentions"),
+                desks: Arc::from("triaged.desks"),
+                dead_letter: (dead_letter.topic.clone(), 1),
+                control: Arc::from("triaged.control"),
+            },
+            instance: Arc::from(name),
+            starts: Starts::new(None),
+        };
+        let partitions = ["assignments.care", "assignments.tech"].map(|topic| (topic.to_owned(), 2));
+        let desk = DeskParts {
+            logs: logs.clone(),
+            policies,
+            matcher: reference,
+            desks: Arc::from("triaged.desks"),
+            helpdesk: (Arc::from("helpdesk.events"), ids[1]),
+            control: Arc::from("triaged.control"),
+            snapshots: Arc::from("triaged.snapshots"),
+            outputs: DeskTopics {
+                assignments_prefix: Arc::from("assignments."),
+                partitions: Arc::new(BTreeMap::from(partitions)),
+                input: Arc::from("mentions"),
+            },
+            intake: IntakeTopics { desks: (Arc::from("triaged.desks"), desk_partitions), dead_letter },
+            tick_interval_ms: 200,
+            snapshot_interval_ms: 300,
+            // The checker reads the desk log from its start, so nothing is trimmed.
+            log_keep_ms: i64::MAX / 4,
+        };
+        let producers_before = cluster.producers_made();
+        let triage_lane = Lane::new(
+            TriageWork::new(triage),
+            logs.member("triaged.triage", name, &["mentions"]).expect("a member"),
+            logs.producer("triage").expect("a producer"),
+            LIMITS,
+        );
+        let triage_member = cluster.newest_member();
+        let topics = ["triaged.desks", "helpdesk.events", "triaged.control"];
+        let desk_lane = Lane::new(
+            DeskWork::new(desk),
+            logs.member("triaged.desk", name, &topics).expect("a member"),
+            logs.producer("desk").expect("a producer"),
+            LIMITS,
+        );
+        Instance {
+            name: name.to_owned(),
+            members: [triage_member, cluster.newest_member()],
+            producers: (producers_before + 1..=cluster.producers_made()).collect(),
+            triage: triage_lane,
+            desk: desk_lane,
+            follower,
+            draining: false,
+        }
+    }
+
+    pub(super) fn step(&mut self, part: u64, now_ms: i64) -> Result<(), LogError> {
+        match part {
+            0 | 1 => self.triage.step(now_ms, Duration::ZERO).map(|_| ()),
+            2 | 3 => self.desk.step(now_ms, Duration::ZERO).map(|_| ()),
+            _ => self.follower.step(Duration::ZERO).map(|_| ()),
+        }
+    }
+
+    /// Records handed out and not settled, of mentions and of the desk's inputs: what a crash may repeat.
+    pub(super) fn in_flight(&self) -> u64 {
+        let triage: u64 = self.triage.live().map(|place| place.shard.in_flight()).sum();
+        let desk: u64 = self.desk.live().map(DeskPlace::in_flight).sum();
+        // What is settled and not committed yet is read again too.
+        triage + desk + self.uncommitted()
+    }
+
+    fn uncommitted(&self) -> u64 {
+        let triage = self.triage.live().map(|place| (place.commit(), place.shard.committed_offset()));
+        let desk = self.desk.live().map(|place| (place.commit(), place.start()));
+        triage.chain(desk).map(|(commit, at)| commit.map_or(0, |commit| (commit.offset - at).max(0) as u64)).sum()
+    }
+
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+        self.triage.drain();
+        self.desk.drain();
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.draining && self.triage.is_drained() && self.desk.is_drained()
+    }
+
+    pub(super) fn settle_commits(&mut self, now_ms: i64) {
+        // A commit that is due is made in a step; far in the future every commit is due.
+        let _ = self.triage.step(now_ms + 1_000_000, Duration::ZERO);
+        let _ = self.desk.step(now_ms + 1_000_000, Duration::ZERO);
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.triage.is_drained() && self.desk.is_drained() && self.triage.holds().1 == 0 && self.desk.holds().1 == 0
+    }
+}
