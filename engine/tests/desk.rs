@@ -6,12 +6,13 @@
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use triage_engine::desk::{
-    CloseReason, Counts, DeskLog, DeskPolicies, DeskSettings, Effect, Effects, Event, Generation, LogEntry,
+    CloseReason, Counts, DeskLog, DeskPolicies, DeskSettings, Effect, Effects, Event, LogEntry,
     QueuedMention, Seen, SeenSet, SourceMark, What,
 };
 use triage_engine::model::{
     AuthorKey, CaseId, EventDisposition, MentionKey, Millis, Position, Source, StreamId,
 };
+use triage_engine::policy::Generation;
 
 const SETTINGS: DeskSettings = DeskSettings { case_lapse_ms: 1_000, mentions_per_case_max: 3 };
 

@@ -12,9 +12,10 @@ mod event;
 mod seen;
 mod snapshot;
 
+use crate::policy::Generation;
+
 pub use desk_log::{DeskLog, DeskPolicies, DeskSettings};
 pub use effect::{AssignmentMode, CloseReason, Counts, Effect, Effects, What};
 pub use event::{Event, LogEntry, QueuedMention, SourceMark};
-use crate::policy::Generation;
 pub use seen::{Seen, SeenSet};
 pub use snapshot::{CaseSnapshot, DeskSnapshot, NotADesk, SeenSnapshot};
