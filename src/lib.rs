@@ -10,6 +10,7 @@
 
 pub mod admin;
 pub mod clock;
+pub mod config;
 pub mod counters;
 pub mod demo;
 pub mod embedded;

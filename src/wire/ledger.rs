@@ -146,12 +146,11 @@ impl Survey {
             let slot = usize::from(entry.disposition.code());
             let values = columns_of(entry);
             survey.keys |= entry.key.is_some();
-            for column in 0..COLUMNS {
+            for (column, &value) in values.iter().enumerate() {
                 if !seen[slot] {
-                    survey.constants[slot][column] = values[column];
-                    survey.modes[slot][column] =
-                        if values[column] == NONE { Mode::Absent } else { Mode::Constant };
-                } else if survey.constants[slot][column] != values[column] {
+                    survey.constants[slot][column] = value;
+                    survey.modes[slot][column] = if value == NONE { Mode::Absent } else { Mode::Constant };
+                } else if survey.constants[slot][column] != value {
                     survey.modes[slot][column] = Mode::Each;
                 }
             }

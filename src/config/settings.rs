@@ -1,0 +1,291 @@
+//! Every setting of triaged.toml: its name, its default, and its page in the manual.
+//!
+//! Owns the list and what may not be set together. The docs on the fields are the manual: docs/configuration.md
+//! and config/triaged.toml are made of them. Reads no file and no environment: `config` does.
+
+use super::value::Setting;
+use super::{Mistake, Source};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One setting as the manual shows it.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The section, empty at the top.
+    pub section: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// What kind of value it takes.
+    pub kind: &'static str,
+    /// The default as it would be written; empty for tables.
+    pub default: String,
+    /// What it does.
+    pub doc: String,
+}
+
+macro_rules! sections {
+    ($($(#[doc = $about:literal])* $section:literal $field:ident: $name:ident {
+        $($(#[doc = $doc:literal])* $key:ident: $kind:ty = $default:expr,)*
+    })*) => {
+        $(
+            $(#[doc = $about])*
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            pub struct $name { $($(#[doc = $doc])* pub $key: $kind,)* }
+
+            impl Default for $name {
+                fn default() -> $name { $name { $($key: $default,)* } }
+            }
+        )*
+
+        /// Every setting, read and checked.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Settings { $($(#[doc = $about])* pub $field: $name,)* }
+
+        impl Settings {
+            /// Reads every setting that `source` has; what is wrong goes to `mistakes`, all of it.
+            pub(super) fn read(source: &Source<'_>, mistakes: &mut Vec<Mistake>) -> Settings {
+                let mut settings = Settings::default();
+                $($(source.read($section, stringify!($key), &mut settings.$field.$key, mistakes);)*)*
+                settings
+            }
+
+            /// Every setting with its default and its docs, in the order of the manual.
+            #[must_use]
+            pub fn entries() -> Vec<Entry> {
+                let defaults = Settings::default();
+                vec![$($(Entry {
+                    section: $section,
+                    key: stringify!($key),
+                    kind: <$kind as Setting>::KIND,
+                    default: Setting::show(&defaults.$field.$key),
+                    doc: [$($doc),*].map(str::trim).join(" "),
+                },)*)*]
+            }
+
+            /// What each section is about.
+            #[must_use]
+            pub fn sections() -> Vec<(&'static str, String)> {
+                vec![$(($section, [$($about),*].map(str::trim).join(" ")),)*]
+            }
+        }
+    };
+}
+
+sections! {
+    /// Who this process is.
+    "" host: Host {
+        /// The name of this process in its consumer groups, unique in the fleet and the same after a restart.
+        /// Empty takes the host's name.
+        instance: String = String::new(),
+        /// Where dedup tables and the lock on the instance's name are kept. Systemd's StateDirectory fits.
+        state_dir: PathBuf = PathBuf::from("/var/lib/triaged"),
+    }
+    /// How to reach Apache Kafka.
+    "kafka" kafka: Kafka {
+        /// Brokers to ask first, `host:port`, with commas between them.
+        bootstrap: String = "localhost:9092".to_owned(),
+        /// How long a silent member keeps its partitions: the time in which another takes over. 6s to 30m.
+        session_timeout: Duration = Duration::from_secs(10),
+        /// The file that holds the SASL password; a systemd credential fits. Empty when there is none.
+        sasl_password_file: PathBuf = PathBuf::new(),
+        /// Any librdkafka property, for every client. Those that would break a guarantee are refused.
+        client: BTreeMap<String, String> = BTreeMap::new(),
+        /// Any librdkafka property, for consumers alone.
+        consumer: BTreeMap<String, String> = BTreeMap::new(),
+        /// Any librdkafka property, for producers alone.
+        producer: BTreeMap<String, String> = BTreeMap::new(),
+    }
+    /// The names of topics.
+    "topics" topics: Topics {
+        /// Mentions come in here.
+        mentions: String = "mentions".to_owned(),
+        /// What agents and supervisors did comes in here.
+        helpdesk_events: String = "helpdesk.events".to_owned(),
+        /// The write-ahead ledger of an input is this and the input's name.
+        ledger_prefix: String = "triaged.ledger.".to_owned(),
+        /// The desk log.
+        desks: String = "triaged.desks".to_owned(),
+        /// Requests and what is in force.
+        control: String = "triaged.control".to_owned(),
+        /// Policy bundles by their hash.
+        policies: String = "triaged.policies".to_owned(),
+        /// Desk state.
+        snapshots: String = "triaged.snapshots".to_owned(),
+        /// Records that could not be read.
+        dead_letter: String = "triaged.dead-letter".to_owned(),
+        /// What people must look at.
+        alerts: String = "triaged.alerts".to_owned(),
+        /// A desk's assignments go to this and the desk's name.
+        assignments_prefix: String = "assignments.".to_owned(),
+    }
+    /// The consumer groups.
+    "group" group: Group {
+        /// The groups are `<name>.triage` and `<name>.desk`. Another name decides everything anew.
+        name: String = "triaged".to_owned(),
+    }
+    /// Where the policy comes from.
+    "policy" policy: PolicyFolder {
+        /// The folder that `policy reload` publishes, and that file runs use.
+        folder: PathBuf = PathBuf::from("/etc/triaged/policy"),
+    }
+    /// How mentions are read.
+    "input" input: Input {
+        /// The shape of mentions: `triaged`, `twitter-v1`, `twitter-v2`, `jetstream`, `mastodon`, or `custom`.
+        preset: String = "triaged".to_owned(),
+        /// With `preset = "custom"`: from each field of a mention to the path where the producer puts it.
+        fields: BTreeMap<String, String> = BTreeMap::new(),
+        /// The longest mention in bytes; a longer one becomes a dead letter. 1 KiB to 16 MiB.
+        mention_bytes_max: u32 = 512 * 1024,
+    }
+    /// What may be held in memory.
+    "limits" limits: Limits {
+        /// All buffers together, in MiB; the one knob for memory beside the tables. At least 64.
+        buffer_mib: u32 = 512,
+        /// The most records that one run decides at once; 1 to 262144.
+        run_records_max: u32 = 4096,
+        /// The most runs of one partition that may wait for the broker; 1 to 1024.
+        runs_in_flight_max: u32 = 16,
+    }
+    /// Threads of the triage.
+    "triage" triage: Triage {
+        /// Lanes; each owns a consumer and a producer. 0 chooses by the number of cores.
+        lanes: u32 = 0,
+        /// Workers that scan. 0 takes the cores that lanes leave.
+        workers: u32 = 0,
+    }
+    /// The desks' clock.
+    "desk" desk: DeskLane {
+        /// How often a quiet desk log gets a tick, so that timers advance. 10ms to 1m.
+        tick_interval: Duration = Duration::from_secs(1),
+        /// How often a desk's state is written. At least 1s.
+        snapshot_interval: Duration = Duration::from_secs(60),
+    }
+    /// The local web interface.
+    "admin" admin: Admin {
+        /// The Unix socket of `triaged ctl`, metrics and health.
+        socket: PathBuf = PathBuf::from("/run/triaged/admin.sock"),
+    }
+    /// Logging.
+    "log" log: Log {
+        /// `error`, `warn`, `info`, `debug` or `trace`.
+        level: String = "info".to_owned(),
+    }
+}
+
+/// Properties of the client library that may not be set, and why.
+const REFUSED: [(&str, &str); 15] = [
+    ("acks", "a decision is obeyed only once every replica has it"),
+    ("auto.offset.reset", "the daemon decides where a group starts; offsets lost to retention are recorded"),
+    ("bootstrap.servers", "set `kafka.bootstrap`"),
+    ("enable.auto.commit", "an offset is committed when its last effect is acknowledged"),
+    ("enable.auto.offset.store", "an offset is committed when its last effect is acknowledged"),
+    ("enable.idempotence", "without it a retry may repeat or reorder records"),
+    ("enable.partition.eof", "the readers that need it set it themselves"),
+    ("group.id", "set `group.name`"),
+    ("group.instance.id", "set `instance`"),
+    ("isolation.level", "aborted records are no mentions"),
+    ("message.timeout.ms", "a record that is given up would be lost"),
+    ("partition.assignment.strategy", "hand-over is built on one strategy"),
+    (
+        "sasl.password",
+        "name a file in `kafka.sasl_password_file`; secrets do not belong in the configuration",
+    ),
+    ("session.timeout.ms", "set `kafka.session_timeout`"),
+    ("transactional.id", "the daemon names its transactions itself"),
+];
+
+const PRESETS: [&str; 6] = ["triaged", "twitter-v1", "twitter-v2", "jetstream", "mastodon", "custom"];
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+impl Settings {
+    /// What each value says alone was read; here is what may not be said.
+    pub(super) fn check(&self, source: &Source<'_>, mistakes: &mut Vec<Mistake>) {
+        let mut wrong =
+            |section: &str, key: &str, what: String| mistakes.push(source.mistake(section, key, what));
+        for (key, table) in [
+            ("client", &self.kafka.client),
+            ("consumer", &self.kafka.consumer),
+            ("producer", &self.kafka.producer),
+        ] {
+            for (property, why) in REFUSED.iter().filter(|(property, _)| table.contains_key(*property)) {
+                wrong("kafka", key, format!("`{property}` may not be set: {why}"));
+            }
+        }
+        for (section, key, text, known) in [
+            ("input", "preset", &self.input.preset, &PRESETS[..]),
+            ("log", "level", &self.log.level, &LEVELS[..]),
+        ] {
+            if !known.contains(&text.as_str()) {
+                wrong(section, key, format!("`{text}` is none of {}", known.join(", ")));
+            }
+        }
+        if (self.input.preset == "custom") == self.input.fields.is_empty() {
+            wrong("input", "fields", "`fields` goes with `preset = \"custom\"`, and only with it".to_owned());
+        }
+        for (section, key, value, least, most) in [
+            ("input", "mention_bytes_max", self.input.mention_bytes_max, 1024, 16 << 20),
+            ("limits", "buffer_mib", self.limits.buffer_mib, 64, 1 << 20),
+            (
+                "limits",
+                "run_records_max",
+                self.limits.run_records_max,
+                1,
+                crate::wire::ledger::ENTRIES_MAX as u32,
+            ),
+            ("limits", "runs_in_flight_max", self.limits.runs_in_flight_max, 1, 1024),
+            ("triage", "lanes", self.triage.lanes, 0, 1024),
+            ("triage", "workers", self.triage.workers, 0, 1024),
+        ] {
+            if value < least || value > most {
+                wrong(section, key, format!("{value} is not between {least} and {most}"));
+            }
+        }
+        let day = Duration::from_secs(86_400);
+        for (section, key, value, least, most) in [
+            ("kafka", "session_timeout", self.kafka.session_timeout, Duration::from_secs(6), day / 48),
+            ("desk", "tick_interval", self.desk.tick_interval, Duration::from_millis(10), day / 1440),
+            ("desk", "snapshot_interval", self.desk.snapshot_interval, Duration::from_secs(1), day),
+        ] {
+            if value < least || value > most {
+                let what = format!("{} is not between {} and {}", value.show(), least.show(), most.show());
+                wrong(section, key, what);
+            }
+        }
+        self.check_names(&mut wrong);
+    }
+
+    fn check_names(&self, wrong: &mut impl FnMut(&str, &str, String)) {
+        let topics = &self.topics;
+        let names = [
+            ("mentions", &topics.mentions),
+            ("helpdesk_events", &topics.helpdesk_events),
+            ("ledger_prefix", &topics.ledger_prefix),
+            ("desks", &topics.desks),
+            ("control", &topics.control),
+            ("policies", &topics.policies),
+            ("snapshots", &topics.snapshots),
+            ("dead_letter", &topics.dead_letter),
+            ("alerts", &topics.alerts),
+            ("assignments_prefix", &topics.assignments_prefix),
+        ];
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        for (at, (key, name)) in names.iter().enumerate() {
+            if name.is_empty() || name.len() > 200 || !name.chars().all(legal) {
+                wrong("topics", key, format!("`{name}` is no topic name: 1 to 200 of a-z A-Z 0-9 . _ -"));
+            } else if let Some((other, _)) = names[..at].iter().find(|(_, taken)| taken == name) {
+                wrong("topics", key, format!("`{name}` is the name of `{other}` too"));
+            }
+        }
+        for (section, key, text) in
+            [("", "instance", &self.host.instance), ("group", "name", &self.group.name)]
+        {
+            if text.is_empty() || text.len() > 200 || !text.chars().all(legal) {
+                wrong(section, key, format!("`{text}` is no name: 1 to 200 of a-z A-Z 0-9 . _ -"));
+            }
+        }
+        if self.kafka.bootstrap.split(',').any(|broker| !broker.contains(':') || broker.trim() != broker) {
+            wrong("kafka", "bootstrap", format!("`{}` is no list of `host:port`", self.kafka.bootstrap));
+        }
+    }
+}
