@@ -7,4 +7,6 @@ pub mod control;
 pub mod dead_letter;
 pub mod desk_log;
 pub mod ledger;
+pub mod mention;
 pub mod policies;
+pub mod redact;
