@@ -10,5 +10,7 @@ pub mod dead_letter;
 pub mod desk_log;
 pub mod helpdesk_event;
 pub mod ledger;
+pub mod mention;
 pub mod policies;
+pub mod redact;
 pub mod snapshot;
