@@ -24,7 +24,9 @@ fn read_to_end(logs: &KafkaLogs, partition: &TopicPartition, from: i64) -> (Read
             ReadStep::Records(records) => {
                 assert_eq!(records.partition(), partition);
                 let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
-                all.extend(records.iter().map(|record| (record.offset, owned(record.key), owned(record.value))));
+                all.extend(
+                    records.iter().map(|record| (record.offset, owned(record.key), owned(record.value))),
+                );
             }
             ReadStep::End(of, offset) => {
                 assert_eq!(of, *partition);
@@ -61,7 +63,10 @@ fn what_is_sent_is_read_back_with_keys_tombstones_and_empty_values() {
         (4, some("b"), None),
     ];
     assert_eq!(read_to_end(&logs, &to, 0), (expected, 5));
-    assert_eq!(headers_at(&to, 3), vec![("ce_id".to_owned(), b"1".to_vec()), ("ce_type".to_owned(), b"x".to_vec())]);
+    assert_eq!(
+        headers_at(&to, 3),
+        vec![("ce_id".to_owned(), b"1".to_vec()), ("ce_type".to_owned(), b"x".to_vec())]
+    );
     assert_eq!(logs.bounds(&to).unwrap(), (0, 5));
 }
 
@@ -102,8 +107,10 @@ fn one_ticket_counts_many_sends_and_keeps_the_first_offset() {
     drop(producer);
     assert_eq!(Arc::strong_count(&ticket), 1);
     let (read, end) = read_to_end(&logs, &to, 10);
-    let values: Vec<u64> =
-        read.iter().map(|(_, _, value)| std::str::from_utf8(value.as_ref().unwrap()).unwrap().parse().unwrap()).collect();
+    let values: Vec<u64> = read
+        .iter()
+        .map(|(_, _, value)| std::str::from_utf8(value.as_ref().unwrap()).unwrap().parse().unwrap())
+        .collect();
     assert_eq!(values, (0..10_000).collect::<Vec<u64>>(), "in the order sent");
     assert_eq!(end, 10_010);
 }
@@ -118,8 +125,10 @@ fn a_send_waits_while_the_buffer_is_full_and_keeps_its_order() {
     let mut producer = KafkaLogs::new(small).unwrap().producer("full").unwrap();
     send(&mut *producer, &to, &numbers(0..5_000, 200));
     let (read, _) = read_to_end(&logs, &to, 0);
-    let values: Vec<u64> =
-        read.iter().map(|(_, _, value)| std::str::from_utf8(value.as_ref().unwrap()).unwrap().parse().unwrap()).collect();
+    let values: Vec<u64> = read
+        .iter()
+        .map(|(_, _, value)| std::str::from_utf8(value.as_ref().unwrap()).unwrap().parse().unwrap())
+        .collect();
     assert_eq!(values, (0..5_000).collect::<Vec<u64>>());
 }
 
@@ -255,7 +264,8 @@ fn a_member_that_comes_back_under_its_name_keeps_its_partitions_and_disturbs_nob
             other => panic!("{other:?}"),
         }
         if let Polled::Assigned(partitions) = two.poll(TICK, true).unwrap() {
-            two.start(&partitions.iter().map(|partition| (partition.clone(), 0)).collect::<Vec<_>>()).unwrap();
+            two.start(&partitions.iter().map(|partition| (partition.clone(), 0)).collect::<Vec<_>>())
+                .unwrap();
             of_two = Some(partitions);
             break;
         }
@@ -460,4 +470,96 @@ fn an_offset_is_found_by_its_time_and_the_end_when_nothing_is_that_late() {
     assert_eq!(logs.offset_at(&partition, early.plus(1)).unwrap(), 5);
     assert_eq!(logs.offset_at(&partition, early.plus(86_400_000)).unwrap(), 9);
     assert_eq!(logs.group_offsets(&fresh("no-group"), &[partition]).unwrap(), vec![None]);
+}
+
+#[test]
+fn a_member_that_stood_still_too_long_is_told_that_all_is_lost_and_may_join_again() {
+    let logs = cluster();
+    let name = topic(&logs, "lost", 2, &[]);
+    let group = fresh("lost-group");
+    let mut slow = settings();
+    slow.consumer.insert("max.poll.interval.ms".to_owned(), "6000".to_owned());
+    let mut member = KafkaLogs::new(slow).unwrap().member(&group, "slow", &[&name]).unwrap();
+    let both = assigned(&mut *member);
+    let from: Vec<_> = both.iter().map(|partition| (partition.clone(), 0)).collect();
+    member.start(&from).unwrap();
+    let commits: Vec<_> = both
+        .iter()
+        .map(|partition| (partition.clone(), Commit { offset: 0, metadata: String::new() }))
+        .collect();
+    member.commit(&commits).unwrap();
+    std::thread::sleep(Duration::from_millis(8_000));
+    let refused = member.commit(&commits);
+    assert!(
+        matches!(refused, Err(LogError::Fenced(_))),
+        "before the member has even heard of it: {refused:?}"
+    );
+    let lost = poll_until(&mut *member, "the loss", |polled| match polled {
+        Polled::Lost(partitions) => Some(partitions),
+        Polled::Nothing => None,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(lost.len(), 2);
+    assert!(matches!(member.start(&from), Err(LogError::Fenced(_))));
+    assert!(matches!(member.commit(&commits), Err(LogError::Fenced(_))));
+    member.release(&lost).unwrap();
+    let again = assigned(&mut *member);
+    assert_eq!(again.len(), 2);
+    member.start(&from).unwrap();
+    member.commit(&commits).unwrap();
+}
+
+/// CPU time of this process so far.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let after = stat.rsplit(')').next().unwrap();
+    let ticks: u64 =
+        after.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+#[test]
+#[ignore = "a measurement, not a test: prints records per second and CPU for reading and for passing through"]
+fn how_fast_records_are_read_and_passed_through() {
+    for (bytes, count) in [(200_usize, 1_000_000_u64), (1024, 300_000)] {
+        let logs = cluster();
+        let name = topic(&logs, "rate", 4, &[]);
+        let out = topic(&logs, "rate-out", 4, &[]);
+        let mut producer = logs.producer("rate").unwrap();
+        let began = (std::time::Instant::now(), cpu());
+        let ticket = Arc::new(Ticket::new());
+        for start in (0..count).step_by(2_000) {
+            let to = TopicPartition::new(&name, (start / 2_000 % 4) as u32);
+            producer.send(&to, &numbers(start..start + 2_000, bytes), &ticket).unwrap();
+        }
+        assert!(producer.flush(Duration::from_secs(120)));
+        tell("produce", bytes, count, began);
+        for pass in [false, true] {
+            let partitions: Vec<_> = (0..4).map(|number| (TopicPartition::new(&name, number), 0)).collect();
+            let mut member = logs.member(&fresh("rate-group"), "one", &[&name]).unwrap();
+            assigned(&mut *member);
+            member.start(&partitions).unwrap();
+            let began = (std::time::Instant::now(), cpu());
+            let (mut read, mut batch) = (0, Outgoing::default());
+            while read < count {
+                if let Polled::Records(records) = member.poll(TICK, true).unwrap() {
+                    read += records.len() as u64;
+                    if pass {
+                        batch.clear();
+                        records.iter().for_each(|record| batch.push(record.key, record.value));
+                        let to = TopicPartition::new(&out, records.partition().partition);
+                        producer.send(&to, &batch, &ticket).unwrap();
+                    }
+                }
+            }
+            assert!(producer.flush(Duration::from_secs(120)));
+            tell(if pass { "pass through" } else { "read" }, bytes, count, began);
+        }
+    }
+}
+
+fn tell(what: &str, bytes: usize, count: u64, began: (std::time::Instant, Duration)) {
+    let (wall, busy) = (began.0.elapsed(), cpu() - began.1);
+    let (rate, each) = (count as f64 / wall.as_secs_f64(), busy.as_secs_f64() * 1e6 / count as f64);
+    println!("{what} {bytes} B: {rate:.0} records/s, {each:.2} us CPU of ours each");
 }

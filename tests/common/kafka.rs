@@ -23,9 +23,13 @@ pub fn bootstrap() -> &'static str {
         }
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
         let port = std::env::var("KAFKA_PORT").unwrap_or_else(|_| TEST_PORT.to_owned());
-        let answer = Command::new(script).arg("start").env("KAFKA_PORT", port).output().expect("scripts/kafka runs");
+        let answer =
+            Command::new(script).arg("start").env("KAFKA_PORT", port).output().expect("scripts/kafka runs");
         let said = String::from_utf8_lossy(&answer.stderr);
-        assert!(answer.status.success(), "no Apache Kafka to test with: {said}\nRun scripts/setup, then try again.");
+        assert!(
+            answer.status.success(),
+            "no Apache Kafka to test with: {said}\nRun scripts/setup, then try again."
+        );
         let address = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
         assert!(!address.is_empty(), "scripts/kafka start named no address: {said}");
         address
@@ -55,7 +59,8 @@ pub fn fresh(name: &str) -> String {
 pub fn topic(logs: &KafkaLogs, name: &str, partitions: u32, config: &[(&str, &str)]) -> String {
     let name = fresh(name);
     let config = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    logs.create(&[NewTopic { name: name.clone(), partitions, replication: 1, config }]).expect("the topic is made");
+    logs.create(&[NewTopic { name: name.clone(), partitions, replication: 1, config }])
+        .expect("the topic is made");
     name
 }
 
@@ -83,7 +88,8 @@ pub fn numbers(range: std::ops::Range<u64>, bytes: usize) -> Outgoing {
 pub fn poll_until<T>(member: &mut dyn Member, what: &str, mut done: impl FnMut(Polled) -> Option<T>) -> T {
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     loop {
-        let polled = member.poll(Duration::from_millis(50), true).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let polled =
+            member.poll(Duration::from_millis(50), true).unwrap_or_else(|error| panic!("{what}: {error}"));
         if let Some(found) = done(polled) {
             return found;
         }
