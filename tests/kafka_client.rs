@@ -1,5 +1,7 @@
 //! The log on Apache Kafka, against a real broker: what lanes and readers rely on.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::kafka::{assigned, cluster, fresh, numbers, poll_until, send, settings, topic};
@@ -292,13 +294,19 @@ fn a_rewind_under_load_hands_out_nothing_that_was_fetched_before() {
     let logs = cluster();
     let name = topic(&logs, "rewind", 2, &[]);
     let partitions = [TopicPartition::new(&name, 0), TopicPartition::new(&name, 1)];
-    let mut producer = logs.producer("rewind").unwrap();
+    // Small batches, small fetches: what is fetched ahead is then many short runs of both partitions.
+    let mut small = settings();
+    small.producer.insert("batch.num.messages".to_owned(), "20".to_owned());
+    small.consumer.insert("max.partition.fetch.bytes".to_owned(), "4000".to_owned());
+    let small = KafkaLogs::new(small).unwrap();
+    let mut producer = small.producer("rewind").unwrap();
     for partition in &partitions {
-        send(&mut *producer, partition, &numbers(0..60_000, 100));
+        send(&mut *producer, partition, &numbers(0..40_000, 100));
     }
-    let mut member = logs.member(&fresh("rewind-group"), "one", &[&name]).unwrap();
+    let mut member = small.member(&fresh("rewind-group"), "one", &[&name]).unwrap();
     assert_eq!(assigned(&mut *member).len(), 2);
     member.start(&partitions.clone().map(|partition| (partition, 0))).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
     let mut next = [0_i64; 2];
     for round in 0..40 {
         for _ in 0..(round % 5) * 3 + 1 {

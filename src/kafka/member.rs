@@ -316,11 +316,9 @@ impl Member for KafkaMember {
 
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         for partition in partitions {
-            match self.holdings.remove(partition) {
-                Some(Holding::Live | Holding::Leaving { read: true } | Holding::Lost { read: true }) => {
-                    self.released.push(partition.clone());
-                }
-                _ => {}
+            let was = self.holdings.remove(partition);
+            if matches!(was, Some(Holding::Live | Holding::Leaving { read: true } | Holding::Lost { read: true })) {
+                self.released.push(partition.clone());
             }
             self.parts().fetcher.forget(partition);
         }
