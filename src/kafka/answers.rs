@@ -51,7 +51,10 @@ pub(super) fn is_away(code: Code) -> bool {
 }
 
 fn is_missing(code: Code) -> bool {
-    matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::InvalidTopic)
+    matches!(
+        code,
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition | Code::InvalidTopic
+    )
 }
 
 fn is_denied(code: Code) -> bool {
@@ -96,7 +99,9 @@ mod tests {
 
     #[test]
     fn a_member_that_lost_its_place_is_told_so_even_when_the_library_calls_it_fatal() {
-        for code in [Code::IllegalGeneration, Code::UnknownMemberId, Code::FencedInstanceId, Code::AssignmentLost] {
+        for code in
+            [Code::IllegalGeneration, Code::UnknownMemberId, Code::FencedInstanceId, Code::AssignmentLost]
+        {
             let error = ClientError { code, text: "gone".to_owned(), fatal: true };
             assert_eq!(log_error(&error, "g"), LogError::Fenced("gone".to_owned()));
         }

@@ -61,7 +61,9 @@ impl KafkaLogs {
             let known = self.describe(&names)?;
             match names.iter().zip(&known).find(|(_, info)| info.is_none()) {
                 None => return Ok(()),
-                Some((name, _)) if Instant::now() >= deadline => return Err(LogError::Missing((*name).to_owned())),
+                Some((name, _)) if Instant::now() >= deadline => {
+                    return Err(LogError::Missing((*name).to_owned()));
+                }
                 Some(_) => std::thread::sleep(Duration::from_millis(20)),
             }
         }
@@ -111,7 +113,9 @@ impl Logs for KafkaLogs {
                 id: StreamId(shape.id),
                 partitions: shape.partitions,
                 log_append_time: value(config, "message.timestamp.type") == "LogAppendTime",
-                compacted: value(config, "cleanup.policy").split(',').any(|policy| policy.trim() == "compact"),
+                compacted: value(config, "cleanup.policy")
+                    .split(',')
+                    .any(|policy| policy.trim() == "compact"),
                 retention_ms: value(config, "retention.ms").parse().ok().filter(|&limit: &i64| limit >= 0),
                 message_bytes_max: value(config, "max.message.bytes").parse().unwrap_or(0),
             })
@@ -124,7 +128,8 @@ impl Logs for KafkaLogs {
             return Ok(());
         }
         let client = self.inquirer()?;
-        let answers = client.create_topics(topics, ANSWER_WAIT).map_err(|error| log_error(&error, "new topics"))?;
+        let answers =
+            client.create_topics(topics, ANSWER_WAIT).map_err(|error| log_error(&error, "new topics"))?;
         for (name, error) in answers {
             if !matches!(error.code, Code::NoError | Code::TopicAlreadyExists) {
                 return Err(log_error(&error, &name));
@@ -134,7 +139,9 @@ impl Logs for KafkaLogs {
     }
 
     fn bounds(&self, partition: &TopicPartition) -> Result<(i64, i64), LogError> {
-        self.inquirer()?.watermarks(partition, ANSWER_WAIT).map_err(|error| log_error(&error, &partition.topic))
+        self.inquirer()?
+            .watermarks(partition, ANSWER_WAIT)
+            .map_err(|error| log_error(&error, &partition.topic))
     }
 
     fn offset_at(&self, partition: &TopicPartition, at: Millis) -> Result<i64, LogError> {
@@ -151,7 +158,11 @@ impl Logs for KafkaLogs {
         }
     }
 
-    fn group_offsets(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Commit>>, LogError> {
+    fn group_offsets(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<Commit>>, LogError> {
         // A client of that group which never joins it: asking needs no membership.
         let client = self.asking_client(group)?;
         committed(&client, partitions).map_err(|error| log_error(&error, group))

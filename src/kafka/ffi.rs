@@ -1,6 +1,6 @@
 //! The safe face of librdkafka: clients, queues, batches of messages, events, deliveries, administration.
 //!
-//! Owns every raw pointer of the client library and is, with its two parts, the only place of `kafka` with unsafe
+//! Owns every raw pointer of the client library and is, with its parts in `ffi/`, the only place of `kafka` with unsafe
 //! code; each block says why it holds. May decide nothing: what an event means is the business of `member`, `reader`, `producer` and
 //! `cluster`, its only callers. Lifetimes are kept by `Arc<Client>`: a queue, a topic handle or a batch never
 //! outlives its client, which librdkafka demands.
@@ -16,9 +16,16 @@ use std::time::Duration;
 use triage_engine::model::Millis;
 
 mod admin;
+mod events;
+mod messages;
+mod partitions;
 mod produce;
 
-pub(super) use admin::{TopicConfig, TopicShape};
+pub(super) use admin::TopicConfig;
+pub(super) use events::{About, Event};
+pub(super) use messages::{Batch, Message, Queue};
+use partitions::entries_of;
+pub(super) use partitions::{Entry, PartitionList};
 pub(super) use produce::{ProduceSlots, Run, Sending, TopicHandle, pieces};
 pub(super) use sys::RDKafkaErrorCode as Code;
 
@@ -119,7 +126,9 @@ unsafe impl Sync for Client {}
 impl Drop for Client {
     fn drop(&mut self) {
         // SAFETY: this is the last handle; queues, topics and batches hold an `Arc` of it and are gone.
-        unsafe { sys::rd_kafka_destroy_flags(self.rk.as_ptr(), sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int) }
+        unsafe {
+            sys::rd_kafka_destroy_flags(self.rk.as_ptr(), sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int)
+        }
     }
 }
 
@@ -137,8 +146,13 @@ impl Client {
             let conf = sys::rd_kafka_conf_new();
             for (name, value) in properties {
                 let (name, value) = (c_text(name), c_text(value));
-                let answer =
-                    sys::rd_kafka_conf_set(conf, name.as_ptr(), value.as_ptr(), text.as_mut_ptr(), text.len());
+                let answer = sys::rd_kafka_conf_set(
+                    conf,
+                    name.as_ptr(),
+                    value.as_ptr(),
+                    text.as_mut_ptr(),
+                    text.len(),
+                );
                 if answer != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
                     sys::rd_kafka_conf_destroy(conf);
                     return Err(ClientError::new(Code::InvalidArgument, text_of(text.as_ptr())));
@@ -295,371 +309,4 @@ impl Client {
 
 fn partition_number(partition: u32) -> i32 {
     i32::try_from(partition).unwrap_or(i32::MAX)
-}
-
-/// One entry of a partition list.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub partition: TopicPartition,
-    pub offset: i64,
-    pub metadata: String,
-    pub code: Code,
-}
-
-/// Partitions with an offset each, in the client library's shape.
-#[derive(Debug)]
-pub(super) struct PartitionList {
-    ptr: NonNull<sys::rd_kafka_topic_partition_list_t>,
-}
-
-impl Drop for PartitionList {
-    fn drop(&mut self) {
-        // SAFETY: we own the list.
-        unsafe { sys::rd_kafka_topic_partition_list_destroy(self.ptr.as_ptr()) }
-    }
-}
-
-impl PartitionList {
-    pub(super) fn new() -> PartitionList {
-        // SAFETY: no preconditions.
-        let ptr = unsafe { sys::rd_kafka_topic_partition_list_new(8) };
-        PartitionList { ptr: NonNull::new(ptr).expect("invariant: librdkafka aborts when memory is out") }
-    }
-
-    /// A list of `partitions` without offsets.
-    pub(super) fn of<'a>(partitions: impl IntoIterator<Item = &'a TopicPartition>) -> PartitionList {
-        let mut list = PartitionList::new();
-        for partition in partitions {
-            list.push(partition, sys::RD_KAFKA_OFFSET_INVALID.into(), None);
-        }
-        list
-    }
-
-    /// A list of `partitions`, each with its offset.
-    pub(super) fn at<'a>(offsets: impl IntoIterator<Item = &'a (TopicPartition, i64)>) -> PartitionList {
-        let mut list = PartitionList::new();
-        for (partition, offset) in offsets {
-            list.push(partition, *offset, None);
-        }
-        list
-    }
-
-    /// A list of topics, for a subscription.
-    pub(super) fn topics(topics: &[&str]) -> PartitionList {
-        let list = PartitionList::new();
-        for topic in topics {
-            let topic = c_text(topic);
-            // SAFETY: the list is ours, the name is copied.
-            unsafe { sys::rd_kafka_topic_partition_list_add(list.ptr.as_ptr(), topic.as_ptr(), -1) };
-        }
-        list
-    }
-
-    pub(super) fn push(&mut self, partition: &TopicPartition, offset: i64, metadata: Option<&str>) {
-        let topic = c_text(&partition.topic);
-        // SAFETY: the list is ours; the entry stays where it is until the next add; the metadata is allocated by the
-        // library's own allocator, since destroying the list frees it by that.
-        unsafe {
-            let entry = sys::rd_kafka_topic_partition_list_add(
-                self.ptr.as_ptr(),
-                topic.as_ptr(),
-                partition_number(partition.partition),
-            );
-            (*entry).offset = offset;
-            if let Some(text) = metadata.filter(|text| !text.is_empty()) {
-                let copy = sys::rd_kafka_mem_malloc(ptr::null_mut(), text.len());
-                assert!(!copy.is_null(), "memory is out");
-                ptr::copy_nonoverlapping(text.as_ptr(), copy.cast::<u8>(), text.len());
-                (*entry).metadata = copy;
-                (*entry).metadata_size = text.len();
-            }
-        }
-    }
-
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        // SAFETY: the list is ours and live.
-        unsafe { entries_of(self.ptr.as_ptr()) }
-    }
-}
-
-/// Copies a list's entries.
-///
-/// # Safety
-/// `list` is null or a live list.
-unsafe fn entries_of(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<Entry> {
-    if list.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: the caller promises a live list, whose first `cnt` elements are initialised; metadata, when there is
-    // any, holds `metadata_size` bytes.
-    unsafe {
-        let count = usize::try_from((*list).cnt).unwrap_or(0);
-        (0..count)
-            .map(|index| {
-                let entry = &*(*list).elems.add(index);
-                let metadata = match entry.metadata.is_null() {
-                    true => &[][..],
-                    false => std::slice::from_raw_parts(entry.metadata.cast::<u8>(), entry.metadata_size),
-                };
-                Entry {
-                    partition: TopicPartition::new(
-                        &text_of(entry.topic),
-                        u32::try_from(entry.partition).unwrap_or(0),
-                    ),
-                    offset: entry.offset,
-                    metadata: String::from_utf8_lossy(metadata).into_owned(),
-                    code: entry.err.into(),
-                }
-            })
-            .collect()
-    }
-}
-
-/// A queue of events or messages.
-#[derive(Debug)]
-pub(super) struct Queue {
-    ptr: NonNull<sys::rd_kafka_queue_t>,
-    client: Arc<Client>,
-}
-
-// SAFETY: librdkafka's queues lock themselves.
-unsafe impl Send for Queue {}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        // SAFETY: we hold one count of the queue; the client still lives through our `Arc`.
-        unsafe { sys::rd_kafka_queue_destroy(self.ptr.as_ptr()) }
-    }
-}
-
-impl Queue {
-    fn own(ptr: *mut sys::rd_kafka_queue_t, client: &Arc<Client>) -> Queue {
-        let ptr = NonNull::new(ptr).expect("invariant: the client has the queue asked for");
-        Queue { ptr, client: Arc::clone(client) }
-    }
-
-    /// A queue of our own.
-    pub(super) fn new(client: &Arc<Client>) -> Queue {
-        // SAFETY: the client lives.
-        Queue::own(unsafe { sys::rd_kafka_queue_new(client.rk()) }, client)
-    }
-
-    /// The queue on which a consumer hears of its group.
-    pub(super) fn consumer(client: &Arc<Client>) -> Queue {
-        // SAFETY: the client lives; it is a consumer, or `own` panics on the null.
-        Queue::own(unsafe { sys::rd_kafka_queue_get_consumer(client.rk()) }, client)
-    }
-
-    /// The queue on which a producer hears of its deliveries.
-    pub(super) fn main(client: &Arc<Client>) -> Queue {
-        // SAFETY: the client lives.
-        Queue::own(unsafe { sys::rd_kafka_queue_get_main(client.rk()) }, client)
-    }
-
-    /// Sends what is fetched of these partitions here, for good. Before they are assigned, or records go astray.
-    pub(super) fn take_over<'a>(&self, partitions: impl IntoIterator<Item = &'a TopicPartition>) {
-        for partition in partitions {
-            let topic = c_text(&partition.topic);
-            // SAFETY: the client lives; the partition's queue is counted and given back at once, the forward stays.
-            unsafe {
-                let number = partition_number(partition.partition);
-                let queue = sys::rd_kafka_queue_get_partition(self.client.rk(), topic.as_ptr(), number);
-                if !queue.is_null() {
-                    sys::rd_kafka_queue_forward(queue, self.ptr.as_ptr());
-                    sys::rd_kafka_queue_destroy(queue);
-                }
-            }
-        }
-    }
-
-    /// The next event.
-    pub(super) fn event(&self, wait: Duration) -> Option<Event> {
-        // SAFETY: the queue lives; the event returned is ours.
-        let ptr = unsafe { sys::rd_kafka_queue_poll(self.ptr.as_ptr(), milliseconds(wait)) };
-        NonNull::new(ptr).map(|ptr| Event { ptr, _client: Arc::clone(&self.client) })
-    }
-
-    /// Takes at most `most` messages into `batch`, which must be empty. Waits until there are so many!
-    pub(super) fn messages(&self, batch: &mut Batch, most: usize, wait: Duration) {
-        assert!(batch.filled == 0, "invariant: a batch is emptied before it is filled");
-        let most = most.min(batch.slots.len());
-        let slots = batch.slots.as_mut_ptr();
-        // SAFETY: queue and array live; the callee fills at most `most` slots with messages that are then ours.
-        let taken =
-            unsafe { sys::rd_kafka_consume_batch_queue(self.ptr.as_ptr(), milliseconds(wait), slots, most) };
-        batch.filled = usize::try_from(taken).unwrap_or(0);
-    }
-}
-
-/// Messages as fetched. They pin the fetch buffers, so they are copied and given back at once.
-#[derive(Debug)]
-pub(super) struct Batch {
-    slots: Box<[*mut sys::rd_kafka_message_t]>,
-    filled: usize,
-    _client: Arc<Client>,
-}
-
-// SAFETY: messages belong to no thread.
-unsafe impl Send for Batch {}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
-impl Batch {
-    pub(super) fn new(client: &Arc<Client>, capacity: usize) -> Batch {
-        let slots = vec![ptr::null_mut(); capacity].into_boxed_slice();
-        Batch { slots, filled: 0, _client: Arc::clone(client) }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.filled
-    }
-
-    /// The messages, in the order fetched.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Message<'_>> {
-        self.slots[..self.filled].iter().map(|&slot| {
-            // SAFETY: the first `filled` slots hold live messages of ours, until `clear`, which needs `&mut`.
-            Message { raw: unsafe { &*slot } }
-        })
-    }
-
-    /// Gives the messages back.
-    pub(super) fn clear(&mut self) {
-        for slot in &mut self.slots[..self.filled] {
-            // SAFETY: the slot holds a live message of ours, given back once.
-            unsafe { sys::rd_kafka_message_destroy(*slot) };
-            *slot = ptr::null_mut();
-        }
-        self.filled = 0;
-    }
-}
-
-/// One message of a batch, or an error in its place.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Message<'a> {
-    raw: &'a sys::rd_kafka_message_t,
-}
-
-impl<'a> Message<'a> {
-    pub(super) fn code(&self) -> Code {
-        self.raw.err.into()
-    }
-
-    pub(super) fn error_text(&self) -> String {
-        // SAFETY: the message lives; the string belongs to it.
-        unsafe { text_of(sys::rd_kafka_message_errstr(self.raw)) }
-    }
-
-    /// Whether both are of one partition.
-    pub(super) fn is_of_the_partition_of(&self, other: &Message<'_>) -> bool {
-        self.raw.rkt == other.raw.rkt && self.raw.partition == other.raw.partition
-    }
-
-    /// Its partition; `None` for an error that is of no partition.
-    pub(super) fn partition(&self) -> Option<TopicPartition> {
-        if self.raw.rkt.is_null() {
-            return None;
-        }
-        // SAFETY: the message lives and counts its topic, whose name lives as long.
-        let topic = unsafe { text_of(sys::rd_kafka_topic_name(self.raw.rkt)) };
-        Some(TopicPartition::new(&topic, u32::try_from(self.raw.partition).ok()?))
-    }
-
-    pub(super) fn offset(&self) -> i64 {
-        self.raw.offset
-    }
-
-    /// Its time stamp; -1 when the record has none.
-    pub(super) fn timestamp(&self) -> Millis {
-        // SAFETY: the message lives; the kind of time stamp may be left out by passing null.
-        Millis(unsafe { sys::rd_kafka_message_timestamp(self.raw, ptr::null_mut()) })
-    }
-
-    pub(super) fn key(&self) -> Option<&'a [u8]> {
-        // SAFETY: key and length describe bytes that live as long as the message.
-        unsafe { bytes_of(self.raw.key, self.raw.key_len) }
-    }
-
-    pub(super) fn value(&self) -> Option<&'a [u8]> {
-        // SAFETY: as for the key.
-        unsafe { bytes_of(self.raw.payload, self.raw.len) }
-    }
-}
-
-/// # Safety
-/// `start` is null or the start of `length` bytes that live for `'a`.
-unsafe fn bytes_of<'a>(start: *mut c_void, length: usize) -> Option<&'a [u8]> {
-    // SAFETY: the caller's promise.
-    (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length) })
-}
-
-/// Something that happened to a client.
-#[derive(Debug)]
-pub(super) struct Event {
-    ptr: NonNull<sys::rd_kafka_event_t>,
-    _client: Arc<Client>,
-}
-
-impl Drop for Event {
-    fn drop(&mut self) {
-        // SAFETY: we own the event.
-        unsafe { sys::rd_kafka_event_destroy(self.ptr.as_ptr()) }
-    }
-}
-
-/// What an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum About {
-    Delivery,
-    Rebalance,
-    Commit,
-    Error,
-    Other,
-}
-
-impl Event {
-    /// The kinds of event that a client has to be asked to deliver.
-    pub(super) const DELIVERIES: c_int = sys::RD_KAFKA_EVENT_DR as c_int;
-    pub(super) const REBALANCES: c_int = sys::RD_KAFKA_EVENT_REBALANCE as c_int;
-    pub(super) const COMMITS: c_int = sys::RD_KAFKA_EVENT_OFFSET_COMMIT as c_int;
-    pub(super) const ERRORS: c_int = sys::RD_KAFKA_EVENT_ERROR as c_int;
-
-    pub(super) fn about(&self) -> About {
-        // SAFETY: the event is ours and live.
-        match unsafe { sys::rd_kafka_event_type(self.ptr.as_ptr()) } as c_int {
-            Event::DELIVERIES => About::Delivery,
-            Event::REBALANCES => About::Rebalance,
-            Event::COMMITS => About::Commit,
-            Event::ERRORS => About::Error,
-            _ => About::Other,
-        }
-    }
-
-    /// The event's code: which kind of rebalance, or what went wrong.
-    pub(super) fn code(&self) -> Code {
-        // SAFETY: the event is ours and live.
-        unsafe { sys::rd_kafka_event_error(self.ptr.as_ptr()) }.into()
-    }
-
-    /// The error that the event carries.
-    pub(super) fn error(&self) -> Option<ClientError> {
-        let code = self.code();
-        if code == Code::NoError {
-            return None;
-        }
-        // SAFETY: the event is ours and live, and so is its string until we have copied it.
-        unsafe {
-            let text = text_of(sys::rd_kafka_event_error_string(self.ptr.as_ptr()));
-            Some(ClientError { code, text, fatal: sys::rd_kafka_event_error_is_fatal(self.ptr.as_ptr()) != 0 })
-        }
-    }
-
-    /// The partitions of a rebalance or a commit.
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        // SAFETY: the event is ours and live, and so is its list.
-        unsafe { entries_of(sys::rd_kafka_event_topic_partition_list(self.ptr.as_ptr())) }
-    }
 }

@@ -128,7 +128,8 @@ impl KafkaMember {
     }
 
     fn rebalance(&mut self, event: &Event) -> Result<Option<Polled>, LogError> {
-        let partitions: Vec<TopicPartition> = event.entries().into_iter().map(|entry| entry.partition).collect();
+        let partitions: Vec<TopicPartition> =
+            event.entries().into_iter().map(|entry| entry.partition).collect();
         let assigned = event.code() == Code::AssignPartitions;
         if partitions.is_empty() {
             // Nothing changes for us, but the group waits for the answer all the same.
@@ -198,14 +199,17 @@ impl KafkaMember {
         loop {
             let list = PartitionList::at(&rest);
             self.client().seek(&list, MOVE_WAIT).map_err(|error| log_error(&error, &self.name))?;
-            let stuck: Vec<Entry> = list.entries().into_iter().filter(|entry| entry.code != Code::NoError).collect();
+            let stuck: Vec<Entry> =
+                list.entries().into_iter().filter(|entry| entry.code != Code::NoError).collect();
             rest.retain(|(partition, _)| stuck.iter().any(|entry| entry.partition == *partition));
             let Some(first) = stuck.first() else { return Ok(()) };
             match first.code {
                 // After an offset out of range the library no longer reads the partition: it has to be begun again.
                 // Not in the middle of a rebalance, where that would pass for the answer.
                 Code::State | Code::UnknownPartition if self.is_settled() => return self.begin_again(&rest),
-                Code::State | Code::UnknownPartition | Code::PreviousInProgress if Instant::now() < deadline => {
+                Code::State | Code::UnknownPartition | Code::PreviousInProgress
+                    if Instant::now() < deadline =>
+                {
                     std::thread::sleep(PAUSE);
                 }
                 code => return Err(log_error(&ClientError::new(code, code.to_string()), &self.name)),
@@ -312,15 +316,14 @@ impl Member for KafkaMember {
 
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         for partition in partitions {
-            match self.holdings.remove(partition) {
-                Some(Holding::Live | Holding::Leaving { read: true } | Holding::Lost { read: true }) => {
-                    self.released.push(partition.clone());
-                }
-                _ => {}
+            let was = self.holdings.remove(partition);
+            if matches!(was, Some(Holding::Live | Holding::Leaving { read: true } | Holding::Lost { read: true })) {
+                self.released.push(partition.clone());
             }
             self.parts().fetcher.forget(partition);
         }
-        let unanswered = |holding: &Holding| matches!(holding, Holding::Leaving { .. } | Holding::Lost { .. });
+        let unanswered =
+            |holding: &Holding| matches!(holding, Holding::Leaving { .. } | Holding::Lost { .. });
         if self.holdings.values().any(unanswered) {
             return Ok(());
         }

@@ -7,7 +7,6 @@
 mod answers;
 mod cluster;
 mod fetch;
-#[allow(unsafe_code)]
 mod ffi;
 mod member;
 mod producer;

@@ -5,7 +5,9 @@
 //! Called by the lanes through `log::Producer`.
 
 use super::answers::{log_error, standing_error};
-use super::ffi::{About, Client, ClientError, Code, Event, Kind, ProduceSlots, Queue, Run, Sending, TopicHandle, pieces};
+use super::ffi::{
+    About, Client, ClientError, Code, Event, Kind, ProduceSlots, Queue, Run, Sending, TopicHandle, pieces,
+};
 use super::{CLOSE_WAIT, KafkaSettings, close_beside};
 use crate::log::{Failure, LogError, Outgoing, OutgoingRecord, Producer, Ticket, TopicPartition};
 use std::collections::BTreeMap;
@@ -169,7 +171,12 @@ fn enqueue_one_by_one(sending: &mut Sending<'_>, records: &[OutgoingRecord<'_>])
 }
 
 impl Producer for KafkaProducer {
-    fn send(&mut self, to: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError> {
+    fn send(
+        &mut self,
+        to: &TopicPartition,
+        records: &Outgoing,
+        ticket: &Arc<Ticket>,
+    ) -> Result<(), LogError> {
         let client = self.client.as_ref().expect("invariant: the client goes with the producer");
         if let Some(fatal) = client.fatal() {
             return Err(log_error(&fatal, &to.topic));
@@ -183,7 +190,8 @@ impl Producer for KafkaProducer {
                 entry.insert(client.topic(&to.topic).map_err(|error| log_error(&error, &to.topic))?)
             }
         };
-        let total = u32::try_from(records.len()).map_err(|_| LogError::Fatal("a send of 2^32 records".to_owned()))?;
+        let total =
+            u32::try_from(records.len()).map_err(|_| LogError::Fatal("a send of 2^32 records".to_owned()))?;
         let pieces = pieces(records);
         let mut sending = Sending::open(topic, to.partition, ticket, total);
         let outcome = match records.is_headerless() {

@@ -39,7 +39,10 @@ impl KafkaReader {
     ///
     /// # Errors
     /// When the client cannot be made.
-    pub(super) fn open(settings: &KafkaSettings, from: &[(TopicPartition, i64)]) -> Result<KafkaReader, LogError> {
+    pub(super) fn open(
+        settings: &KafkaSettings,
+        from: &[(TopicPartition, i64)],
+    ) -> Result<KafkaReader, LogError> {
         let wrong = |error: ClientError| log_error(&error, "a reader");
         let properties = settings.consumer_properties(NO_GROUP, None);
         let client = Client::new(Kind::Consumer, &properties, Event::ERRORS).map_err(wrong)?;
@@ -54,7 +57,8 @@ impl KafkaReader {
 impl Reader for KafkaReader {
     fn read(&mut self, wait: Duration) -> Result<ReadStep, LogError> {
         let deadline = Instant::now() + wait;
-        let (fetcher, troubles, client) = self.parts.as_mut().expect("invariant: the parts go with the reader");
+        let (fetcher, troubles, client) =
+            self.parts.as_mut().expect("invariant: the parts go with the reader");
         loop {
             while let Some(event) = troubles.event(Duration::ZERO) {
                 if event.about() == About::Error

@@ -57,14 +57,21 @@ impl KafkaSettings {
 
     /// The properties of a consumer. `static_member` names a member of a group; without it the consumer is one
     /// that is assigned by hand and tells where a partition ends.
-    pub(super) fn consumer_properties(&self, group: &str, static_member: Option<&str>) -> Vec<(String, String)> {
+    pub(super) fn consumer_properties(
+        &self,
+        group: &str,
+        static_member: Option<&str>,
+    ) -> Vec<(String, String)> {
         let mut all = self.shared_properties(static_member.unwrap_or("reader"));
         for (name, value) in CONSUMER {
             all.push(((*name).to_owned(), (*value).to_owned()));
         }
         all.push(("group.id".to_owned(), group.to_owned()));
         all.push(("session.timeout.ms".to_owned(), self.session_timeout_ms.to_string()));
-        all.push(("heartbeat.interval.ms".to_owned(), (self.session_timeout_ms / 4).clamp(250, 3_000).to_string()));
+        all.push((
+            "heartbeat.interval.ms".to_owned(),
+            (self.session_timeout_ms / 4).clamp(250, 3_000).to_string(),
+        ));
         all.push(("queued.max.messages.kbytes".to_owned(), self.consumer_buffer_kib.max(1).to_string()));
         all.push(("enable.partition.eof".to_owned(), static_member.is_none().to_string()));
         if let Some(instance) = static_member {
@@ -153,8 +160,10 @@ const PRODUCER: &[(&str, &str)] = &[
 ];
 
 const OWN_KEY: &str = "there is a key of its own for this under [kafka]";
-const COMMITS: &str = "offsets are committed only once every effect of a record is acknowledged; the daemon does it";
-const NO_LOSS: &str = "an acknowledged record must be on all in-sync replicas, in order, and never given up on";
+const COMMITS: &str =
+    "offsets are committed only once every effect of a record is acknowledged; the daemon does it";
+const NO_LOSS: &str =
+    "an acknowledged record must be on all in-sync replicas, in order, and never given up on";
 
 const UNTOUCHABLE: &[(&str, &str)] = &[
     ("bootstrap.servers", OWN_KEY),
@@ -165,13 +174,22 @@ const UNTOUCHABLE: &[(&str, &str)] = &[
     ("queue.buffering.max.messages", "memory is bounded by bytes, by the key under [kafka]"),
     ("client.id", "it is made from the instance's name and the lane"),
     ("group.id", "it is made from the group key; two groups on one input would triage every mention twice"),
-    ("group.instance.id", "it is made from the instance's name and the lane, so that a restart keeps its place"),
+    (
+        "group.instance.id",
+        "it is made from the instance's name and the lane, so that a restart keeps its place",
+    ),
     ("group.protocol", "this release of the client library can end in a fatal error under the new protocol"),
-    ("partition.assignment.strategy", "lanes answer rebalances partition by partition, which eager assignors break"),
+    (
+        "partition.assignment.strategy",
+        "lanes answer rebalances partition by partition, which eager assignors break",
+    ),
     ("enable.auto.commit", COMMITS),
     ("auto.commit.enable", COMMITS),
     ("enable.auto.offset.store", COMMITS),
-    ("auto.offset.reset", "the daemon decides where reading starts; a jump would leave records without a disposition"),
+    (
+        "auto.offset.reset",
+        "the daemon decides where reading starts; a jump would leave records without a disposition",
+    ),
     ("isolation.level", "records of aborted transactions are no mentions"),
     ("enable.partition.eof", "it moves the position of a group member past unread records"),
     ("enable.idempotence", NO_LOSS),
@@ -198,7 +216,9 @@ mod tests {
         settings.producer.insert("topic.acks".to_owned(), "1".to_owned());
         let texts: Vec<String> = settings.refused().iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 2, "{texts:?}");
-        assert!(texts[0].starts_with("`kafka.consumer.enable.auto.offset.store` may not be set: offsets are"));
+        assert!(
+            texts[0].starts_with("`kafka.consumer.enable.auto.offset.store` may not be set: offsets are")
+        );
         assert!(texts[1].starts_with("`kafka.producer.topic.acks` may not be set: an acknowledged"));
     }
 
@@ -208,13 +228,16 @@ mod tests {
         settings.client.insert("linger.ms".to_owned(), "1".to_owned());
         settings.producer.insert("linger.ms".to_owned(), "50".to_owned());
         let properties = settings.producer_properties("lane-0");
-        let last = properties.iter().rev().find(|(name, _)| name == "linger.ms").map(|(_, value)| value.as_str());
+        let last =
+            properties.iter().rev().find(|(name, _)| name == "linger.ms").map(|(_, value)| value.as_str());
         assert_eq!(last, Some("50"));
     }
 
     #[test]
     fn everything_that_we_fix_and_a_guarantee_needs_is_untouchable() {
-        for name in ["enable.auto.commit", "auto.offset.reset", "isolation.level", "acks", "message.timeout.ms"] {
+        for name in
+            ["enable.auto.commit", "auto.offset.reset", "isolation.level", "acks", "message.timeout.ms"]
+        {
             assert!(UNTOUCHABLE.iter().any(|(untouchable, _)| *untouchable == name), "{name}");
         }
     }

@@ -4,8 +4,8 @@
 //! at most as long as said. Called by `cluster` only.
 
 use super::{
-    Arc, CString, Client, ClientError, Code, Duration, Event, NonNull, PartitionList, Queue, TopicPartition, c_int,
-    c_text, entries_of, milliseconds, ptr, sys, text_of,
+    Arc, CString, Client, ClientError, Code, Duration, Event, NonNull, PartitionList, Queue, TopicPartition,
+    c_int, c_text, entries_of, milliseconds, ptr, sys, text_of,
 };
 use crate::log::NewTopic;
 
@@ -59,15 +59,24 @@ impl NewTopics {
             // SAFETY: the strings live during the calls and are copied; `text` is as long as said; what is made is
             // kept in `made`, which destroys it on each way out.
             unsafe {
-                let new =
-                    sys::rd_kafka_NewTopic_new(name.as_ptr(), partitions, copies, text.as_mut_ptr(), text.len());
+                let new = sys::rd_kafka_NewTopic_new(
+                    name.as_ptr(),
+                    partitions,
+                    copies,
+                    text.as_mut_ptr(),
+                    text.len(),
+                );
                 if new.is_null() {
                     return Err(ClientError::new(Code::InvalidArgument, text_of(text.as_ptr())));
                 }
                 made.0.push(new);
                 for (name, value) in &topic.config {
                     let (name, value) = (c_text(name), c_text(value));
-                    ClientError::check(sys::rd_kafka_NewTopic_set_config(new, name.as_ptr(), value.as_ptr()))?;
+                    ClientError::check(sys::rd_kafka_NewTopic_set_config(
+                        new,
+                        name.as_ptr(),
+                        value.as_ptr(),
+                    ))?;
                 }
             }
         }
@@ -136,7 +145,11 @@ impl Client {
                     name: text_of(sys::rd_kafka_TopicDescription_name(topic)),
                     id: if id.is_null() { 0 } else { uuid(id) },
                     partitions: u32::try_from(partitions).unwrap_or(u32::MAX),
-                    code: if error.is_null() { Code::NoError } else { sys::rd_kafka_error_code(error).into() },
+                    code: if error.is_null() {
+                        Code::NoError
+                    } else {
+                        sys::rd_kafka_error_code(error).into()
+                    },
                 }
             });
             Ok(shapes.collect())
@@ -155,7 +168,8 @@ impl Client {
         // SAFETY: each name lives during its call and is copied; the requests are owned by `wanted`; all live
         // during the call, which copies what it keeps.
         let wanted = unsafe {
-            let requests = topics.iter().map(|topic| sys::rd_kafka_ConfigResource_new(of_topic, c_text(topic).as_ptr()));
+            let requests =
+                topics.iter().map(|topic| sys::rd_kafka_ConfigResource_new(of_topic, c_text(topic).as_ptr()));
             let mut wanted = Resources(requests.collect());
             let (first, count) = (wanted.0.as_mut_ptr(), wanted.0.len());
             sys::rd_kafka_DescribeConfigs(self.rk(), first, count, options.0.as_ptr(), queue.ptr.as_ptr());
@@ -175,7 +189,10 @@ impl Client {
                 let mut many = 0;
                 let entries = sys::rd_kafka_ConfigResource_configs(resource, &mut many);
                 let config = (0..many).map(|at| *entries.add(at)).map(|entry| {
-                    (text_of(sys::rd_kafka_ConfigEntry_name(entry)), text_of(sys::rd_kafka_ConfigEntry_value(entry)))
+                    (
+                        text_of(sys::rd_kafka_ConfigEntry_name(entry)),
+                        text_of(sys::rd_kafka_ConfigEntry_value(entry)),
+                    )
                 });
                 all.push((text_of(sys::rd_kafka_ConfigResource_name(resource)), config.collect()));
             }

@@ -5,8 +5,8 @@
 //! `producer` only.
 
 use super::{
-    Arc, AtomicU32, Client, ClientError, Code, Event, NonNull, Ordering, Outgoing, OutgoingRecord, Ticket, c_int,
-    c_text, c_void, partition_number, ptr, sys, text_of,
+    Arc, AtomicU32, Client, ClientError, Code, Event, NonNull, Ordering, Outgoing, OutgoingRecord, Ticket,
+    c_int, c_text, c_void, partition_number, ptr, sys, text_of,
 };
 
 /// A topic's handle, kept so that no send looks the topic up by name.
@@ -54,7 +54,6 @@ pub(in crate::kafka) struct Sending<'a> {
     topic: &'a TopicHandle,
     partition: i32,
     sent: *mut Sent,
-    ticket: &'a Ticket,
     total: u32,
     /// Records that are the client's now; the others are counted down when this goes.
     taken: u32,
@@ -75,18 +74,13 @@ impl<'a> Sending<'a> {
     pub(in crate::kafka) fn open(
         topic: &'a TopicHandle,
         partition: u32,
-        ticket: &'a Arc<Ticket>,
+        ticket: &Arc<Ticket>,
         total: u32,
     ) -> Sending<'a> {
         assert!(total > 0, "invariant: a send of nothing would never be freed");
         ticket.add(total);
         let sent = Box::into_raw(Box::new(Sent { ticket: Arc::clone(ticket), left: AtomicU32::new(total) }));
-        Sending { topic, partition: partition_number(partition), sent, ticket, total, taken: 0 }
-    }
-
-    /// The ticket of this send.
-    pub(in crate::kafka) fn ticket(&self) -> &'a Ticket {
-        self.ticket
+        Sending { topic, partition: partition_number(partition), sent, total, taken: 0 }
     }
 
     /// Enqueues these records in one call; the answer has one code for each. None may have headers.
@@ -242,7 +236,10 @@ impl Event {
                     // SAFETY: `sent` was put on the record by `Sending` and is alive until its records are counted down,
                     // which `finish` does for this one.
                     let ticket = &*unsafe { &*sent }.ticket;
-                    open = Some((sent, Run { ticket, records: 1, offset_first: offset, code, topic: message.rkt }));
+                    open = Some((
+                        sent,
+                        Run { ticket, records: 1, offset_first: offset, code, topic: message.rkt },
+                    ));
                 }
             }
         }

@@ -1,0 +1,3 @@
+//! What the tests share. Owns no test.
+
+pub mod kafka;
