@@ -5,7 +5,7 @@
 //! the pipeline and the embedded log, which stamps records itself.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use triage_engine::model::Millis;
 
 /// Tells the time, in milliseconds.
@@ -49,6 +49,32 @@ impl Clock for SystemClock {
 
     fn monotonic_ms(&self) -> i64 {
         i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// When a wait must end. For the edges, which wait on sockets and client libraries; what decides takes a `Clock`.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    end: Option<Instant>,
+}
+
+impl Deadline {
+    /// The moment `wait` from now; never, when that is beyond what the machine can count.
+    #[must_use]
+    pub fn after(wait: Duration) -> Deadline {
+        Deadline { end: Instant::now().checked_add(wait) }
+    }
+
+    /// How much of the wait is left, zero once it is over.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.left().is_zero()
     }
 }
 
@@ -104,6 +130,13 @@ mod tests {
         let first = clock.monotonic_ms();
         assert!(first >= 0);
         assert!(clock.monotonic_ms() >= first);
+    }
+
+    #[test]
+    fn a_deadline_of_nothing_is_over_and_one_of_for_ever_is_not() {
+        assert!(Deadline::after(Duration::ZERO).is_over());
+        let for_ever = Deadline::after(Duration::MAX);
+        assert!(!for_ever.is_over() && for_ever.left() > Duration::from_secs(1 << 30));
     }
 
     #[test]

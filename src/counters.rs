@@ -69,14 +69,20 @@ pub enum RestoreReason {
     Assigned,
     /// The ledger showed a second writer.
     Conflict,
+    /// A topic did not take our records.
+    Undelivered,
     /// Its state on disk was damaged and was set aside.
     Damaged,
 }
 
 impl RestoreReason {
     /// Every member, in order.
-    pub const ALL: [RestoreReason; 3] =
-        [RestoreReason::Assigned, RestoreReason::Conflict, RestoreReason::Damaged];
+    pub const ALL: [RestoreReason; 4] = [
+        RestoreReason::Assigned,
+        RestoreReason::Conflict,
+        RestoreReason::Undelivered,
+        RestoreReason::Damaged,
+    ];
 
     /// The name as users read it.
     #[must_use]
@@ -84,6 +90,7 @@ impl RestoreReason {
         match self {
             RestoreReason::Assigned => "assigned",
             RestoreReason::Conflict => "conflict",
+            RestoreReason::Undelivered => "undelivered",
             RestoreReason::Damaged => "damaged",
         }
     }
