@@ -7,8 +7,8 @@
 use super::map::TextFormat;
 
 /// Appends the plain form of `text` to `out`. When `origin` is given it receives, for every byte appended, the place
-/// in `text` where its character began.
-pub(crate) fn to_plain(text: &str, format: TextFormat, out: &mut String, mut origin: Option<&mut Vec<u32>>) {
+/// in `text` where its character began and ended.
+pub(crate) fn to_plain(text: &str, format: TextFormat, out: &mut String, mut origin: Option<&mut Vec<(u32, u32)>>) {
     // Where the last tag can end: without it a text full of "<" would be searched to its end at each one.
     let tags_end = text.rfind('>').unwrap_or(0);
     let mut at = 0;
@@ -28,7 +28,7 @@ pub(crate) fn to_plain(text: &str, format: TextFormat, out: &mut String, mut ori
             Shown::LineEnd => out.push('\n'),
         }
         if let Some(origin) = origin.as_deref_mut() {
-            origin.extend(std::iter::repeat_n(at as u32, out.len() - before));
+            origin.extend(std::iter::repeat_n((at as u32, (at + length) as u32), out.len() - before));
         }
         at += length;
     }
@@ -103,7 +103,7 @@ mod tests {
         let (mut out, mut origin) = (String::new(), Vec::new());
         to_plain(text, format, &mut out, Some(&mut origin));
         assert_eq!(out.len(), origin.len());
-        assert!(origin.is_sorted() && origin.iter().all(|&at| text.is_char_boundary(at as usize)));
+        assert!(origin.is_sorted() && origin.iter().all(|&(start, end)| text.get(start as usize..end as usize).is_some()));
         out
     }
 

@@ -155,7 +155,8 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
     }
 
     fn mandatory(&mut self, field: Field) -> Result<Piece<'a>, DeadLetterReason> {
-        if let Some(name) = self.found.all(field).find_map(walk::name) {
+        let name = self.found.all(field).find_map(walk::name);
+        if let Some(name) = name {
             return Ok(self.piece(name));
         }
         let unreadable = self.found.all(field).any(|value| value[0] != Node::String(""));
