@@ -12,7 +12,7 @@ use crate::shard::intake::IntakeTopics;
 use crate::shard::lane::{Lane, LaneLimits, Shard};
 use crate::shard::starts::Starts;
 use crate::shard::triage_lane::{TriageNames, TriageParts, TriageWork};
-use crate::wire::mention::{DecodeLimits, FieldMap, Preset};
+use crate::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig, Preset};
 use crate::worker::{ScanSettings, Workers};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) fn reference(literals: &[Literal]) -> Arc<dyn Matcher> {
 }
 
 pub(super) fn scan_settings() -> ScanSettings {
-    let map = FieldMap::compile(&FieldMap::preset(Preset::Native)).expect("a preset is right");
+    let map = FieldMap::compile(&FieldMapConfig::preset(Preset::Native)).expect("a preset is right");
     ScanSettings { map: Arc::new(map), limits: DecodeLimits::default() }
 }
 
