@@ -32,6 +32,10 @@ pub struct SourceMark {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every entry is a mention: a box would cost an allocation each"
+)]
 pub enum Event<'a> {
     /// Triage handed a mention to a desk.
     Mention(QueuedMention<'a>),
