@@ -16,7 +16,10 @@ fn decoder() -> Decoder {
     Decoder::new(Arc::new(map), DecodeLimits { mention_bytes_max: 8 << 20, depth_max: 128 })
 }
 
-fn outcome(decoder: &mut Decoder, value: Option<&[u8]>) -> Result<(String, String), triage_engine::model::DeadLetterReason> {
+fn outcome(
+    decoder: &mut Decoder,
+    value: Option<&[u8]>,
+) -> Result<(String, String), triage_engine::model::DeadLetterReason> {
     match decoder.decode(value)? {
         Decoded::Mention { mention, .. } => Ok((mention.mention_id.to_owned(), mention.text.to_owned())),
         Decoded::NotAMention { .. } => panic!("native records are mentions"),
@@ -32,7 +35,9 @@ fn a_poison_record_ends_as_it_should_and_its_neighbour_is_read_as_if_alone() {
             let found = outcome(&mut decoder, poison.value.as_deref());
             let right = match (&found, poison.expect) {
                 (Err(reason), Expect::Dead(expected)) => *reason == expected,
-                (Ok((id, text)), Expect::Parsed(expected_id, expected)) => id == expected_id && text == expected,
+                (Ok((id, text)), Expect::Parsed(expected_id, expected)) => {
+                    id == expected_id && text == expected
+                }
                 _ => false,
             };
             if !right {

@@ -140,7 +140,9 @@ impl Redactor {
 
     /// The field map's node of the present element of the innermost array.
     fn element(&self) -> Option<u8> {
-        let Container { node: Some(node), element: Some(element), .. } = *self.containers.last()? else { return None };
+        let Container { node: Some(node), element: Some(element), .. } = *self.containers.last()? else {
+            return None;
+        };
         self.map.child(node, itoa::Buffer::new().format(element))
     }
 
@@ -276,7 +278,9 @@ fn escape(rest: &[u8]) -> Option<(char, usize)> {
             }
             let low = rest.get(6..).and_then(hex).filter(|low| (0xDC00..0xE000).contains(low));
             return match low.filter(|_| unit < 0xDC00) {
-                Some(low) => char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)).map(|char| (char, 12)),
+                Some(low) => {
+                    char::from_u32(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)).map(|char| (char, 12))
+                }
                 None => Some(('\u{fffd}', 6)),
             };
         }

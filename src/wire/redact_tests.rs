@@ -19,17 +19,26 @@ fn redacted(preset: Preset, raw: &str) -> String {
 #[test]
 fn cards_and_addresses_go_whatever_they_are_written_with() {
     for hidden in [
-        "4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111", r"\u0034111 1111 1111 1111",
-        "jane@example.com", r"jane\u0040example.com", r"jane\u0040example\u002ecom", "jane&#64;example.com",
-        "<b>jane</b>@<i>example.com</i>", "4111 <b>1111</b> 1111 &#49;111",
+        "4111111111111111",
+        "4111 1111 1111 1111",
+        "4111-1111-1111-1111",
+        r"\u0034111 1111 1111 1111",
+        "jane@example.com",
+        r"jane\u0040example.com",
+        r"jane\u0040example\u002ecom",
+        "jane&#64;example.com",
+        "<b>jane</b>@<i>example.com</i>",
+        "4111 <b>1111</b> 1111 &#49;111",
     ] {
-        let raw = format!(r#"{{"mention_id":"1","text":"pay \"{hidden}\" now","metrics":{{"deep":["x {hidden} y"]}}}}"#);
+        let raw = format!(
+            r#"{{"mention_id":"1","text":"pay \"{hidden}\" now","metrics":{{"deep":["x {hidden} y"]}}}}"#
+        );
         let out = redacted(Preset::Native, &raw);
         let value: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{out}: {error}"));
         for text in [&value["text"], &value["metrics"]["deep"][0]] {
             let text = text.as_str().unwrap();
             assert!(text.contains("[card]") || text.contains("[email]"), "{hidden}: {out}");
-            assert!(!text.contains("1111") && !text.contains("jane") , "{hidden}: {out}");
+            assert!(!text.contains("1111") && !text.contains("jane"), "{hidden}: {out}");
         }
         assert_eq!(value["mention_id"], "1");
         assert!(value["text"].as_str().unwrap().starts_with("pay \"") && out.contains("now"), "{out}");

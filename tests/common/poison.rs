@@ -52,7 +52,11 @@ pub fn corpus() -> Vec<Poison> {
 
 /// What cannot be read.
 fn broken() -> Vec<Poison> {
-    let dead = |name, value: &[u8], reason| Poison { name, value: Some(value.to_vec()), expect: Expect::Dead(reason) };
+    let dead = |name, value: &[u8], reason| Poison {
+        name,
+        value: Some(value.to_vec()),
+        expect: Expect::Dead(reason),
+    };
     let good = saying(b"t");
     let utf16: Vec<u8> = GOOD.iter().flat_map(|&byte| [byte, 0]).collect();
     vec![
@@ -63,7 +67,11 @@ fn broken() -> Vec<Poison> {
         dead("a number", b"17", Reason::NotAnObject),
         dead("a string", b"\"x\"", Reason::NotAnObject),
         dead("an array", &[b"[", good.as_slice(), b"]"].concat(), Reason::NotAnObject),
-        dead("a million empty arrays", &[b"[".as_slice(), &b"[],".repeat(100_000), b"[]]"].concat(), Reason::NotAnObject),
+        dead(
+            "a million empty arrays",
+            &[b"[".as_slice(), &b"[],".repeat(100_000), b"[]]"].concat(),
+            Reason::NotAnObject,
+        ),
         dead("byte-order mark", &[b"\xef\xbb\xbf", GOOD].concat(), Reason::NotJson),
         dead("UTF-16 with its mark", &[b"\xff\xfe", utf16.as_slice()].concat(), Reason::InvalidUtf8),
         dead("UTF-16 without", &utf16, Reason::NotJson),
@@ -93,18 +101,40 @@ fn broken() -> Vec<Poison> {
         dead("deep, and a number too long", &nested(b"[", b"1e400", b"]", 10_000), Reason::TooDeep),
         dead("10 MB of text", &saying(&b"ten megabytes ".repeat(750_000)), Reason::TooLarge),
         dead("no id", br#"{"network":"x","author":{"id":"2"},"text":"t"}"#, Reason::MissingField),
-        dead("empty id", br#"{"mention_id":"","network":"x","author":{"id":"2"},"text":"t"}"#, Reason::MissingField),
-        dead("null id", br#"{"mention_id":null,"network":"x","author":{"id":"2"},"text":"t"}"#, Reason::MissingField),
-        dead("an object as id", br#"{"mention_id":{},"network":"x","author":{"id":"2"},"text":"t"}"#, Reason::InvalidField),
-        dead("no author", br#"{"mention_id":"1","network":"x","author":"2","text":"t"}"#, Reason::MissingField),
-        dead("text is a number", br#"{"mention_id":"1","network":"x","author":{"id":"2"},"text":7}"#, Reason::InvalidField),
+        dead(
+            "empty id",
+            br#"{"mention_id":"","network":"x","author":{"id":"2"},"text":"t"}"#,
+            Reason::MissingField,
+        ),
+        dead(
+            "null id",
+            br#"{"mention_id":null,"network":"x","author":{"id":"2"},"text":"t"}"#,
+            Reason::MissingField,
+        ),
+        dead(
+            "an object as id",
+            br#"{"mention_id":{},"network":"x","author":{"id":"2"},"text":"t"}"#,
+            Reason::InvalidField,
+        ),
+        dead(
+            "no author",
+            br#"{"mention_id":"1","network":"x","author":"2","text":"t"}"#,
+            Reason::MissingField,
+        ),
+        dead(
+            "text is a number",
+            br#"{"mention_id":"1","network":"x","author":{"id":"2"},"text":7}"#,
+            Reason::InvalidField,
+        ),
     ]
 }
 
 /// What looks broken and is legal: it must be read.
 fn odd() -> Vec<Poison> {
-    let parsed = |name, value: Vec<u8>, text| Poison { name, value: Some(value), expect: Expect::Parsed("1", text) };
-    let long_id = br#"{"mention_id":123456789012345678901234567890,"network":"x","author":{"id":2},"text":"t"}"#;
+    let parsed =
+        |name, value: Vec<u8>, text| Poison { name, value: Some(value), expect: Expect::Parsed("1", text) };
+    let long_id =
+        br#"{"mention_id":123456789012345678901234567890,"network":"x","author":{"id":2},"text":"t"}"#;
     let twice = br#"{"mention_id":"1","text":"first","mention_id":"2","network":"x","author":{"id":"2"},"author":{},"text":"second"}"#;
     let tags = format!(r#""entities":[{}{{}}]"#, r##"{"tag":"#a"},"##.repeat(25_000));
     vec![

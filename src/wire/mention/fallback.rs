@@ -15,7 +15,11 @@ use triage_engine::model::DeadLetterReason;
 const SAFE_DIGITS: usize = 18;
 
 /// Writes a form of `value` that the fast parser takes into `out`, or says why there is none.
-pub(super) fn second_opinion(value: &[u8], refusal: &Error, out: &mut Vec<u8>) -> Result<(), DeadLetterReason> {
+pub(super) fn second_opinion(
+    value: &[u8],
+    refusal: &Error,
+    out: &mut Vec<u8>,
+) -> Result<(), DeadLetterReason> {
     if matches!(refusal.error(), ErrorType::DepthLimitExceeded) {
         return Err(DeadLetterReason::TooDeep);
     }
@@ -85,8 +89,12 @@ mod tests {
     #[test]
     fn only_numbers_that_may_not_fit_are_put_in_quotes() {
         let mut out = Vec::new();
-        quote_numbers(br#"{"a\"1e9":1e400,"b":[-12,123456789012345678,1234567890123456789],"c":"1e5\\"}"#, &mut out);
-        let expected = br#"{"a\"1e9":"1e400","b":[-12,123456789012345678,"1234567890123456789"],"c":"1e5\\"}"#;
+        quote_numbers(
+            br#"{"a\"1e9":1e400,"b":[-12,123456789012345678,1234567890123456789],"c":"1e5\\"}"#,
+            &mut out,
+        );
+        let expected =
+            br#"{"a\"1e9":"1e400","b":[-12,123456789012345678,"1234567890123456789"],"c":"1e5\\"}"#;
         assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(expected));
     }
 }

@@ -57,7 +57,15 @@ impl Field {
         use Field::*;
         matches!(
             self,
-            MentionId | AuthorId | AuthorHandle | Account | ThreadRoot | InReplyTo | RepostOf | QuoteOf | RecordKey
+            MentionId
+                | AuthorId
+                | AuthorHandle
+                | Account
+                | ThreadRoot
+                | InReplyTo
+                | RepostOf
+                | QuoteOf
+                | RecordKey
         )
     }
 
@@ -216,7 +224,7 @@ pub(crate) const ROOT: u8 = 0;
 #[inline]
 fn mask_bit(key: &str) -> u64 {
     let first = key.as_bytes().first().copied().unwrap_or(0);
-    1 << ((key.len() as u8).wrapping_mul(7) ^ first) % 64
+    1 << (((key.len() as u8).wrapping_mul(7) ^ first) % 64)
 }
 
 impl FieldMap {
@@ -259,22 +267,27 @@ impl FieldMap {
                 mistakes.extend(map.add(field, "preset", rank, path).err());
             }
         }
-        map.check_mandatory(&mut mistakes);
+        map.check_mandatory(&given, &mut mistakes);
         if mistakes.is_empty() { Ok(map) } else { Err(mistakes) }
     }
 
-    fn check_mandatory(&self, mistakes: &mut Vec<FieldMapMistake>) {
-        let has = |field| self.nodes.iter().any(|node| node.slot.is_some_and(|slot| slot.0 == field));
+    /// A path that was given and is wrong has been told of already; here only those that nobody gave.
+    fn check_mandatory(&self, given: &[bool; FIELDS], mistakes: &mut Vec<FieldMapMistake>) {
+        let has = |field: Field| {
+            given[field as usize]
+                || self.nodes.iter().any(|node| node.slot.is_some_and(|slot| slot.0 == field))
+        };
         // Jetstream's ids are put together from parts.
         let id = has(Field::MentionId) || has(Field::RecordKey);
         let network = has(Field::Network) || self.network_fixed.is_some();
         let there = [
             (id, "mention_id"),
-            (network, "network_fixed"),
+            (network, "network"),
             (has(Field::AuthorId), "author_id"),
             (has(Field::Text), "text"),
         ];
-        mistakes.extend(there.iter().filter(|(there, _)| !there).map(|&(_, name)| FieldMapMistake::NoPath(name)));
+        mistakes
+            .extend(there.iter().filter(|(there, _)| !there).map(|&(_, name)| FieldMapMistake::NoPath(name)));
     }
 
     fn add(&mut self, field: Field, name: &'static str, rank: u8, path: &str) -> Result<(), FieldMapMistake> {

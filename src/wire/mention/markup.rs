@@ -8,7 +8,12 @@ use super::map::TextFormat;
 
 /// Appends the plain form of `text` to `out`. When `origin` is given it receives, for every byte appended, the place
 /// in `text` where its character began and ended.
-pub(crate) fn to_plain(text: &str, format: TextFormat, out: &mut String, mut origin: Option<&mut Vec<(u32, u32)>>) {
+pub(crate) fn to_plain(
+    text: &str,
+    format: TextFormat,
+    out: &mut String,
+    mut origin: Option<&mut Vec<(u32, u32)>>,
+) {
     // Where the last tag can end: without it a text full of "<" would be searched to its end at each one.
     let tags_end = text.rfind('>').unwrap_or(0);
     let mut at = 0;
@@ -103,7 +108,10 @@ mod tests {
         let (mut out, mut origin) = (String::new(), Vec::new());
         to_plain(text, format, &mut out, Some(&mut origin));
         assert_eq!(out.len(), origin.len());
-        assert!(origin.is_sorted() && origin.iter().all(|&(start, end)| text.get(start as usize..end as usize).is_some()));
+        assert!(
+            origin.is_sorted()
+                && origin.iter().all(|&(start, end)| text.get(start as usize..end as usize).is_some())
+        );
         out
     }
 
@@ -111,7 +119,10 @@ mod tests {
     fn html_reads_as_its_reader_sees_it() {
         for (html, text) in [
             ("<p>TV broken</p><p>again &amp; again<br/>really</p>", "TV broken\nagain & again\nreally"),
-            (r#"<p><span class="h-card"><a href="https://a.b/@brand">@<span>brand</span></a></span> hi</p>"#, "@brand hi"),
+            (
+                r#"<p><span class="h-card"><a href="https://a.b/@brand">@<span>brand</span></a></span> hi</p>"#,
+                "@brand hi",
+            ),
             ("1 < 2 &copyright; & done", "1 < 2 &copyright; & done"),
             ("&#64;&#x40;&#xD800;&#99999999;", "@@&#xD800;&#99999999;"),
             ("a <3 b", "a <3 b"),

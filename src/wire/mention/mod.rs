@@ -156,7 +156,8 @@ impl Decoder {
                 let opinion = fallback::second_opinion(value, &refusal, &mut other);
                 *rewritten = Vec::new();
                 opinion?;
-                parse(&other, rewritten, buffers, Tape::null()).map_err(|refusal| fallback::reason(&refusal))?
+                parse(&other, rewritten, buffers, Tape::null())
+                    .map_err(|refusal| fallback::reason(&refusal))?
             }
         };
         let read = interpret(&tape.0, map, arena, &mut notes);

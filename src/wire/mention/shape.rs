@@ -36,6 +36,7 @@ enum Slot {
 }
 
 /// What a record turned out to be.
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack for the length of one call")]
 pub(super) enum Shape<'a> {
     Mention(Draft<'a>),
     NotAMention,
@@ -115,15 +116,19 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         match self.map.preset {
             Preset::Jetstream => match self.found.text(Field::EventKind) {
                 Some("commit") => {
-                    let operation = self.found.text(Field::Operation).ok_or(DeadLetterReason::MissingField)?;
-                    let collection = self.found.text(Field::Collection).ok_or(DeadLetterReason::MissingField)?;
+                    let operation =
+                        self.found.text(Field::Operation).ok_or(DeadLetterReason::MissingField)?;
+                    let collection =
+                        self.found.text(Field::Collection).ok_or(DeadLetterReason::MissingField)?;
                     Ok(operation != "create" || collection != "app.bsky.feed.post")
                 }
                 // Identities, accounts, and what else the network may come to tell of.
                 Some(_) => Ok(true),
                 None => Err(DeadLetterReason::MissingField),
             },
-            _ => Ok(self.found.first(Field::Marker).is_some() && self.found.first(Field::MentionId).is_none()),
+            _ => {
+                Ok(self.found.first(Field::Marker).is_some() && self.found.first(Field::MentionId).is_none())
+            }
         }
     }
 
@@ -185,7 +190,11 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         let repeated = self.found.all(Field::RepostText).find_map(walk::text).or(references.reposted_text);
         let Some(text) = repeated.or(own) else {
             let unreadable = self.found.first(Field::Text).is_some();
-            return Err(if unreadable { DeadLetterReason::InvalidField } else { DeadLetterReason::MissingField });
+            return Err(if unreadable {
+                DeadLetterReason::InvalidField
+            } else {
+                DeadLetterReason::MissingField
+            });
         };
         let plain = match self.map.text_format {
             TextFormat::Plain => true,
@@ -204,7 +213,9 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
 
     fn posted_at(&mut self) -> Option<Millis> {
         let read = |value: &[Node<'_>]| {
-            walk::text(value).and_then(times::from_text).or_else(|| walk::number(value).and_then(times::from_number))
+            walk::text(value)
+                .and_then(times::from_text)
+                .or_else(|| walk::number(value).and_then(times::from_number))
         };
         let posted_at = self.found.all(Field::PostedAt).find_map(read);
         self.unreadable += u32::from(posted_at.is_none() && self.found.first(Field::PostedAt).is_some());
@@ -220,7 +231,8 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         author.handle = self.found.text(Field::AuthorHandle).or(handle).unwrap_or("");
         let metrics = user.and_then(|user| walk::get(user, "public_metrics"));
         let followers = self.found.first(Field::AuthorFollowers);
-        let followers = followers.or_else(|| metrics.and_then(|metrics| walk::get(metrics, "followers_count")));
+        let followers =
+            followers.or_else(|| metrics.and_then(|metrics| walk::get(metrics, "followers_count")));
         author.followers = followers.map_or(0, |value| self.count(value));
         let verified = user.and_then(|user| walk::get(user, "verified")).and_then(walk::boolean);
         author.verified = verified.unwrap_or_else(|| self.flag(Field::AuthorVerified));
@@ -233,7 +245,8 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         }
         self.unreadable += 1;
         // A number that was too long for 64 bits comes as its digits.
-        let huge = walk::text(value).is_some_and(|text| text.len() > 18 && text.bytes().all(|b| b.is_ascii_digit()));
+        let huge =
+            walk::text(value).is_some_and(|text| text.len() > 18 && text.bytes().all(|b| b.is_ascii_digit()));
         if huge { u64::MAX } else { 0 }
     }
 
@@ -263,9 +276,15 @@ impl<'t, 'a> Reader<'t, 'a, '_> {
         let mention = &draft.mention;
         let is_quote = quotes || self.found.first(Field::QuoteOf).is_some();
         match () {
-            () if self.map.preset == Preset::Mastodon && self.found.text(Field::Visibility) == Some("direct") => Kind::Message,
+            () if self.map.preset == Preset::Mastodon
+                && self.found.text(Field::Visibility) == Some("direct") =>
+            {
+                Kind::Message
+            }
             () if mention.repost_of.is_some() || has(|slot| matches!(slot, Slot::RepostOf)) => Kind::Repost,
-            () if mention.thread.in_reply_to.is_some() || has(|slot| matches!(slot, Slot::InReplyTo)) => Kind::Reply,
+            () if mention.thread.in_reply_to.is_some() || has(|slot| matches!(slot, Slot::InReplyTo)) => {
+                Kind::Reply
+            }
             () if is_quote => Kind::Quote,
             () => Kind::Post,
         }
@@ -298,9 +317,15 @@ impl<'a> References<'a> {
         let reposted = id_of("retweeted");
         let is_reposted = |post| walk::get(post, "id").and_then(walk::name) == reposted && reposted.is_some();
         let post = found.first(Field::IncludedPosts).and_then(|posts| walk::find(posts, is_reposted));
-        let long = post.and_then(|post| walk::get(post, "note_tweet")).and_then(|note| walk::get(note, "text"));
+        let long =
+            post.and_then(|post| walk::get(post, "note_tweet")).and_then(|note| walk::get(note, "text"));
         let text = long.or_else(|| post.and_then(|post| walk::get(post, "text"))).and_then(walk::text);
-        References { replied_to: id_of("replied_to"), reposted, reposted_text: text, quotes: id_of("quoted").is_some() }
+        References {
+            replied_to: id_of("replied_to"),
+            reposted,
+            reposted_text: text,
+            quotes: id_of("quoted").is_some(),
+        }
     }
 }
 
