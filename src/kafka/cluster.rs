@@ -8,11 +8,11 @@ use super::ffi::{Client, ClientError, Code, Kind, PartitionList, TopicConfig};
 use super::member::{KafkaMember, committed};
 use super::producer::KafkaProducer;
 use super::reader::{KafkaReader, NO_GROUP};
-use super::{ANSWER_WAIT, KafkaSettings};
+use super::{ANSWER_WAIT, Deadline, KafkaSettings};
 use crate::log::{Commit, LogError, Logs, Member, NewTopic, Producer, Reader, TopicInfo, TopicPartition};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use triage_engine::model::{Millis, StreamId};
 
 /// How long a topic just made may take to be known to the broker that we ask.
@@ -56,12 +56,12 @@ impl KafkaLogs {
 
     fn await_topics(&self, topics: &[NewTopic]) -> Result<(), LogError> {
         let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
-        let deadline = Instant::now() + CREATED_WAIT;
+        let deadline = Deadline::after(CREATED_WAIT);
         loop {
             let known = self.describe(&names)?;
             match names.iter().zip(&known).find(|(_, info)| info.is_none()) {
                 None => return Ok(()),
-                Some((name, _)) if Instant::now() >= deadline => {
+                Some((name, _)) if deadline.has_passed() => {
                     return Err(LogError::Missing((*name).to_owned()));
                 }
                 Some(_) => std::thread::sleep(Duration::from_millis(20)),

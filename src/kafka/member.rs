@@ -11,11 +11,11 @@
 use super::answers::{is_fenced, log_error, standing_error};
 use super::fetch::{Fetched, Fetcher};
 use super::ffi::{About, Client, ClientError, Code, Entry, Event, Kind, PartitionList, Queue};
-use super::{ANSWER_WAIT, KafkaSettings, close_consumer};
+use super::{ANSWER_WAIT, Deadline, KafkaSettings, close_consumer};
 use crate::log::{Commit, LogError, Member, Polled, TopicPartition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often the group is looked at while waiting for records.
 const GROUP_EVERY: Duration = Duration::from_millis(5);
@@ -191,7 +191,7 @@ impl KafkaMember {
 
     /// Moves partitions that are being read. The library drops what it has fetched of them; we drop our own.
     fn rewind(&mut self, live: &[(TopicPartition, i64)]) -> Result<(), LogError> {
-        let deadline = Instant::now() + MOVE_WAIT;
+        let deadline = Deadline::after(MOVE_WAIT);
         let mut rest = live.to_vec();
         for (partition, _) in live {
             self.parts().fetcher.forget(partition);
@@ -207,9 +207,7 @@ impl KafkaMember {
                 // After an offset out of range the library no longer reads the partition: it has to be begun again.
                 // Not in the middle of a rebalance, where that would pass for the answer.
                 Code::State | Code::UnknownPartition if self.is_settled() => return self.begin_again(&rest),
-                Code::State | Code::UnknownPartition | Code::PreviousInProgress
-                    if Instant::now() < deadline =>
-                {
+                Code::State | Code::UnknownPartition | Code::PreviousInProgress if !deadline.has_passed() => {
                     std::thread::sleep(PAUSE);
                 }
                 code => return Err(log_error(&ClientError::new(code, code.to_string()), &self.name)),
@@ -276,9 +274,9 @@ pub(super) fn failed_partition(
 
 impl Member for KafkaMember {
     fn poll(&mut self, wait: Duration, read: bool) -> Result<Polled, LogError> {
-        let deadline = Instant::now() + wait;
+        let deadline = Deadline::after(wait);
         loop {
-            let slice = deadline.saturating_duration_since(Instant::now()).min(GROUP_EVERY);
+            let slice = deadline.left().min(GROUP_EVERY);
             let group_wait = if read { Duration::ZERO } else { slice };
             if let Some(polled) = self.serve_group(group_wait)? {
                 return Ok(polled);
@@ -289,7 +287,7 @@ impl Member for KafkaMember {
                 }
                 continue;
             }
-            if Instant::now() >= deadline {
+            if deadline.has_passed() {
                 return Ok(Polled::Nothing);
             }
         }
@@ -317,7 +315,10 @@ impl Member for KafkaMember {
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
         for partition in partitions {
             let was = self.holdings.remove(partition);
-            if matches!(was, Some(Holding::Live | Holding::Leaving { read: true } | Holding::Lost { read: true })) {
+            if matches!(
+                was,
+                Some(Holding::Live | Holding::Leaving { read: true } | Holding::Lost { read: true })
+            ) {
                 self.released.push(partition.clone());
             }
             self.parts().fetcher.forget(partition);
@@ -343,12 +344,12 @@ impl Member for KafkaMember {
         if offsets.is_empty() {
             return Ok(());
         }
-        let deadline = Instant::now() + COMMIT_AGAIN;
+        let deadline = Deadline::after(COMMIT_AGAIN);
         loop {
             match self.commit_once(&list) {
                 Ok(()) => return Ok(()),
                 // The group is in the middle of a rebalance that may not touch us; it passes without our help.
-                Err(error) if error.code == Code::RebalanceInProgress && Instant::now() < deadline => {
+                Err(error) if error.code == Code::RebalanceInProgress && !deadline.has_passed() => {
                     std::thread::sleep(PAUSE);
                 }
                 Err(error) if is_fenced(error.code) => return Err(LogError::Fenced(error.text)),

@@ -16,6 +16,7 @@ mod settings;
 pub use cluster::KafkaLogs;
 pub use settings::{KafkaSettings, Refused};
 
+use crate::clock::{Clock, SystemClock};
 use ffi::Client;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -27,6 +28,30 @@ const ANSWER_WAIT: Duration = Duration::from_secs(15);
 /// How long closing a client may take before it is left to itself. Closing has been seen to hang for ever when the
 /// broker went away in the middle of it.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// A moment up to which something may take. Clients wait for real brokers, so this is the machine's time always.
+#[derive(Debug)]
+struct Deadline {
+    clock: SystemClock,
+    wait: Duration,
+}
+
+impl Deadline {
+    /// The moment `wait` from now.
+    fn after(wait: Duration) -> Deadline {
+        Deadline { clock: SystemClock::new(), wait }
+    }
+
+    /// How long there is left; nothing once it has passed.
+    fn left(&self) -> Duration {
+        let gone = u64::try_from(self.clock.monotonic_ms()).unwrap_or(0);
+        self.wait.saturating_sub(Duration::from_millis(gone))
+    }
+
+    fn has_passed(&self) -> bool {
+        self.left().is_zero()
+    }
+}
 
 /// Runs `close`, which gives up every handle of a client, beside us and waits for it a while.
 fn close_beside(what: &str, close: impl FnOnce() + Send + 'static) {

@@ -8,14 +8,14 @@ use super::answers::{log_error, standing_error};
 use super::ffi::{
     About, Client, ClientError, Code, Event, Kind, ProduceSlots, Queue, Run, Sending, TopicHandle, pieces,
 };
-use super::{CLOSE_WAIT, KafkaSettings, close_beside};
+use super::{CLOSE_WAIT, Deadline, KafkaSettings, close_beside};
 use crate::log::{Failure, LogError, Outgoing, OutgoingRecord, Producer, Ticket, TopicPartition};
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Most records in one batch call.
 const PIECE: usize = 4096;
@@ -91,8 +91,8 @@ fn serve_reports(client: &Client, queue: &Queue, closing: &AtomicBool) {
     let mut deadline = None;
     loop {
         if closing.load(Ordering::Acquire) {
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + CLOSE_WAIT);
-            if client.outstanding() == 0 || Instant::now() >= deadline {
+            let deadline = deadline.get_or_insert_with(|| Deadline::after(CLOSE_WAIT));
+            if client.outstanding() == 0 || deadline.has_passed() {
                 return;
             }
         }

@@ -8,10 +8,10 @@ use super::answers::{log_error, standing_error};
 use super::fetch::{Fetched, Fetcher};
 use super::ffi::{About, Client, ClientError, Event, Kind, PartitionList, Queue};
 use super::member::failed_partition;
-use super::{KafkaSettings, close_consumer};
+use super::{Deadline, KafkaSettings, close_consumer};
 use crate::log::{LogError, ReadStep, Reader, TopicPartition};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The group name that no broker ever sees.
 pub(super) const NO_GROUP: &str = "triaged-reader";
@@ -56,7 +56,7 @@ impl KafkaReader {
 
 impl Reader for KafkaReader {
     fn read(&mut self, wait: Duration) -> Result<ReadStep, LogError> {
-        let deadline = Instant::now() + wait;
+        let deadline = Deadline::after(wait);
         let (fetcher, troubles, client) =
             self.parts.as_mut().expect("invariant: the parts go with the reader");
         loop {
@@ -67,7 +67,7 @@ impl Reader for KafkaReader {
                     return Err(error);
                 }
             }
-            let slice = deadline.saturating_duration_since(Instant::now()).min(TROUBLES_EVERY);
+            let slice = deadline.left().min(TROUBLES_EVERY);
             let failed = match fetcher.next(slice) {
                 Some(Fetched::Records(records)) => return Ok(ReadStep::Records(records)),
                 Some(Fetched::End(partition, offset)) => return Ok(ReadStep::End(partition, offset)),
@@ -75,7 +75,7 @@ impl Reader for KafkaReader {
                     failed_partition(client, &partition, offset, &error)
                 }
                 Some(Fetched::Failed { partition: None, error, .. }) => standing_error(&error, "a reader"),
-                None if Instant::now() >= deadline => return Ok(ReadStep::Nothing),
+                None if deadline.has_passed() => return Ok(ReadStep::Nothing),
                 None => None,
             };
             if let Some(error) = failed {
