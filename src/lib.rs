@@ -19,6 +19,7 @@ pub mod kafka;
 pub mod log;
 pub mod offsets;
 pub mod policies;
+pub mod policy_folder;
 pub mod shard;
 #[cfg(test)]
 mod simulator;

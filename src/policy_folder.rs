@@ -1,0 +1,292 @@
+//! Reads a policy folder from disk as a bundle: every `*.toml` below it, sorted, checked to be UTF-8.
+//!
+//! Owns what may be read: only files inside the folder, within the engine's limits, and nothing else of the
+//! host. May not look into the files; the engine compiles them. Called when a policy is loaded or checked,
+//! never on the data path.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use triage_engine::policy::{BUNDLE_BYTES_MAX, Bundle, FILE_BYTES_MAX, check_path};
+
+/// How deep folders may be nested; also what ends a loop of symbolic links.
+const DEPTH_MAX: usize = 16;
+/// How many files a policy folder may hold.
+const FILES_MAX: usize = 10_000;
+
+/// Why a policy folder cannot be read. Every message names the path.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyFolderError {
+    /// The file system said no.
+    #[error("cannot read `{path}`: {error}")]
+    Unreadable {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A file is not text.
+    #[error("`{path}` is not UTF-8: the first bad byte is byte {at}")]
+    NotUtf8 {
+        /// Which file.
+        path: PathBuf,
+        /// Which byte, from 0.
+        at: usize,
+    },
+    /// A symbolic link leads out of the folder, so the same folder could be two policies on two hosts.
+    #[error(
+        "`{path}` is a symbolic link to `{target}`, which is outside the policy folder: copy the file into it"
+    )]
+    Outside {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// A limit was passed.
+    #[error("`{path}` {what}")]
+    Limit {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Which limit, and how.
+        what: String,
+    },
+    /// A name that no bundle can hold.
+    #[error("`{path}` cannot be part of a policy: {reason}")]
+    Name {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with its name.
+        reason: String,
+    },
+    /// There is nothing to compile.
+    #[error("`{0}` holds no `.toml` file: is it the policy folder?")]
+    Empty(PathBuf),
+}
+
+/// Reads every `*.toml` below `folder`. Files and folders whose names begin with a dot are left out, as
+/// editors and version control keep theirs there.
+///
+/// # Errors
+/// The first thing that cannot be read as part of a policy.
+pub fn read_policy_folder(folder: &Path) -> Result<Bundle, PolicyFolderError> {
+    let root = folder.canonicalize().map_err(|error| unreadable(folder, error))?;
+    let mut reader = Reader { root: &root, files: BTreeMap::new(), bytes: 0 };
+    reader.folder(folder, "", 0)?;
+    if reader.files.is_empty() {
+        return Err(PolicyFolderError::Empty(folder.to_owned()));
+    }
+    let bundle = Bundle { files: reader.files };
+    let bytes = bundle.to_bytes().len();
+    if bytes > BUNDLE_BYTES_MAX {
+        return Err(limit(
+            folder,
+            format!("makes a bundle of {bytes} bytes, the limit is {BUNDLE_BYTES_MAX}"),
+        ));
+    }
+    Ok(bundle)
+}
+
+struct Reader<'r> {
+    root: &'r Path,
+    files: BTreeMap<String, String>,
+    bytes: usize,
+}
+
+impl Reader<'_> {
+    /// Reads one folder; `inside` is its path in the bundle, empty or ending in `/`.
+    fn folder(&mut self, folder: &Path, inside: &str, depth: usize) -> Result<(), PolicyFolderError> {
+        if depth > DEPTH_MAX {
+            return Err(limit(folder, format!("is nested deeper than {DEPTH_MAX} folders")));
+        }
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+            entries.push(entry.map_err(|error| unreadable(folder, error))?.path());
+        }
+        // Sorted, so that of two mistakes every host tells the same one.
+        entries.sort();
+        for path in entries {
+            let name = path.file_name().unwrap_or_default();
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+            let is_link = path.is_symlink();
+            // What a link leads to decides what it is; one that leads nowhere matters only as a policy file.
+            let kind = match fs::metadata(&path) {
+                Ok(kind) => kind,
+                Err(_) if is_link && !is_toml => continue,
+                Err(error) => return Err(unreadable(&path, error)),
+            };
+            if !kind.is_dir() && !is_toml {
+                continue;
+            }
+            if is_link {
+                self.check_link(&path)?;
+            }
+            let reason =
+                || PolicyFolderError::Name { path: path.clone(), reason: "its name is not UTF-8".into() };
+            let name = name.to_str().ok_or_else(reason)?;
+            if kind.is_dir() {
+                self.folder(&path, &format!("{inside}{name}/"), depth + 1)?;
+            } else {
+                self.file(&path, format!("{inside}{name}"), kind.is_file())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_link(&self, path: &Path) -> Result<(), PolicyFolderError> {
+        let target = path.canonicalize().map_err(|error| unreadable(path, error))?;
+        if target.starts_with(self.root) {
+            return Ok(());
+        }
+        Err(PolicyFolderError::Outside { path: path.to_owned(), target })
+    }
+
+    fn file(&mut self, path: &Path, inside: String, regular: bool) -> Result<(), PolicyFolderError> {
+        let wrong_name = |reason| PolicyFolderError::Name { path: path.to_owned(), reason };
+        if !regular {
+            // Reading a pipe or a device would wait for ever.
+            return Err(wrong_name("it is no regular file".into()));
+        }
+        check_path(&inside).map_err(wrong_name)?;
+        if self.files.len() == FILES_MAX {
+            return Err(limit(path, format!("is one file more than the limit of {FILES_MAX}")));
+        }
+        // One byte more than allowed tells a file that is too long, also one that grows while it is read.
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path).map_err(|error| unreadable(path, error))?;
+        file.take(FILE_BYTES_MAX as u64 + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| unreadable(path, error))?;
+        if bytes.len() > FILE_BYTES_MAX {
+            return Err(limit(
+                path,
+                format!("is longer than {FILE_BYTES_MAX} bytes, the limit of one policy file"),
+            ));
+        }
+        self.bytes += bytes.len();
+        if self.bytes > BUNDLE_BYTES_MAX {
+            let what =
+                format!("brings the policy past {BUNDLE_BYTES_MAX} bytes, the limit of all files together");
+            return Err(limit(path, what));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| PolicyFolderError::NotUtf8 {
+            path: path.to_owned(),
+            at: error.utf8_error().valid_up_to(),
+        })?;
+        self.files.insert(inside, text);
+        Ok(())
+    }
+}
+
+fn unreadable(path: &Path, error: io::Error) -> PolicyFolderError {
+    PolicyFolderError::Unreadable { path: path.to_owned(), error }
+}
+
+fn limit(path: &Path, what: String) -> PolicyFolderError {
+    PolicyFolderError::Limit { path: path.to_owned(), what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use triage_engine::policy::Policy;
+
+    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (path, bytes) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            fs::write(path, bytes).expect("written");
+        }
+        folder
+    }
+
+    fn refusal(folder: &tempfile::TempDir) -> String {
+        read_policy_folder(folder.path()).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn every_toml_file_below_the_folder_is_read_and_nothing_else() {
+        let files: [(&str, &[u8]); 5] = [
+            ("desks.toml", b"a"),
+            ("rules/z/deep.toml", b"b"),
+            ("README.md", b"\xff"),
+            (".git/config.toml", b"c"),
+            ("rules/.#open.toml", b"d"),
+        ];
+        let folder = folder(&files);
+        let bundle = read_policy_folder(folder.path()).expect("a bundle");
+        let read: Vec<(&str, &str)> = bundle.files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+        assert_eq!(read, [("desks.toml", "a"), ("rules/z/deep.toml", "b")]);
+    }
+
+    #[test]
+    fn links_inside_the_folder_are_followed_and_links_out_of_it_are_refused() {
+        let outside = folder(&[("secret.toml", b"s")]);
+        let inside = folder(&[("a.toml", b"a")]);
+        symlink("a.toml", inside.path().join("b.toml")).expect("a link");
+        assert_eq!(read_policy_folder(inside.path()).expect("a bundle").files.len(), 2);
+        symlink(outside.path().join("secret.toml"), inside.path().join("c.toml")).expect("a link");
+        let told = refusal(&inside);
+        assert!(told.contains("c.toml") && told.contains("outside the policy folder"), "{told}");
+        fs::remove_file(inside.path().join("c.toml")).expect("removed");
+        symlink(outside.path(), inside.path().join("rules")).expect("a link");
+        assert!(refusal(&inside).contains("outside the policy folder"));
+    }
+
+    #[test]
+    fn a_loop_of_links_ends() {
+        let folder = folder(&[("a.toml", b"a")]);
+        symlink(".", folder.path().join("again")).expect("a link");
+        assert!(refusal(&folder).contains("nested deeper than 16"));
+    }
+
+    #[test]
+    fn what_cannot_be_policy_is_refused_with_its_path() {
+        let told = refusal(&folder(&[("rules/bad.toml", b"ok \xff")]));
+        assert!(told.contains("rules/bad.toml` is not UTF-8: the first bad byte is byte 3"), "{told}");
+        let told = refusal(&folder(&[("big.toml", &vec![b'#'; FILE_BYTES_MAX + 1])]));
+        assert!(told.contains("big.toml` is longer than 4194304 bytes"), "{told}");
+        assert!(refusal(&folder(&[("readme", b"")])).contains("holds no `.toml` file"));
+        let told = read_policy_folder(Path::new("/nowhere/at/all")).expect_err("refused").to_string();
+        assert!(told.starts_with("cannot read `/nowhere/at/all`: "), "{told}");
+        let socket = folder(&[("a.toml", b"a")]);
+        let listener =
+            std::os::unix::net::UnixListener::bind(socket.path().join("s.toml")).expect("a socket");
+        assert!(refusal(&socket).contains("no regular file"));
+        drop(listener);
+    }
+
+    #[test]
+    fn files_at_the_limit_each_may_still_be_too_much_together() {
+        let folder = folder(&[]);
+        let text = vec![b'#'; FILE_BYTES_MAX];
+        for number in 0..=BUNDLE_BYTES_MAX / FILE_BYTES_MAX {
+            let path = folder.path().join(format!("{number:02}.toml"));
+            fs::write(path, &text).expect("written");
+        }
+        assert!(refusal(&folder).contains("the limit of all files together"));
+    }
+
+    #[test]
+    fn the_sample_policy_compiles_without_a_mistake() {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policy");
+        let bundle = read_policy_folder(&sample).expect("the sample");
+        let policy = Policy::compile(&bundle).unwrap_or_else(|mistakes| {
+            panic!("{}", mistakes.iter().map(|m| format!("{m}\n")).collect::<String>())
+        });
+        assert!(policy.rules().len() >= 60, "{} rules", policy.rules().len());
+        assert!(["care", "press", "tech"].iter().eq(policy.desks().iter().map(|desk| &desk.name)));
+        // Only rules about fields may cost something on every mention.
+        assert_eq!(policy.always_run(), 1);
+        let urgent = policy.rules().iter().filter(|rule| {
+            rule.tags.iter().any(|tag| matches!(tag.as_str(), "safety" | "legal" | "press" | "self-harm"))
+        });
+        assert!(urgent.clone().count() >= 9 && urgent.clone().all(|rule| rule.never_drop));
+    }
+}
