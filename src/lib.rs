@@ -15,6 +15,7 @@ pub mod counters;
 pub mod demo;
 pub mod embedded;
 pub mod error;
+pub mod hyperscan;
 pub mod kafka;
 pub mod log;
 pub mod offsets;

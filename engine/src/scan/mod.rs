@@ -5,6 +5,8 @@
 //! literals), by the scan stage (which asks for hits) and by the daemon's own matchers (which implement it).
 
 mod reference;
+#[cfg(test)]
+mod tests;
 
 pub use reference::ReferenceMatcher;
 

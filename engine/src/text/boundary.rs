@@ -21,7 +21,9 @@ pub fn bounded(text: &str, start: usize, end: usize) -> bool {
     if hit.is_empty() {
         return false;
     }
-    !(last_is_word(before) && first_is_word(hit)) && !(last_is_word(hit) && continues(after))
+    let cut_before = last_is_word(before) && first_is_word(hit);
+    let cut_after = last_is_word(hit) && continues(after);
+    !cut_before && !cut_after
 }
 
 /// Whether what follows belongs to the word before it: a word character, or the `'t` of `can't`, which says the

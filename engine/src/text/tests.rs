@@ -1,4 +1,5 @@
 //! What users get from the normaliser, one sentence per test, and its properties against a slow and simple oracle.
+#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;

@@ -212,8 +212,8 @@ fn opens(text: &str, start: usize) -> bool {
     let mut before = text[..start].chars().rev();
     match before.next() {
         None => true,
-        Some('-' | '.' | ',') => !before.next().is_some_and(|character| character.is_alphanumeric()),
-        Some('#' | '@' | '$' | '€' | '£') => false,
+        Some('-' | '.' | ',') => !before.next().is_some_and(char::is_numeric),
+        Some('@') => false,
         Some(character) => !is_word(character),
     }
 }

@@ -1,0 +1,62 @@
+//! What a matcher promises, run over the reference.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::text::Normaliser;
+
+fn hits(terms: &[(&str, Accents)], text: &str) -> Vec<(u32, u32, u32)> {
+    let literals: Vec<Literal> =
+        terms.iter().map(|(term, accents)| Literal::of_term(term, *accents).unwrap()).collect();
+    let mut normal = NormalText::default();
+    Normaliser::new().normalise(text, true, &mut normal);
+    let mut hits = Vec::new();
+    ReferenceMatcher::new(&literals).scanner().scan(&normal, &mut hits);
+    hits.iter().map(|hit| (hit.literal, hit.start, hit.end)).collect()
+}
+
+const IGNORE: Accents = Accents::Ignore;
+const EXACT: Accents = Accents::Exact;
+
+#[test]
+fn overlapping_words_and_phrases_are_all_found() {
+    let terms = [("no picture", IGNORE), ("picture", IGNORE), ("picture on tv", IGNORE), ("tv", IGNORE)];
+    assert_eq!(
+        hits(&terms, "No picture on TV, tv dead"),
+        [(0, 0, 10), (1, 3, 10), (2, 3, 16), (3, 14, 16), (3, 18, 20)]
+    );
+}
+
+#[test]
+fn hits_come_sorted_by_literal_and_place_whatever_their_accents() {
+    let terms = [("café", EXACT), ("cafe", IGNORE), ("caf", IGNORE), ("café", EXACT)];
+    assert_eq!(hits(&terms, "cafe CAFÉ"), [(0, 5, 10), (1, 0, 4), (1, 5, 9), (3, 5, 10)]);
+}
+
+#[test]
+fn hits_are_appended_to_those_already_there() {
+    let literals = [Literal::of_term("tv", IGNORE).unwrap()];
+    let mut normal = NormalText::default();
+    Normaliser::new().normalise("tv", false, &mut normal);
+    let mut hits = vec![Hit { literal: 5, start: 8, end: 9 }];
+    ReferenceMatcher::new(&literals).scanner().scan(&normal, &mut hits);
+    assert_eq!(hits, [Hit { literal: 5, start: 8, end: 9 }, Hit { literal: 0, start: 0, end: 2 }]);
+}
+
+#[test]
+fn a_term_of_which_nothing_is_left_is_no_literal() {
+    for term in ["", " ", "\u{200b}", "\u{fe0f}\n"] {
+        assert_eq!(Literal::of_term(term, IGNORE), None);
+    }
+}
+
+#[test]
+#[should_panic(expected = "an empty literal is found everywhere")]
+fn a_matcher_is_never_built_on_an_empty_literal() {
+    let _ = ReferenceMatcher::new(&[Literal { text: String::new(), accents: IGNORE }]);
+}
+
+#[test]
+#[should_panic(expected = "a literal with a line break is never found")]
+fn a_matcher_is_never_built_on_a_literal_with_a_line_break() {
+    let _ = ReferenceMatcher::new(&[Literal { text: "a\nb".into(), accents: IGNORE }]);
+}

@@ -1,0 +1,299 @@
+//! Every matcher finds what the reference finds.
+//!
+//! One differential check over real texts with literals mined from them, over random awkward ones, and over the
+//! texts that ship with the project. Real sets that may not ship are read from the folder that `TRIAGED_DATA` names.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use triage_engine::scan::{Hit, Literal, Matcher, ReferenceMatcher};
+use triage_engine::text::{Accents, NormalText, Normaliser};
+use triaged::hyperscan::{self, BuildError, HyperscanMatcher};
+
+/// What was compared.
+#[derive(Default)]
+struct Compared {
+    texts: usize,
+    pairs: usize,
+    hits: usize,
+}
+
+/// Scans all texts with both matchers and stops at the first difference.
+fn compare(literals: &[Literal], texts: &[String]) -> Compared {
+    let fast = HyperscanMatcher::new(literals).expect("libhs compiles the literals");
+    let reference = ReferenceMatcher::new(literals);
+    let (mut fast, mut reference) = (fast.scanner(), reference.scanner());
+    let mut normaliser = Normaliser::new();
+    let mut normal = NormalText::default();
+    let (mut expected, mut found) = (Vec::new(), Vec::new());
+    let mut compared = Compared::default();
+    for text in texts {
+        normaliser.normalise(text, true, &mut normal);
+        expected.clear();
+        found.clear();
+        reference.scan(&normal, &mut expected);
+        fast.scan(&normal, &mut found);
+        assert_eq!(found, expected, "hits in {text:?}");
+        assert!(found.is_sorted(), "hits are sorted by literal and start");
+        for hit in &found {
+            let literal = &literals[hit.literal as usize];
+            let form = normal.form(literal.accents);
+            assert_eq!(&form[hit.start as usize..hit.end as usize], literal.text, "a hit is its literal");
+        }
+        compared.texts += 1;
+        compared.pairs += literals.len();
+        compared.hits += found.len();
+    }
+    compared
+}
+
+/// Words, pairs of words and pieces of words from the texts, at most `count` of them, spread over all texts.
+fn mine(texts: &[String], count: usize) -> Vec<Literal> {
+    let mut terms = BTreeSet::new();
+    let step = (texts.len() * 3 / count).max(1);
+    for (at, text) in texts.iter().enumerate().step_by(step) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let Some(word) = words.get(at % words.len().max(1)) else { continue };
+        let piece: String = text.chars().skip(at % 17).take(1 + at % 7).collect();
+        let pair = words.windows(2).nth(at % words.len()).map(|pair| pair.join(" "));
+        let trimmed = word.trim_matches(|character: char| !character.is_alphanumeric());
+        for term in
+            [Some((*word).to_owned()), Some(trimmed.to_owned()), pair, Some(piece)].into_iter().flatten()
+        {
+            let accents = if terms.len() % 2 == 0 { Accents::Ignore } else { Accents::Exact };
+            terms.extend(Literal::of_term(&term, accents));
+        }
+    }
+    terms.into_iter().take(count).collect()
+}
+
+fn report(name: &str, literals: usize, compared: &Compared) {
+    println!(
+        "{name}: {} texts x {literals} literals = {} pairs compared, {} hits",
+        compared.texts, compared.pairs, compared.hits
+    );
+}
+
+/// A cell per field, quotes and line breaks inside them understood (RFC 4180).
+fn csv_rows(text: &str) -> Vec<Vec<String>> {
+    let mut rows = vec![vec![String::new()]];
+    let mut quoted = false;
+    for character in text.chars() {
+        let row = rows.last_mut().unwrap();
+        match character {
+            '"' => quoted = !quoted,
+            ',' if !quoted => row.push(String::new()),
+            '\n' if !quoted => rows.push(vec![String::new()]),
+            _ => row.last_mut().unwrap().push(character),
+        }
+    }
+    rows
+}
+
+/// All strings inside a JSON value.
+fn strings(value: &serde_json::Value, out: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => out.push(text.clone()),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| strings(item, out)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|field| strings(field, out)),
+        _ => {}
+    }
+}
+
+/// Every longer cell or string of the data files in one folder.
+fn texts_of(folder: &Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        let bytes = fs::read(&path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("csv") => texts.extend(csv_rows(&text).into_iter().flatten()),
+            Some("json") => strings(&serde_json::from_str(&text).unwrap(), &mut texts),
+            Some("jsonl") => {
+                for line in text.lines().filter(|line| !line.is_empty()) {
+                    strings(&serde_json::from_str(line).unwrap(), &mut texts);
+                }
+            }
+            _ => {}
+        }
+    }
+    texts.retain(|text| text.chars().count() >= 12);
+    texts
+}
+
+const SETS: [&str; 9] = [
+    "airline_sentiment",
+    "twcs",
+    "bluesky_jetstream",
+    "twitter_json",
+    "crisislex_t6",
+    "sms_spam",
+    "langid_whatlang",
+    "ibm_twitter_customer_care",
+    "clinc150",
+];
+
+#[test]
+fn both_matchers_agree_on_every_real_text() {
+    let Some(folder) = std::env::var_os("TRIAGED_DATA") else {
+        println!("skipped: TRIAGED_DATA is not set");
+        return;
+    };
+    let mut total = Compared::default();
+    for name in SETS {
+        let texts = texts_of(&Path::new(&folder).join(name));
+        for count in [5, 300, 4_000] {
+            let literals = mine(&texts, count);
+            let compared = compare(&literals, &texts);
+            assert!(compared.hits > 0, "{name}: mined literals are found");
+            report(name, literals.len(), &compared);
+            total.texts += compared.texts;
+            total.pairs += compared.pairs;
+            total.hits += compared.hits;
+        }
+    }
+    println!("in all: {} scans, {} pairs compared, {} hits", total.texts, total.pairs, total.hits);
+}
+
+#[test]
+fn both_matchers_agree_on_the_texts_that_ship() {
+    let labelled = include_str!("../engine/tests/data/presidio_card_email.tsv");
+    let mut texts: Vec<String> =
+        labelled.lines().filter_map(|line| line.split_once('\t')).map(|(_, text)| text.to_owned()).collect();
+    texts.extend(AWKWARD_TEXTS.map(String::from));
+    for count in [5, 60, 2_000] {
+        let literals = mine(&texts, count);
+        let compared = compare(&literals, &texts);
+        assert!(compared.hits > 0, "mined literals are found");
+        report("shipped", literals.len(), &compared);
+    }
+}
+
+const AWKWARD_TEXTS: [&str; 12] = [
+    "@united STILL no reply… #DelayedAgain 😡😡 #iPhoneX",
+    "今天停电了，什么时候恢复？ @国家电网",
+    "l'école d’été, CAFÉ fermé — naïve",
+    "ﾊﾞｯﾃﾘｰ が 死んだ バッテリー",
+    "STRAßE İSTANBUL ılık ΣΊΣΥΦΟΣ ёлка",
+    "re\u{200b}fund 𝗿𝗲𝗳𝘂𝗻𝗱 ｒｅｆｕｎｄ refunded",
+    "don’t can't won´t they'll united's",
+    "👍🏽👍 👨\u{200d}👩\u{200d}👧 ❤\u{fe0f} 1\u{fe0f}\u{20e3}",
+    "환불을 원해요 ขอคืนเงินด้วย",
+    "cafe\u{301} caf café",
+    "a_b a-b a.b a'b a b\nc",
+    "नमस्ते दुनिया مرحبا بالعالم שלום",
+];
+
+#[test]
+fn a_literal_that_stands_twice_in_a_policy_is_reported_for_both() {
+    let literal = |accents| Literal { text: "tv".into(), accents };
+    let literals = [literal(Accents::Ignore), literal(Accents::Exact), literal(Accents::Ignore)];
+    let texts = [String::from("TV, tv and #TVbroken")];
+    let compared = compare(&literals, &texts);
+    assert_eq!(compared.hits, 6);
+}
+
+#[test]
+fn a_literal_with_accents_is_looked_for_in_the_exact_form_only() {
+    let literals = [
+        Literal::of_term("café", Accents::Exact).unwrap(),
+        Literal::of_term("café", Accents::Ignore).unwrap(),
+    ];
+    let matcher = hyperscan::build(&literals).unwrap();
+    let mut scanner = matcher.scanner();
+    let mut hits = vec![Hit { literal: 9, start: 0, end: 1 }];
+    let mut normal = NormalText::default();
+    Normaliser::new().normalise("cafe café", true, &mut normal);
+    scanner.scan(&normal, &mut hits);
+    assert_eq!(
+        hits,
+        [
+            Hit { literal: 9, start: 0, end: 1 },
+            Hit { literal: 0, start: 5, end: 10 },
+            Hit { literal: 1, start: 0, end: 4 },
+            Hit { literal: 1, start: 5, end: 9 },
+        ]
+    );
+}
+
+#[test]
+fn the_library_of_this_machine_passes_its_self_test_and_serves() {
+    let literals = [Literal::of_term("refund", Accents::Ignore).unwrap()];
+    let matcher = hyperscan::build(&literals).unwrap();
+    println!("libhs {}: {} serves, {} bytes", hyperscan::version(), matcher.name(), matcher.bytes());
+    assert_eq!(matcher.name(), "hyperscan");
+    assert!(matcher.bytes() > 0);
+}
+
+#[test]
+fn a_policy_without_words_scans_nothing() {
+    let matcher = hyperscan::build(&[]).unwrap();
+    let mut hits = Vec::new();
+    let mut normal = NormalText::default();
+    Normaliser::new().normalise("anything", true, &mut normal);
+    matcher.scanner().scan(&normal, &mut hits);
+    assert!(hits.is_empty());
+}
+
+#[test]
+fn a_policy_over_its_limits_is_refused_with_the_limit() {
+    let long = Literal { text: "x".repeat(hyperscan::LITERAL_BYTES_MAX + 1), accents: Accents::Ignore };
+    let error = hyperscan::build(&[long]).err().unwrap();
+    assert!(matches!(error, BuildError::TooLong { bytes: 2_001, .. }));
+    assert_eq!(error.to_string(), "\"xxxxxxxxxxxxxxxxxxxx…\" has 2001 bytes, the most is 2000");
+    let many = vec![Literal { text: "x".into(), accents: Accents::Ignore }; hyperscan::LITERALS_MAX + 1];
+    assert!(matches!(hyperscan::build(&many), Err(BuildError::TooMany { count: 200_001 })));
+}
+
+#[test]
+fn a_matcher_serves_several_threads_at_once() {
+    let literals = mine(&AWKWARD_TEXTS.map(String::from), 60);
+    let matcher = hyperscan::build(&literals).unwrap();
+    let scan = |text: &str| {
+        let mut normal = NormalText::default();
+        let mut hits = Vec::new();
+        Normaliser::new().normalise(text, true, &mut normal);
+        matcher.scanner().scan(&normal, &mut hits);
+        hits
+    };
+    let alone: Vec<_> = AWKWARD_TEXTS.iter().map(|text| scan(text)).collect();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| AWKWARD_TEXTS.iter().map(|text| scan(text)).collect::<Vec<_>>()))
+            .collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), alone);
+        }
+    });
+}
+
+/// A few characters, so that literals meet texts, and those that cause trouble.
+fn awkward(pieces: std::ops::Range<usize>) -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "a", "b", "ab", "ba", "A", "B", " ", "\n", "é", "e\u{301}", "É", "e", "停", "电", "停电", "か",
+        "\u{3099}", "が", "😡", "👍🏽", "👍", "\u{200d}", "\u{fe0f}", "@", "#", "@ab", "#AbBa", "'", "’", "'t",
+        "_", "1", "ß", "ss", "\u{0}", "ı", "İ", "i", "ё", "е", ".", "-", "ｶﾞ", "ガ", "한", "ก", "क", "ि",
+    ]);
+    prop::collection::vec(piece, pieces).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn both_matchers_agree_on_random_literals_and_texts(
+        terms in prop::collection::vec((awkward(1..5), any::<bool>()), 1..40),
+        texts in prop::collection::vec(awkward(0..40), 1..12),
+    ) {
+        let literals: Vec<Literal> = terms
+            .iter()
+            .filter_map(|(term, exact)| Literal::of_term(term, if *exact { Accents::Exact } else { Accents::Ignore }))
+            .collect();
+        compare(&literals, &texts);
+    }
+}
