@@ -217,7 +217,11 @@ impl Follower {
     fn switch(&mut self) {
         let named = self.policies.known().plans.in_force().map(|now| (now.epoch, now.generation));
         let Some((epoch, generation)) = named else { return };
-        if self.policies.in_force().is_some_and(|now| now.epoch == epoch && now.policy.generation() == generation) {
+        if self
+            .policies
+            .in_force()
+            .is_some_and(|now| now.epoch == epoch && now.policy.generation() == generation)
+        {
             return;
         }
         let Some(policy) = self.policies.get(generation, self.matcher) else { return };

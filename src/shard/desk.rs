@@ -6,9 +6,9 @@
 
 use super::Stop;
 use super::desk_snapshot::Snapshots;
-use crate::policies::{BuildMatcher, Policies};
 use crate::log::{Commit, LogError, Outgoing, Producer, Records, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
+use crate::policies::{BuildMatcher, Policies};
 use crate::wire::{assignment, cloudevents, desk_log};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -73,7 +73,8 @@ impl Named {
 
 impl DeskPolicies for Named {
     fn settings(&self, generation: &Generation, desk: &str) -> DeskSettings {
-        let policy = self.0.get(generation).expect("invariant: every generation that the entries name was looked up");
+        let policy =
+            self.0.get(generation).expect("invariant: every generation that the entries name was looked up");
         let desk = policy.policy().desks().iter().find(|known| known.name == desk);
         let desk = desk.expect("invariant: a mention names a desk of the policy that decided it");
         DeskSettings { case_lapse_ms: desk.case_lapse_ms, mentions_per_case_max: desk.mentions_per_case_max }
@@ -189,7 +190,9 @@ impl DeskShard {
     /// Why the shard has stopped, once nothing that it sent is unanswered.
     #[must_use]
     pub fn stopped(&self) -> Option<&Stop> {
-        self.stop.as_ref().filter(|_| self.runs.iter().all(|run| run.ticket.is_settled()))
+        self.stop
+            .as_ref()
+            .filter(|_| self.runs.iter().all(|run| run.ticket.is_settled() && run.ticket.failure().is_some()))
     }
 
     /// Whether it takes no more records.

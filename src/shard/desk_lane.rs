@@ -10,7 +10,9 @@ use super::desk_restore::DeskRestore;
 use super::intake::{IntakeShard, IntakeTopics};
 use super::lane::{Progress, Shard, Work};
 use super::plan::PlanShard;
-use crate::log::{Commit, LogError, Logs, Outgoing, Producer, ReadStep, Reader, Records, Ticket, TopicPartition};
+use crate::log::{
+    Commit, LogError, Logs, Outgoing, Producer, ReadStep, Reader, Records, Ticket, TopicPartition,
+};
 use crate::policies::{BuildMatcher, Policies};
 use crate::wire::{control, desk_log};
 use std::collections::BTreeMap;
@@ -190,7 +192,11 @@ impl Work for DeskWork {
     type Shard = DeskPlace;
     type Restore = DeskRestoring;
 
-    fn begin(&mut self, partition: &TopicPartition, commit: Option<Commit>) -> Result<DeskRestoring, LogError> {
+    fn begin(
+        &mut self,
+        partition: &TopicPartition,
+        commit: Option<Commit>,
+    ) -> Result<DeskRestoring, LogError> {
         let parts = &self.parts;
         if partition.topic == parts.desks {
             let to = TopicPartition { topic: parts.snapshots.clone(), partition: partition.partition };
@@ -224,19 +230,23 @@ impl Work for DeskWork {
                 let shard = IntakeShard::new(partition, parts.helpdesk.1, committed);
                 Ok(Progress::Whole(Box::new(DeskPlace::Intake(shard))))
             }
-            DeskRestoring::Plan(partition, mut reader, mut state, committed) => match reader.read(RESTORE_WAIT)? {
-                ReadStep::Nothing => Ok(Progress::Reading(DeskRestoring::Plan(partition, reader, state, committed))),
-                ReadStep::Records(records) => {
-                    for record in records.iter() {
-                        control::fold(&mut state, record.offset, record.key, record.value);
+            DeskRestoring::Plan(partition, mut reader, mut state, committed) => {
+                match reader.read(RESTORE_WAIT)? {
+                    ReadStep::Nothing => {
+                        Ok(Progress::Reading(DeskRestoring::Plan(partition, reader, state, committed)))
                     }
-                    Ok(Progress::Reading(DeskRestoring::Plan(partition, reader, state, committed)))
+                    ReadStep::Records(records) => {
+                        for record in records.iter() {
+                            control::fold(&mut state, record.offset, record.key, record.value);
+                        }
+                        Ok(Progress::Reading(DeskRestoring::Plan(partition, reader, state, committed)))
+                    }
+                    ReadStep::End(_, next) => {
+                        let shard = PlanShard::new(partition, *state, next, committed);
+                        Ok(Progress::Whole(Box::new(DeskPlace::Plan(shard))))
+                    }
                 }
-                ReadStep::End(_, next) => {
-                    let shard = PlanShard::new(partition, *state, next, committed);
-                    Ok(Progress::Whole(Box::new(DeskPlace::Plan(shard))))
-                }
-            },
+            }
         }
     }
 

@@ -27,7 +27,12 @@ pub struct DeskRestore {
 enum Phase {
     /// The last record of each key of the snapshots topic.
     Snapshots { reader: Box<dyn Reader>, records: BTreeMap<Vec<u8>, Vec<u8>> },
-    Replay { reader: Box<dyn Reader>, engine: Box<DeskLog>, whole: [Option<i64>; 2], stalled: Option<Records> },
+    Replay {
+        reader: Box<dyn Reader>,
+        engine: Box<DeskLog>,
+        whole: [Option<i64>; 2],
+        stalled: Option<Records>,
+    },
 }
 
 impl DeskRestore {
@@ -90,8 +95,10 @@ impl DeskRestore {
     fn snapshot_in(&self, slot: u32, found: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<DeskLog> {
         let partition = self.log.partition;
         let manifest = found.get(snapshot::manifest_key(partition, slot).as_bytes())?;
-        let part = |index| found.get(snapshot::part_key(partition, slot, index).as_bytes()).map(Vec::as_slice);
-        let state = snapshot::decode_manifest(manifest).and_then(|manifest| snapshot::decode(&manifest, part));
+        let part =
+            |index| found.get(snapshot::part_key(partition, slot, index).as_bytes()).map(Vec::as_slice);
+        let state =
+            snapshot::decode_manifest(manifest).and_then(|manifest| snapshot::decode(&manifest, part));
         match state {
             Ok(state) => Some(state),
             Err(why) => {
@@ -108,7 +115,11 @@ impl DeskRestore {
         let engine = newest.unwrap_or_else(|| DeskLog::new(self.log.partition));
         let from = engine.next_offset();
         if from < self.log_start && self.committed > self.log_start {
-            return Err(LogError::OutOfRange { partition: self.log.clone(), asked: from, start: self.log_start });
+            return Err(LogError::OutOfRange {
+                partition: self.log.clone(),
+                asked: from,
+                start: self.log_start,
+            });
         }
         let reader = logs.reader(&[(self.log.clone(), from.max(self.log_start))])?;
         Ok(Phase::Replay { reader, engine: Box::new(engine), whole, stalled: None })
@@ -164,7 +175,10 @@ fn fold(
 ) -> Result<Option<bool>, LogError> {
     let (mut log, wrong) = entries(records);
     if let Some((offset, why)) = wrong.first() {
-        return Err(LogError::Fatal(format!("record {offset} of {} cannot be read: {why}", records.partition())));
+        return Err(LogError::Fatal(format!(
+            "record {offset} of {} cannot be read: {why}",
+            records.partition()
+        )));
     }
     let reached = log.last().is_some_and(|entry| entry.offset >= committed);
     log.retain(|entry| entry.offset < committed);

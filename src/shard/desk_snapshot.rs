@@ -42,7 +42,16 @@ impl Snapshots {
     pub fn new(to: TopicPartition, interval_ms: i64, whole: [Option<i64>; 2]) -> Snapshots {
         // The slot with the older state, or none, is written next.
         let slot = usize::from(whole[0] > whole[1]);
-        Snapshots { to, interval_ms, due_at: i64::MIN, slot, whole, stage: Stage::Idle, published: 0, failed: 0 }
+        Snapshots {
+            to,
+            interval_ms,
+            due_at: i64::MIN,
+            slot,
+            whole,
+            stage: Stage::Idle,
+            published: 0,
+            failed: 0,
+        }
     }
 
     /// Goes on with the snapshot under way, or takes one when it is time. The offset below which the log may be
@@ -78,7 +87,9 @@ impl Snapshots {
                 let ticket = self.send(self.manifest(&records), producer)?;
                 self.stage = Stage::Manifest(offset, ticket);
             }
-            Stage::Manifest(offset, ticket) if !ticket.is_settled() => self.stage = Stage::Manifest(offset, ticket),
+            Stage::Manifest(offset, ticket) if !ticket.is_settled() => {
+                self.stage = Stage::Manifest(offset, ticket)
+            }
             Stage::Manifest(offset, _) => {
                 self.whole[self.slot] = Some(offset);
                 self.slot = 1 - self.slot;

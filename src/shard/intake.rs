@@ -62,8 +62,11 @@ impl IntakeShard {
             let ended = match helpdesk_event::read(record.value) {
                 helpdesk_event::Read::Event { case, event } if case.partition < topics.desks.1 => {
                     let to = TopicPartition { topic: topics.desks.0.clone(), partition: case.partition };
-                    let position =
-                        Position { stream: self.stream, partition: self.input.partition, offset: record.offset };
+                    let position = Position {
+                        stream: self.stream,
+                        partition: self.input.partition,
+                        offset: record.offset,
+                    };
                     let mark =
                         SourceMark { source: Source { position, ordinal: 0 }, committed: self.committed };
                     value.clear();
@@ -113,7 +116,9 @@ impl IntakeShard {
     /// Why the shard has stopped, once nothing that it sent is unanswered.
     #[must_use]
     pub fn stopped(&self) -> Option<&Stop> {
-        self.stop.as_ref().filter(|_| self.runs.iter().all(|run| run.3.is_settled()))
+        self.stop
+            .as_ref()
+            .filter(|_| self.runs.iter().all(|run| run.3.is_settled() && run.3.failure().is_some()))
     }
 
     /// Whether it takes no more records.

@@ -40,13 +40,18 @@ pub trait Work {
     ///
     /// # Errors
     /// As the log says; it is tried again later.
-    fn begin(&mut self, partition: &TopicPartition, commit: Option<Commit>) -> Result<Self::Restore, LogError>;
+    fn begin(
+        &mut self,
+        partition: &TopicPartition,
+        commit: Option<Commit>,
+    ) -> Result<Self::Restore, LogError>;
 
     /// Goes on bringing it back.
     ///
     /// # Errors
     /// As the log says; it is begun anew later.
-    fn restore(&mut self, restore: Self::Restore, out: &mut dyn Producer) -> Result<Progress<Self>, LogError>;
+    fn restore(&mut self, restore: Self::Restore, out: &mut dyn Producer)
+    -> Result<Progress<Self>, LogError>;
 
     /// The partition is live: its records come from here on.
     fn live(&mut self, shard: &mut Self::Shard, out: &mut dyn Producer);
@@ -312,7 +317,8 @@ impl<W: Work> Lane<W> {
             match self.prove_ownership(&partition) {
                 Ok(()) => {
                     self.drop_place(&partition, Some(&stop));
-                    let wait = if matches!(stop, Stop::Undelivered { .. }) { self.limits.retry_ms } else { 0 };
+                    let wait =
+                        if matches!(stop, Stop::Undelivered { .. }) { self.limits.retry_ms } else { 0 };
                     let until = now_ms + wait;
                     self.held.insert(partition, Place::Waiting { until });
                 }

@@ -82,7 +82,8 @@ impl Careful {
     pub fn about_to_read(&mut self, offset: Option<i64>) {
         let written = match offset {
             Some(offset) => {
-                let before = self.suspect.filter(|&(suspect, _)| suspect == offset).map_or(0, |(_, deaths)| deaths);
+                let before =
+                    self.suspect.filter(|&(suspect, _)| suspect == offset).map_or(0, |(_, deaths)| deaths);
                 fs::write(&self.journal, format!("{offset} {}\n", before + 1))
             }
             None => fs::remove_file(&self.journal),

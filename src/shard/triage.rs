@@ -9,11 +9,11 @@ use super::Stop;
 use super::ledger_tail::{LedgerNote, LedgerTail};
 #[cfg(test)]
 use super::planted::{self, Planted};
-use crate::worker::Scanned;
 use crate::log::{Commit, LogError, Outgoing, Producer, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
-use crate::wire::{dead_letter, desk_log};
 use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
+use crate::wire::{dead_letter, desk_log};
+use crate::worker::Scanned;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use triage_engine::desk::SourceMark;
@@ -126,7 +126,10 @@ impl TriageShard {
         obeyed: BTreeMap<i64, Obeyed>,
         ledger: LedgerTail,
     ) -> TriageShard {
-        assert!(obeyed.keys().next().is_none_or(|&first| first >= committed), "what is committed is not obeyed again");
+        assert!(
+            obeyed.keys().next().is_none_or(|&first| first >= committed),
+            "what is committed is not obeyed again"
+        );
         TriageShard {
             input,
             stream,
@@ -267,15 +270,33 @@ impl TriageShard {
     }
 
     /// Ledgers the offsets `first..=last`, which retention took before they were read.
-    pub fn expire(&mut self, generation: Generation, epoch: i64, span: (i64, i64), producer: &mut dyn Producer) {
+    pub fn expire(
+        &mut self,
+        generation: Generation,
+        epoch: i64,
+        span: (i64, i64),
+        producer: &mut dyn Producer,
+    ) {
         assert!(span.0 <= span.1, "a span that was lost holds at least one offset");
         self.mark(generation, epoch, Some(span), producer);
     }
 
-    fn mark(&mut self, generation: Generation, plan_epoch: i64, expired: Option<(i64, i64)>, out: &mut dyn Producer) {
+    fn mark(
+        &mut self,
+        generation: Generation,
+        plan_epoch: i64,
+        expired: Option<(i64, i64)>,
+        out: &mut dyn Producer,
+    ) {
         let now = self.engine.now();
-        let run =
-            LedgerRun { semantics: triage_engine::SEMANTICS, generation, plan_epoch, now, expired, entries: vec![] };
+        let run = LedgerRun {
+            semantics: triage_engine::SEMANTICS,
+            generation,
+            plan_epoch,
+            now,
+            expired,
+            entries: vec![],
+        };
         let ledger = self.write_ahead(&run, out);
         let id = expired.map(|(first, last)| self.watermark.open(first, last + 1));
         let lost = expired.map_or(0, |(first, last)| (last - first + 1) as u64);
@@ -392,8 +413,11 @@ impl TriageShard {
                     assert!(!body.is_empty(), "invariant: `act` looked for every queued mention's bytes");
                     let desk = &scanned.policy.policy().desks()[usize::from(decision.desk)];
                     let to = TopicPartition { topic: topics.desks.clone(), partition: desk.log_partition };
-                    let position =
-                        Position { stream: self.stream, partition: self.input.partition, offset: record.offset };
+                    let position = Position {
+                        stream: self.stream,
+                        partition: self.input.partition,
+                        offset: record.offset,
+                    };
                     let mark =
                         SourceMark { source: Source { position, ordinal: 0 }, committed: self.committed };
                     value.clear();
@@ -419,7 +443,8 @@ impl TriageShard {
         for run in &mut self.runs {
             let done = run.effects.as_ref().is_some_and(|ticket| ticket.is_settled());
             #[cfg(test)]
-            let done = done && (matches!(run.ledger, Ahead::Confirmed) || !planted::is(Planted::LedgerAfterEffect));
+            let done =
+                done && (matches!(run.ledger, Ahead::Confirmed) || !planted::is(Planted::LedgerAfterEffect));
             if !done {
                 continue;
             }
@@ -490,7 +515,11 @@ impl TriageShard {
     /// Records handed out and not settled.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.runs.iter().filter(|run| run.id.is_some()).map(|run| run.decisions.len() as u64 + run.expired).sum()
+        self.runs
+            .iter()
+            .filter(|run| run.id.is_some())
+            .map(|run| run.decisions.len() as u64 + run.expired)
+            .sum()
     }
 
     /// The epoch of the newest policy switch whose place in the ledger is confirmed; `i64::MIN` before the first.
@@ -540,7 +569,8 @@ impl TriageShard {
 
 impl Run {
     fn is_over(&self) -> bool {
-        let answered = self.effects.as_ref().is_some_and(|ticket| ticket.is_settled() && ticket.failure().is_none());
+        let answered =
+            self.effects.as_ref().is_some_and(|ticket| ticket.is_settled() && ticket.failure().is_none());
         matches!(self.ledger, Ahead::Confirmed) && answered && self.id.is_none()
     }
 
@@ -550,7 +580,12 @@ impl Run {
             Ahead::Sent(ticket) => ticket.is_settled(),
             Ahead::Obeyed | Ahead::Confirmed => true,
         };
-        ledger && self.effects.as_ref().is_none_or(|ticket| ticket.is_settled())
+        // What has succeeded counts once it is settled: only then does the commit cover it.
+        let effects = self
+            .effects
+            .as_ref()
+            .is_none_or(|ticket| ticket.is_settled() && (ticket.failure().is_some() || self.id.is_none()));
+        ledger && effects
     }
 }
 

@@ -5,12 +5,12 @@
 
 use super::Stop;
 use super::lane::{Progress, Shard, Work};
-use crate::policies::{BuildMatcher, InForce, Policies};
 use super::starts::{Careful, Starts};
 use super::triage::{TriageCounts, TriageShard, TriageTopics};
 use super::triage_restore::TriageRestore;
 use crate::clock::Clock;
 use crate::log::{Commit, LogError, Logs, Outgoing, Producer, Records, Ticket, TopicPartition};
+use crate::policies::{BuildMatcher, InForce, Policies};
 use crate::wire::control;
 use crate::worker::{Done, Job, JobTicket, Scanning, Workers};
 use crossbeam::channel::{Receiver, Sender, unbounded};
@@ -198,11 +198,16 @@ impl Work for TriageWork {
     type Shard = TriagePlace;
     type Restore = TriageRestore;
 
-    fn begin(&mut self, partition: &TopicPartition, commit: Option<Commit>) -> Result<TriageRestore, LogError> {
+    fn begin(
+        &mut self,
+        partition: &TopicPartition,
+        commit: Option<Commit>,
+    ) -> Result<TriageRestore, LogError> {
         let Some(now) = self.parts.policies.in_force() else {
             return Err(LogError::Away("no policy is in force yet".to_owned()));
         };
-        let ledger = TopicPartition { topic: self.parts.names.ledger.clone(), partition: partition.partition };
+        let ledger =
+            TopicPartition { topic: self.parts.names.ledger.clone(), partition: partition.partition };
         let stream = self.parts.names.input.1;
         TriageRestore::begin(self.parts.logs.as_ref(), partition, stream, ledger, commit, &now.policy)
     }

@@ -4,9 +4,9 @@
 //! live already go on meanwhile.
 
 use super::ledger_tail::{LedgerNote, LedgerTail};
-use crate::policies::Compiled;
 use super::triage::{Obeyed, TriageShard};
 use crate::log::{Commit, LogError, Logs, ReadStep, Reader, TopicPartition};
+use crate::policies::Compiled;
 use crate::wire::ledger;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,7 +88,8 @@ impl TriageRestore {
             }
             ReadStep::End(_, next) => {
                 self.ledger.next = next;
-                let TriageRestore { input, stream, committed, lost, engine, obeyed, ledger, damaged, .. } = self;
+                let TriageRestore { input, stream, committed, lost, engine, obeyed, ledger, damaged, .. } =
+                    self;
                 let shard = TriageShard::new(input, stream, engine, committed, obeyed, ledger);
                 Ok(Ok(Restored { shard, lost, damaged }))
             }

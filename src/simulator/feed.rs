@@ -62,12 +62,12 @@ tags = ["none"]
 [[desk]]
 name = "care"
 log_partition = 0
-case_lapse = "1500ms"
+case_lapse = "1m"
 mentions_per_case_max = 100
 [[desk]]
 name = "tech"
 log_partition = {tech}
-case_lapse = "3s"
+case_lapse = "2m"
 mentions_per_case_max = 100
 [[queue]]
 name = "care.general"
@@ -125,7 +125,8 @@ hash_key = "000102030405060708090a0b0c0d0e0f"
         }
         if random.chance(20) && !self.sent.is_empty() {
             let recent = self.sent.len().min(40);
-            let (partition, value) = self.sent[self.sent.len() - 1 - random.below(recent as u64) as usize].clone();
+            let (partition, value) =
+                self.sent[self.sent.len() - 1 - random.below(recent as u64) as usize].clone();
             let elsewhere = random.chance(25);
             let partition = if elsewhere { (partition + 1) % self.partitions } else { partition };
             return (partition, value);
@@ -148,7 +149,9 @@ hash_key = "000102030405060708090a0b0c0d0e0f"
         let value = match random.below(10) {
             0 => "not json".to_owned(),
             1 => format!(r#"{{"type":"agent.focus","source":"hd","id":"{id}","agent":"a"}}"#),
-            2 => format!(r#"{{"type":"case.resolved","source":"hd","id":"{id}","case_id":"c0-999999","by":"a"}}"#),
+            2 => format!(
+                r#"{{"type":"case.resolved","source":"hd","id":"{id}","case_id":"c0-999999","by":"a"}}"#
+            ),
             _ if open.is_empty() => return,
             _ => {
                 let case = open[random.below(open.len() as u64) as usize];

@@ -42,13 +42,19 @@ const LIMITS: LaneLimits =
     LaneLimits { buffer_bytes: 20_000, commit_interval_ms: 50, drain_ms: 5_000, retry_ms: 100 };
 
 impl Instance {
-    pub(super) fn new(name: &str, cluster: &Cluster, clock: Arc<dyn Clock>, desk_partitions: u32) -> Instance {
+    pub(super) fn new(
+        name: &str,
+        cluster: &Cluster,
+        clock: Arc<dyn Clock>,
+        desk_partitions: u32,
+    ) -> Instance {
         let logs: Arc<dyn Logs> = Arc::new(cluster.clone());
         let ids = logs.describe(&["mentions", "helpdesk.events"]).expect("the embedded log answers");
         let ids: Vec<_> = ids.into_iter().map(|info| info.expect("the topic exists").id).collect();
         let policies = Policies::new();
-        let follower = Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", policies.clone(), reference)
-            .expect("a follower");
+        let follower =
+            Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", policies.clone(), reference)
+                .expect("a follower");
         let dead_letter = TopicPartition::new("triaged.dead-letter", 0);
         let triage = TriageParts {
             logs: logs.clone(),
@@ -131,7 +137,10 @@ impl Instance {
     fn uncommitted(&self) -> u64 {
         let triage = self.triage.live().map(|place| (place.commit(), place.shard.committed_offset()));
         let desk = self.desk.live().map(|place| (place.commit(), place.start()));
-        triage.chain(desk).map(|(commit, at)| commit.map_or(0, |commit| (commit.offset - at).max(0) as u64)).sum()
+        triage
+            .chain(desk)
+            .map(|(commit, at)| commit.map_or(0, |commit| (commit.offset - at).max(0) as u64))
+            .sum()
     }
 
     pub(super) fn drain(&mut self) {
@@ -155,6 +164,9 @@ impl Instance {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        self.triage.is_drained() && self.desk.is_drained() && self.triage.holds().1 == 0 && self.desk.holds().1 == 0
+        self.triage.is_drained()
+            && self.desk.is_drained()
+            && self.triage.holds().1 == 0
+            && self.desk.holds().1 == 0
     }
 }

@@ -156,8 +156,16 @@ impl World {
     }
 
     fn start(&mut self, name: &str) {
+        self.trace(|world| format!("{name} starts; {:?}", world.swarm));
         let clock: Arc<dyn Clock> = self.clock.clone();
         self.instances.push(Instance::new(name, &self.cluster, clock, self.swarm.desk_partitions));
+    }
+
+    /// What happens, for whoever replays one seed.
+    fn trace(&self, what: impl Fn(&World) -> String) {
+        if std::env::var_os("TRIAGED_SEED").is_some() {
+            eprintln!("step {}: {}", self.step, what(self));
+        }
     }
 
     /// One step, drawn.
@@ -168,7 +176,7 @@ impl World {
             15..18 => self.feed.helpdesk(&self.cluster, &mut self.random, self.checker.open_cases()),
             18..60 => self.step_one(),
             60..88 => self.deliver(),
-            88..90 => self.clock.advance(self.random.below(3_000) as i64),
+            88..90 => self.clock.advance(self.random.below(40_000) as i64),
             90..92 if self.swarm.crashes => self.crash(),
             92..94 if self.swarm.zombies => self.freeze(),
             94..96 if self.swarm.second_instance => self.join_or_leave(),
@@ -247,6 +255,7 @@ impl World {
         let gone = self.instances.remove(index);
         let name = gone.name.clone();
         let restarts = self.random.chance(70);
+        self.trace(|_| format!("{name} is killed, restarts: {restarts}, in flight {}", gone.in_flight()));
         self.bury(gone, !restarts);
         if restarts {
             self.start(&name);
@@ -283,6 +292,7 @@ impl World {
         }
         let index = self.random.below(self.instances.len() as u64) as usize;
         let frozen = self.instances.remove(index);
+        self.trace(|_| format!("{} freezes, in flight {}", frozen.name, frozen.in_flight()));
         self.checker.crashed(frozen.in_flight());
         self.cluster.expire("triaged.triage", frozen.members[0]);
         self.cluster.expire("triaged.desk", frozen.members[1]);
@@ -306,6 +316,7 @@ impl World {
         let now_ms = self.clock.monotonic_ms();
         if let Some(index) = self.instances.iter().position(|instance| instance.is_drained()) {
             let mut gone = self.instances.remove(index);
+            self.trace(|_| format!("{} leaves, in flight {}", gone.name, gone.in_flight()));
             gone.settle_commits(now_ms);
             // What it leaves behind after a drain is repeated by nobody.
             let producers = gone.producers.clone();
@@ -330,6 +341,7 @@ impl World {
 
     /// No more faults; everybody who is frozen dies, everybody who is needed lives.
     fn heal(&mut self) {
+        self.trace(|world| format!("heals; {} instances", world.instances.len()));
         self.swarm = Swarm { refuses: false, unheard: false, nameless: false, slow: false, ..self.swarm };
         while let Some((gone, _)) = self.frozen.pop() {
             self.bury(gone, true);
@@ -344,7 +356,7 @@ impl World {
     }
 
     fn settle_all(&mut self) {
-        self.clock.advance(20);
+        self.clock.advance(500);
         let now_ms = self.clock.monotonic_ms();
         for index in 0..self.instances.len() {
             for part in 0..5 {

@@ -43,15 +43,21 @@ fn nothing_is_lost_doubled_or_reordered_under_any_fixed_seed() {
 
 #[test]
 fn nothing_is_lost_doubled_or_reordered_under_random_seeds() {
-    let seconds = std::env::var("TRIAGED_SIMULATE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
+    let seconds =
+        std::env::var("TRIAGED_SIMULATE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
     let start = Instant::now();
-    let base = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos() as u64;
+    let base =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos()
+            as u64;
     let mut seeds = 0;
     while start.elapsed() < Duration::from_secs(seconds) {
         run_or_panic(base.wrapping_add(seeds) >> 8 << 8 | (seeds & 255) | (1 << 63));
         seeds += 1;
     }
-    println!("{seeds} random seeds in {seconds} s, {:.1} a second", seeds as f64 / start.elapsed().as_secs_f64());
+    println!(
+        "{seeds} random seeds in {seconds} s, {:.1} a second",
+        seeds as f64 / start.elapsed().as_secs_f64()
+    );
 }
 
 #[test]

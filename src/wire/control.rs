@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use triage_engine::model::Millis;
-use triage_engine::plans::{PlanState, ControlKey, ControlRecord, PolicyRequest, PolicySwitch};
+use triage_engine::plans::{ControlKey, ControlRecord, PlanState, PolicyRequest, PolicySwitch};
 use triage_engine::policy::Generation;
 
 /// The longest id of a request and name of a shard, in bytes: they are held by every reader.

@@ -90,7 +90,8 @@ impl Workers {
             scanned: AtomicU64::new(0),
             spare: Mutex::default(),
         });
-        let threads = queues.into_iter().enumerate().map(|(number, queue)| spawn(number, queue, &shared)).collect();
+        let threads =
+            queues.into_iter().enumerate().map(|(number, queue)| spawn(number, queue, &shared)).collect();
         Workers { shared, threads }
     }
 

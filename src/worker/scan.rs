@@ -4,8 +4,8 @@
 //! policy alone, so any thread may do it, and doing it again after a crash gives the same. Called by `Workers`.
 
 use super::Job;
-use crate::policies::Compiled;
 use super::{Scanned, ScannedRecord};
+use crate::policies::Compiled;
 use crate::wire::mention::{DecodeLimits, Decoded, Decoder, FieldMap};
 use crate::wire::{dead_letter, desk_log, redact};
 use std::ops::Range;
@@ -88,14 +88,20 @@ impl Scanning {
                 about_to_read(Some(record.offset));
                 #[cfg(debug_assertions)]
                 fault_point(record.value);
-                let position = Position { stream: job.stream, partition: partition.partition, offset: record.offset };
+                let position =
+                    Position { stream: job.stream, partition: partition.partition, offset: record.offset };
                 self.read(record.value, record.timestamp, position, &job.policy, &mut scanned.bodies)
             };
             if let Verdict::Dead(reason) = verdict {
                 dead_letter::write(partition, record.offset, record.value, reason, &mut scanned.bodies);
             }
             let body = Range { start: from, end: scanned.bodies.len() };
-            scanned.records.push(ScannedRecord { offset: record.offset, timestamp: record.timestamp, verdict, body });
+            scanned.records.push(ScannedRecord {
+                offset: record.offset,
+                timestamp: record.timestamp,
+                verdict,
+                body,
+            });
         }
         about_to_read(None);
         scanned.bytes = scanned.bodies.len() + scanned.records.len() * size_of::<ScannedRecord>();
@@ -127,7 +133,8 @@ impl Scanning {
                 let raw = value.expect("invariant: a record without a value is a dead letter");
                 let found = self.redactor.redact(raw, &mut self.redacted);
                 let raw = if found.is_empty() { raw } else { &self.redacted };
-                let queued = rules.queued(&mention, policy, route, timestamp, position, &found, raw, &hash_key);
+                let queued =
+                    rules.queued(&mention, policy, route, timestamp, position, &found, raw, &hash_key);
                 desk_log::encode_event(&Event::Mention(queued), bodies);
                 Wish::Route { desk: route.desk.0, queue: route.queue.0 }
             }
@@ -196,7 +203,8 @@ impl Rules {
 fn fault_point(value: Option<&[u8]>) {
     use std::sync::OnceLock;
     static PLANTED: OnceLock<Option<String>> = OnceLock::new();
-    let planted = PLANTED.get_or_init(|| std::env::var("TRIAGED_FAULT_ABORT").ok().filter(|text| !text.is_empty()));
+    let planted =
+        PLANTED.get_or_init(|| std::env::var("TRIAGED_FAULT_ABORT").ok().filter(|text| !text.is_empty()));
     if let (Some(planted), Some(value)) = (planted, value)
         && value.windows(planted.len()).any(|window| window == planted.as_bytes())
     {
