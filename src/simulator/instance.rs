@@ -38,16 +38,15 @@ pub(super) struct Instance {
     draining: bool,
 }
 
-const LIMITS: LaneLimits =
-    LaneLimits { buffer_bytes: 20_000, commit_interval_ms: 50, drain_ms: 5_000, retry_ms: 100 };
-
 impl Instance {
     pub(super) fn new(
         name: &str,
         cluster: &Cluster,
         clock: Arc<dyn Clock>,
         desk_partitions: u32,
+        drain_ms: i64,
     ) -> Instance {
+        let limits = LaneLimits { buffer_bytes: 20_000, commit_interval_ms: 50, drain_ms, retry_ms: 100 };
         let logs: Arc<dyn Logs> = Arc::new(cluster.clone());
         let ids = logs.describe(&["mentions", "helpdesk.events"]).expect("the embedded log answers");
         let ids: Vec<_> = ids.into_iter().map(|info| info.expect("the topic exists").id).collect();
@@ -97,7 +96,7 @@ impl Instance {
             TriageWork::new(triage),
             logs.member("triaged.triage", name, &["mentions"]).expect("a member"),
             logs.producer("triage").expect("a producer"),
-            LIMITS,
+            limits,
         );
         let triage_member = cluster.newest_member();
         let topics = ["triaged.desks", "helpdesk.events", "triaged.control"];
@@ -105,7 +104,7 @@ impl Instance {
             DeskWork::new(desk),
             logs.member("triaged.desk", name, &topics).expect("a member"),
             logs.producer("desk").expect("a producer"),
-            LIMITS,
+            limits,
         );
         Instance {
             name: name.to_owned(),

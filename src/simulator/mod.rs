@@ -34,6 +34,8 @@ struct Swarm {
     switches: bool,
     holes: bool,
     slow: bool,
+    /// Revoked partitions are let go of before they are drained, when that takes long.
+    impatient: bool,
 }
 
 impl Swarm {
@@ -50,6 +52,7 @@ impl Swarm {
             switches: random.chance(60),
             holes: random.chance(50),
             slow: random.chance(50),
+            impatient: random.chance(20),
         }
     }
 }
@@ -137,7 +140,10 @@ impl World {
         let feed = feed::Feed::new(swarm.input_partitions, swarm.desk_partitions);
         feed.publish_first_policy(&cluster);
         cluster.hold_sends(true);
-        let checker = Checker::new(&cluster, swarm.input_partitions, swarm.desk_partitions, &feed);
+        let mut checker = Checker::new(&cluster, swarm.input_partitions, swarm.desk_partitions, &feed);
+        if swarm.impatient {
+            checker.allow_repeats();
+        }
         let mut world = World {
             seed,
             random,
@@ -158,7 +164,9 @@ impl World {
     fn start(&mut self, name: &str) {
         self.trace(|world| format!("{name} starts; {:?}", world.swarm));
         let clock: Arc<dyn Clock> = self.clock.clone();
-        self.instances.push(Instance::new(name, &self.cluster, clock, self.swarm.desk_partitions));
+        let drain_ms = if self.swarm.impatient { 5_000 } else { i64::MAX / 4 };
+        let instance = Instance::new(name, &self.cluster, clock, self.swarm.desk_partitions, drain_ms);
+        self.instances.push(instance);
     }
 
     /// What happens, for whoever replays one seed.
@@ -212,6 +220,9 @@ impl World {
         } else {
             let index = index - self.instances.len();
             self.frozen[index].1 = self.frozen[index].1.saturating_sub(1);
+            if self.frozen[index].1 == 0 && self.random.chance(50) {
+                self.wake(index);
+            }
             if self.frozen[index].1 == 0 && self.frozen[index].0.step(part, now_ms).is_err() {
                 let (gone, _) = self.frozen.remove(index);
                 self.bury(gone, true);
@@ -227,6 +238,14 @@ impl World {
         let rounds = if self.swarm.slow { 1 } else { 4 };
         for _ in 0..rounds {
             let producer = producers[self.random.below(producers.len() as u64) as usize];
+            // What a frozen process had handed over mostly stays where it is until the process wakes up.
+            let asleep = self
+                .frozen
+                .iter()
+                .any(|(instance, left)| *left > 1 && instance.producers.contains(&producer));
+            if asleep && self.random.chance(95) {
+                continue;
+            }
             let waiting = self.cluster.sends_waiting(producer);
             if waiting > 0 {
                 let index = self.random.below(waiting as u64) as usize;
@@ -291,15 +310,67 @@ impl World {
             return;
         }
         let index = self.random.below(self.instances.len() as u64) as usize;
+        if self.swarm.switches && self.random.chance(50) {
+            self.switch_behind_the_back_of(index);
+        }
         let frozen = self.instances.remove(index);
         self.trace(|_| format!("{} freezes, in flight {}", frozen.name, frozen.in_flight()));
         self.checker.crashed(frozen.in_flight());
         self.cluster.expire("triaged.triage", frozen.members[0]);
         self.cluster.expire("triaged.desk", frozen.members[1]);
         let name = frozen.name.clone();
-        self.frozen.push((frozen, 1 + self.random.below(8) as u32));
+        self.frozen.push((frozen, 1 + self.random.below(40) as u32));
         // Its static name is free again once the session is over.
         self.start(&name);
+        if self.random.chance(50) {
+            self.take_over();
+        }
+    }
+
+    /// Whoever was started last gets far enough to decide what the frozen one had in flight.
+    fn take_over(&mut self) {
+        let now_ms = self.clock.monotonic_ms();
+        for _ in 0..20 {
+            let instance = self.instances.last_mut().expect("somebody was just started");
+            if [4, 0, 2].into_iter().any(|part| instance.step(part, now_ms).is_err()) {
+                return;
+            }
+            for producer in instance.producers.clone() {
+                while self.cluster.sends_waiting(producer) > 0 {
+                    self.cluster.decide(producer, 0, Fate::Taken);
+                }
+            }
+        }
+    }
+
+    /// The policy changes while this instance has decisions under the old one on their way to the ledger, and
+    /// before it hears of it: whoever takes over decides under the new one.
+    fn switch_behind_the_back_of(&mut self, index: usize) {
+        self.switches += 1;
+        self.feed.switch(&self.cluster, self.switches);
+        self.feed.mentions(&self.cluster, &mut self.random, self.swarm.holes);
+        let now_ms = self.clock.monotonic_ms();
+        for _ in 0..12 {
+            let instance = &mut self.instances[index];
+            let stepped = instance.step(0, now_ms).and_then(|()| instance.step(2, now_ms));
+            let desk_producer = *instance.producers.last().expect("an instance has producers");
+            if stepped.is_err() {
+                return;
+            }
+            while self.cluster.sends_waiting(desk_producer) > 0 {
+                self.cluster.decide(desk_producer, 0, Fate::Taken);
+            }
+        }
+    }
+
+    /// What a process had handed to its client before it froze reaches the broker as it wakes up.
+    fn wake(&mut self, index: usize) {
+        let producers = self.frozen[index].0.producers.clone();
+        for producer in producers {
+            while self.cluster.sends_waiting(producer) > 0 {
+                self.cluster.decide(producer, 0, Fate::Taken);
+            }
+        }
     }
 
     fn thaw(&mut self) {
