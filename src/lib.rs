@@ -3,7 +3,7 @@
 //! `pipeline` tells the whole path. Each layer may use only what stands to its left (`tests/tidy.rs`):
 //!
 //! ```text
-//! clock, log <- error <- config, policy_folder, wire, counters <- offsets, policies <- worker <- shard
+//! clock, log <- error <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
 //!     <- kafka, embedded, hyperscan, admin, systemd <- pipeline, audit, simulator <- demo <- cli <- main
 //! ```
 #![deny(unsafe_code)]

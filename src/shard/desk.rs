@@ -123,7 +123,7 @@ impl DeskShard {
         topics: &DeskTopics,
         producer: &mut dyn Producer,
     ) -> Option<Records> {
-        let Some((first, last)) = records.span() else { return None };
+        let (first, last) = records.span()?;
         let (log, wrong) = entries(&records);
         #[cfg(test)]
         let log = self.planted_high_water_mark(log);
