@@ -169,8 +169,10 @@ impl<W: Work> Lane<W> {
                 self.take(polled, now_ms)?;
             }
             Err(LogError::OutOfRange { partition, asked, start }) => {
-                tracing::error!(%partition, asked, start, "retention has overtaken the reader");
-                if let Some(Place::Live(shard)) = self.held.get_mut(&partition) {
+                if let Some(Place::Live(shard)) = self.held.get_mut(&partition)
+                    && !shard.is_stopping()
+                {
+                    tracing::error!(%partition, asked, start, "retention has overtaken the reader");
                     shard.overtaken();
                 }
             }
@@ -313,9 +315,9 @@ impl<W: Work> Lane<W> {
             })
             .collect();
         for (partition, stop) in stopped {
-            tracing::warn!(%partition, %stop, "stopped; restoring from what is committed");
             match self.prove_ownership(&partition) {
                 Ok(()) => {
+                    tracing::warn!(%partition, %stop, "stopped; restoring from what is committed");
                     self.drop_place(&partition, Some(&stop));
                     let wait =
                         if matches!(stop, Stop::Undelivered { .. }) { self.limits.retry_ms } else { 0 };
@@ -354,7 +356,7 @@ impl<W: Work> Lane<W> {
             return Ok(());
         }
         let drained = self.revoking.iter().all(|partition| match self.held.get(partition) {
-            Some(Place::Live(shard)) => shard.is_drained() || shard.is_stopping(),
+            Some(Place::Live(shard)) => shard.is_drained() || shard.stopped().is_some(),
             _ => true,
         });
         if !drained && now_ms < self.revoking_until {

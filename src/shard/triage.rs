@@ -9,7 +9,7 @@ use super::Stop;
 use super::ledger_tail::{LedgerNote, LedgerTail};
 #[cfg(test)]
 use super::planted::{self, Planted};
-use crate::log::{Commit, LogError, Outgoing, Producer, Ticket, TopicPartition};
+use crate::log::{Commit, Failure, LogError, Outgoing, Producer, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
 use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
 use crate::wire::{dead_letter, desk_log};
@@ -386,6 +386,12 @@ impl TriageShard {
         let ticket = Arc::new(Ticket::new());
         for (to, out) in self.effects_of(&self.runs[index], topics) {
             if let Err(error) = producer.send(&to, &out, &ticket) {
+                #[cfg(test)]
+                if planted::is(Planted::RefusalForgotten) {
+                    continue;
+                }
+                // The run has failed, whatever else of it succeeds.
+                ticket.refuse(Failure { topic: to.topic.to_string(), why: error.to_string() });
                 self.stop_for(undelivered(&to.topic, &error));
             }
         }
