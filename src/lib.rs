@@ -19,6 +19,7 @@ pub mod hyperscan;
 pub mod kafka;
 pub mod log;
 pub mod offsets;
+pub mod pipeline;
 pub mod policies;
 pub mod policy_folder;
 pub mod shard;

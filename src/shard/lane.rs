@@ -105,6 +105,8 @@ pub struct Lane<W: Work> {
     stalled: Option<Records>,
     commit_due: i64,
     draining: bool,
+    /// Partitions brought back and made live since the start.
+    pub restored: u64,
     /// Milliseconds in which the lane did not read because its buffers were full.
     pub backpressure_ms: i64,
     backpressed_since: Option<i64>,
@@ -134,6 +136,7 @@ impl<W: Work> Lane<W> {
             stalled: None,
             commit_due: 0,
             draining: false,
+            restored: 0,
             backpressure_ms: 0,
             backpressed_since: None,
         }
@@ -297,6 +300,7 @@ impl<W: Work> Lane<W> {
         for (partition, _) in from {
             self.assigned.retain(|assigned| *assigned != partition);
             if let Some(Place::Ready(mut shard)) = self.held.remove(&partition) {
+                self.restored += 1;
                 self.work.live(&mut shard, self.producer.as_mut());
                 self.held.insert(partition, Place::Live(shard));
             }
@@ -444,6 +448,14 @@ impl<W: Work> Lane<W> {
     pub fn live(&self) -> impl Iterator<Item = &W::Shard> {
         self.held.values().filter_map(|place| match place {
             Place::Live(shard) => Some(shard),
+            _ => None,
+        })
+    }
+
+    /// The shards that are live, each with its partition.
+    pub fn places(&self) -> impl Iterator<Item = (&TopicPartition, &W::Shard)> {
+        self.held.iter().filter_map(|(partition, place)| match place {
+            Place::Live(shard) => Some((partition, shard)),
             _ => None,
         })
     }

@@ -528,6 +528,13 @@ impl TriageShard {
             .sum()
     }
 
+    /// The time stamp of the oldest record that was decided and is not settled.
+    #[must_use]
+    pub fn oldest_unsettled(&self) -> Option<Millis> {
+        let scanned = self.runs.iter().find_map(|run| run.scanned.as_ref())?;
+        scanned.records.first().map(|record| record.timestamp)
+    }
+
     /// The epoch of the newest policy switch whose place in the ledger is confirmed; `i64::MIN` before the first.
     #[must_use]
     pub fn adopted(&self) -> i64 {
