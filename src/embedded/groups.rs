@@ -109,6 +109,11 @@ impl Group {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(super) fn move_commit(&mut self, partition: &TopicPartition, commit: Commit) {
+        self.commits.insert(partition.clone(), commit);
+    }
+
     pub(super) fn commit_of(&self, partition: &TopicPartition) -> Option<Commit> {
         self.commits.get(partition).cloned()
     }

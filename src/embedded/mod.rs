@@ -96,6 +96,22 @@ impl Cluster {
         Ok(self.state().partition(of)?.from(offset).to_vec())
     }
 
+    /// Damages the log: the record at `offset` gets this value, or is gone. False when there is none.
+    ///
+    /// # Errors
+    /// `LogError::Missing` when there is no such partition.
+    #[cfg(test)]
+    pub fn tamper(&self, of: &TopicPartition, offset: i64, value: Option<&[u8]>) -> Result<bool, LogError> {
+        Ok(self.state().partition(of)?.tamper(offset, value))
+    }
+
+    /// Moves a group's committed offset, as an operator with the broker's own tools may.
+    #[cfg(test)]
+    pub fn move_commit(&self, group: &str, of: &TopicPartition, offset: i64) {
+        let commit = Commit { offset, metadata: String::new() };
+        self.state().groups.entry(group.to_owned()).or_default().move_commit(of, commit);
+    }
+
     /// Keeps only the last record of each key, as compaction does; `tombstones` says whether those stay.
     ///
     /// # Errors

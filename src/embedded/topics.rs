@@ -152,6 +152,18 @@ impl Partition {
         self.next - 1
     }
 
+    #[cfg(test)]
+    pub(super) fn tamper(&mut self, offset: i64, value: Option<&[u8]>) -> bool {
+        let Some(index) = self.records.iter().position(|record| record.offset == offset) else {
+            return false;
+        };
+        match value {
+            Some(value) => self.records[index].value = Some(value.to_vec()),
+            None => drop(self.records.remove(index)),
+        }
+        true
+    }
+
     pub(super) fn records(&self) -> &[StoredRecord] {
         &self.records
     }
