@@ -7,7 +7,7 @@ use super::Audit;
 use super::desk::Start;
 use super::reading::{Generations, each};
 use super::report::{FindingKind, Report};
-use super::slots::{DEAD, HANDED, Partition, RECORD, Run};
+use super::slots::{DEAD, HANDED, Partition, Run};
 use crate::log::{LogError, Record, Records};
 use crate::policies::Compiled;
 use crate::wire::ledger::LedgerEntry;
@@ -96,8 +96,8 @@ impl Pass<'_> {
     fn take(&mut self, record: &Record<'_>) {
         let offset = record.offset;
         let settled = offset < self.part.settled_to();
-        let Some(slot) = self.part.slot_mut(offset) else { return };
-        slot.set(RECORD);
+        self.part.stands(offset, record.timestamp);
+        let Some(slot) = self.part.slot(offset) else { return };
         let (handed, dead) = (slot.has(HANDED), slot.has(DEAD));
         self.part.counts.records += 1;
         self.part.counts.in_flight += u64::from(!settled);
@@ -188,7 +188,7 @@ impl Pass<'_> {
     fn decide_again(&mut self) {
         let empty = Records::new(self.part.input.clone());
         let records = std::mem::replace(&mut self.sample, empty);
-        let Some(policy) = self.sample_of.take().filter(|_| records.len() > 0) else { return };
+        let Some(policy) = self.sample_of.take().filter(|_| !records.is_empty()) else { return };
         // A job names where its result goes; here it is taken at once.
         let (reply, _answers) = crossbeam::channel::unbounded::<Done>();
         let range = 0..records.len();
@@ -236,14 +236,14 @@ impl Pass<'_> {
                 first = Some((entry, run));
                 continue;
             };
-            if is_copy && run.after.since(its_run.now) > longest {
+            if is_copy && run.not_before().since(its_run.now) > longest {
                 let what = format!(
                     "the ledger calls it a copy of {}, which is longer ago than any window",
                     earlier.offset
                 );
                 self.report.find(FindingKind::WrongDecision, &self.part.input, offset, what);
             }
-            let surely = run.now.since(its_run.after) < shortest && offset - earlier.offset < near;
+            let surely = run.now.since(its_run.not_before()) < shortest && offset - earlier.offset < near;
             if !is_copy && surely {
                 let name = entry.disposition.name();
                 let what = format!("it is a copy of {}, and the ledger calls it {name}", earlier.offset);

@@ -44,6 +44,8 @@ pub(super) struct Run {
     /// The shard's time after the run before, and after this one: its records were decided between them.
     pub(super) after: Millis,
     pub(super) now: Millis,
+    /// The lowest time stamp of its records that were read.
+    earliest: Millis,
     pub(super) generation: Generation,
     pub(super) semantics: u32,
     /// Where in the ledger it lies.
@@ -114,7 +116,8 @@ impl Partition {
         let index = u32::try_from(self.runs.len())
             .expect("invariant: a ledger partition holds fewer than 2^32 records");
         let (now, generation, semantics) = (run.now, run.generation, run.semantics);
-        self.runs.push(Run { after, now, generation, semantics, at });
+        let earliest = Millis(i64::MAX);
+        self.runs.push(Run { after, now, earliest, generation, semantics, at });
         self.expired.extend(run.expired);
         for entry in &run.entries {
             self.counts.gone += u64::from(entry.offset < self.start);
@@ -139,6 +142,16 @@ impl Partition {
         Some((entry, &self.runs[slot.run as usize]))
     }
 
+    /// A record with this time stamp stands there.
+    pub(super) fn stands(&mut self, offset: i64, at: Millis) {
+        let Some(slot) = self.slot_mut(offset) else { return };
+        slot.set(RECORD);
+        let run = slot.run;
+        if let Some(run) = self.runs.get_mut(run as usize) {
+            run.earliest = run.earliest.min(at);
+        }
+    }
+
     /// Whether the ledger calls the offset expired.
     pub(super) fn is_expired(&self, offset: i64) -> bool {
         self.expired.iter().any(|&(first, last)| (first..=last).contains(&offset))
@@ -155,6 +168,14 @@ impl Partition {
         let mut order: Vec<u32> = (0..self.slots.len() as u32).filter(keyed).collect();
         order.sort_unstable_by_key(|&index| (self.slots[index as usize].key, index));
         order
+    }
+}
+
+impl Run {
+    /// None of its records was decided earlier: a shard's time never goes back, and is no record's before it was
+    /// read. Time stamps from the future were clamped to the run's own time.
+    pub(super) fn not_before(&self) -> Millis {
+        self.after.max(self.earliest.min(self.now))
     }
 }
 

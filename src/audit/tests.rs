@@ -553,9 +553,12 @@ fn a_first_called_copy_and_a_copy_called_noise_are_both_named() {
     let (copy, ..) = world.ledgered(Disposition::Duplicate);
     overrule(&world, first, Disposition::Duplicate, ledger::NONE);
     overrule(&world, copy, Disposition::Noise, 1);
-    let wrong = found(&world.audit(), FindingKind::WrongDecision);
-    assert!(wrong.contains(&of_input(first)[0]), "{first} is not in {wrong:?}");
-    assert!(wrong.contains(&of_input(copy)[0]), "{copy} is not in {wrong:?}");
+    let report = world.audit();
+    assert_eq!(
+        found(&report, FindingKind::WrongDecision),
+        [of_input(copy), of_input(first)].concat(),
+        "{report}"
+    );
 }
 
 #[test]
@@ -617,7 +620,9 @@ fn the_command_exits_0_when_clean_and_1_with_findings_and_its_json_names_them() 
     assert!(world.cluster.tamper(&at(LEDGER, 0), at_offset, None).expect("the topic exists"));
     assert_eq!(verb(&Settings::default(), logs, options), Ok(1));
     let json = serde_json::to_value(world.audit()).expect("plain data");
-    assert_eq!(json["findings"][0]["kind"], "lost");
+    let names: Vec<_> =
+        json["findings"].as_array().expect("a list").iter().map(|finding| &finding["kind"]).collect();
+    assert!(names.contains(&&serde_json::Value::from("lost")), "{names:?}");
     assert!(json["found"]["lost"].as_u64() >= Some(1));
 }
 
