@@ -116,7 +116,8 @@ impl Policies {
                 Some(compiled)
             }
             Err(mistakes) => {
-                tracing::error!(%generation, mistakes = mistakes.len(), "a policy named by a log does not compile");
+                let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
+                tracing::error!(%generation, mistakes = mistakes.len(), first, "a policy named by a log does not compile");
                 None
             }
         }
