@@ -30,7 +30,6 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::log::{LogError, Logs, TopicPartition};
-use crate::policies::InForce;
 use crate::shard::desk::DeskTopics;
 use crate::shard::desk_lane::{DeskParts, DeskWork};
 use crate::shard::intake::IntakeTopics;
@@ -158,8 +157,7 @@ impl Daemon {
         let now = start::policy_in_force(&shared, &mut || self.still_well())?;
         policy::check_topics(&shared.settings, shared.logs.as_ref(), now.policy.policy())
             .map_err(|refused| Halt::Failed(refused.into_error(&shared.settings.policy.folder)))?;
-        self.triage_lanes(&found, scan, &now)?;
-        Ok(())
+        self.triage_lanes(&found, scan)
     }
 
     /// One lane for everything that desks need: their logs, the helpdesk's events, the control topic.
@@ -201,7 +199,7 @@ impl Daemon {
     }
 
     /// The lanes that read the firehose, and the workers that scan for all of them.
-    fn triage_lanes(&mut self, found: &topics::Found, scan: ScanSettings, _: &InForce) -> Result<(), Halt> {
+    fn triage_lanes(&mut self, found: &topics::Found, scan: ScanSettings) -> Result<(), Halt> {
         let shared = Arc::clone(&self.shared);
         let settings = &shared.settings;
         let topics = &settings.topics;
