@@ -29,10 +29,10 @@ pub(super) fn check(settings: &Settings) -> Result<ExitCode, Error> {
         policy.filters().len()
     );
     println!(
-        "memory:        {} MiB of buffers; exact dedup remembers up to {} ids for {} h on each input partition",
+        "memory:        {} MiB of buffers; exact dedup remembers up to {} ids for {} min on each input partition",
         settings.limits.buffer_mib,
         dedup.ids_max,
-        dedup.window_ms / 3_600_000
+        dedup.window_ms / 60_000
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ mod ctl;
 mod load;
 mod topics;
 
+use crate::audit::{self, AuditOptions};
 use crate::clock::SystemClock;
 use crate::demo;
 use crate::error::Error;
@@ -41,6 +42,9 @@ enum Verb {
     /// List the topics that the daemon needs; make those that are missing
     #[command(after_help = "Example:\n  triaged topics --create --partitions 48 --replication 3")]
     Topics(topics::Options),
+    /// Prove from outside that every mention was decided exactly once, or list what breaks it
+    #[command(after_help = "Example:\n  triaged audit --from 2026-11-22T09:00:00Z\n\nExit codes: 0 nothing found, 1 the list of what was found.")]
+    Audit(AuditWords),
     /// Talk to the running daemon over its socket
     Ctl(ctl::Options),
     /// Show triaged at work: a calm stream, then a storm, counted and accounted for
@@ -52,8 +56,29 @@ enum Verb {
 #[derive(Debug, Clone, Args)]
 struct Config {
     /// The configuration; without it /etc/triaged/triaged.toml, and the defaults if there is no such file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct AuditWords {
+    #[command(flatten)]
+    config: Config,
+    /// Only records at or after this time, such as 2026-11-22T09:14:03Z or 2026-11-22
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only records before this time
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Another group than the configuration's
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// The report as JSON
+    #[arg(long)]
+    json: bool,
+    /// One record in so many is decided again and compared; 1 is every one, 0 none
+    #[arg(long, value_name = "N")]
+    sample: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +126,7 @@ fn act(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Run(config) => run(&config),
         Verb::Check(config) => check::check(&load::settings(&config)?),
         Verb::Topics(options) => topics::topics(&options),
+        Verb::Audit(words) => audit(&words),
         Verb::Ctl(options) => ctl::ctl(&options),
         Verb::Demo(options) => demonstrate(options),
     }
@@ -113,6 +139,19 @@ fn run(config: &Config) -> Result<ExitCode, Error> {
     let logs = pipeline::connect(&settings)?;
     Daemon::start(settings, logs, Arc::new(SystemClock::new()), Tuning::default())?.run()?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn audit(words: &AuditWords) -> Result<ExitCode, Error> {
+    let settings = load::settings(&words.config)?;
+    load::log("warn");
+    let options = AuditOptions {
+        from: words.from.as_deref().map(audit::time).transpose()?,
+        to: words.to.as_deref().map(audit::time).transpose()?,
+        group: words.group.clone(),
+        json: words.json,
+        sample: words.sample,
+    };
+    audit::verb(&settings, pipeline::connect(&settings)?, options).map(ExitCode::from)
 }
 
 fn demonstrate(options: DemoOptions) -> Result<ExitCode, Error> {

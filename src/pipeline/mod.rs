@@ -149,19 +149,22 @@ impl Daemon {
 
     fn launch(&mut self, scan: ScanSettings) -> Result<(), Halt> {
         let shared = Arc::clone(&self.shared);
-        let found = start::topics(&shared)?;
-        let follower = start::follower(&shared)?;
-        start::policy_named(&shared)?;
+        let found = start::patiently(&shared, || Ok(topics::check(&shared.settings, shared.logs.as_ref())?))?;
+        let follower = start::patiently(&shared, || start::follower(&shared))?;
+        start::patiently(&shared, || start::policy_named(&shared))?;
         self.threads.follower(&shared, follower)?;
-        self.desk_lane(&found)?;
+        let outputs = start::patiently(&shared, || output_partitions(&shared))?;
+        self.desk_lane(&found, outputs)?;
         let now = start::policy_in_force(&shared, &mut || self.still_well())?;
-        policy::check_topics(&shared.settings, shared.logs.as_ref(), now.policy.policy())
-            .map_err(|refused| Halt::Failed(refused.into_error(&shared.settings.policy.folder)))?;
+        start::patiently(&shared, || {
+            policy::check_topics(&shared.settings, shared.logs.as_ref(), now.policy.policy())
+                .map_err(|refused| Halt::Failed(refused.into_error(&shared.settings.policy.folder)))
+        })?;
         self.triage_lanes(&found, scan)
     }
 
     /// One lane for everything that desks need: their logs, the helpdesk's events, the control topic.
-    fn desk_lane(&mut self, found: &topics::Found) -> Result<(), Halt> {
+    fn desk_lane(&mut self, found: &topics::Found, outputs: BTreeMap<String, u32>) -> Result<(), Halt> {
         let shared = Arc::clone(&self.shared);
         let (settings, logs) = (shared.settings.clone(), shared.logs.clone());
         let topics = &settings.topics;
@@ -176,7 +179,7 @@ impl Daemon {
             snapshots: Arc::from(topics.snapshots.as_str()),
             outputs: DeskTopics {
                 assignments_prefix: Arc::from(topics.assignments_prefix.as_str()),
-                partitions: Arc::new(output_partitions(&shared)?),
+                partitions: Arc::new(outputs),
                 input: Arc::from(topics.mentions.as_str()),
             },
             intake: IntakeTopics {

@@ -5,7 +5,7 @@
 //! mention. Called by `mod.rs`, in this order.
 
 use super::shared::Shared;
-use super::{Halt, policy, topics};
+use super::{Halt, policy};
 use crate::config::Settings;
 use crate::error::{Error, Kind};
 use crate::kafka::{KafkaLogs, KafkaSettings};
@@ -136,23 +136,24 @@ impl InstanceLock {
     }
 }
 
-/// Waits for the broker, then looks at the topics.
-pub(super) fn topics(shared: &Shared) -> Result<topics::Found, Halt> {
-    let settings = &shared.settings;
+/// Does one step of the start, again with growing pauses while the broker is away.
+pub(super) fn patiently<T>(
+    shared: &Shared,
+    mut step: impl FnMut() -> Result<T, Halt>,
+) -> Result<T, Halt> {
     let mut pauses = PAUSES_S.iter();
     loop {
         shared.go_on()?;
-        match topics::check(settings, shared.logs.as_ref()) {
-            Ok(found) => return Ok(found),
-            Err(error) if error.kind() == Kind::Unavailable => match pauses.next() {
-                None => return Err(Halt::Failed(error)),
-                Some(&seconds) => {
-                    let bootstrap = &settings.kafka.bootstrap;
-                    shared.waits_for(&format!("waits for Apache Kafka at {bootstrap}: no broker answers"));
-                    shared.pause(Duration::from_secs(seconds));
-                }
-            },
-            Err(error) => return Err(Halt::Failed(error)),
+        match step() {
+            Err(Halt::Failed(error)) if error.kind() == Kind::Unavailable => {
+                let Some(&seconds) = pauses.next() else { return Err(Halt::Failed(error)) };
+                let bootstrap = &shared.settings.kafka.bootstrap;
+                let why = error.to_string();
+                let why = why.lines().next().unwrap_or_default();
+                shared.waits_for(&format!("waits for Apache Kafka at {bootstrap}: {why}"));
+                shared.pause(Duration::from_secs(seconds));
+            }
+            done => return done,
         }
     }
 }
