@@ -3,83 +3,22 @@
 //! Owns the faults; what must come of them is the oracle's. Each test prints its seed: `TRIAGED_FAULT_SEED` replays it,
 //! `TRIAGED_FAULT_MENTIONS` changes how many mentions the largest one sends. No test looks at how long anything took.
 
-#[path = "common/daemon.rs"]
-#[allow(dead_code, reason = "each test file takes what it needs")]
-mod daemon;
-#[path = "common/kafka.rs"]
-#[allow(dead_code, reason = "each test file takes what it needs")]
-mod kafka;
-#[path = "common/mentions.rs"]
-#[allow(dead_code, reason = "each test file takes what it needs")]
-mod mentions;
-#[path = "common/oracle.rs"]
-#[allow(dead_code, reason = "each test file takes what it needs")]
-mod oracle;
+#[path = "common/faults.rs"]
+mod common;
 
-use daemon::{Daemon, Fleet, FleetOptions, until};
-use mentions::{Mentions, Random, Sent, asked};
-use oracle::judge;
+use common::daemon::{Fleet, FleetOptions};
+use common::kafka;
+use common::load::{PARTITIONS, alone, audited, feed, points, seed, settled};
+use common::mentions::{Mentions, Random, Sent, asked};
+use common::oracle::judge;
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use triaged::log::Logs;
 
-/// Input partitions of every fleet here.
-const PARTITIONS: u32 = 8;
 /// How many mentions the largest test sends unless told otherwise.
 const MENTIONS: u64 = 300_000;
-/// How many are sent in one go.
-const BATCH: usize = 2_000;
-
-/// One test at a time: they share a broker, and a test that is starved proves nothing.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The seed of this run, printed so that it can be replayed.
-fn seed(name: &str) -> u64 {
-    let given = std::env::var("TRIAGED_FAULT_SEED").ok().and_then(|text| text.parse().ok());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right");
-    let seed = given.unwrap_or(u64::from(now.subsec_nanos()));
-    println!("{name}: TRIAGED_FAULT_SEED={seed}");
-    seed
-}
-
-/// Sends `count` mentions, a batch at a time, as fast as the broker takes them.
-fn feed(fleet: &Fleet, seed: u64, count: u64) {
-    let mut mentions = Mentions::new(seed, PARTITIONS, count);
-    let mut producer = fleet.logs.producer("feeder").expect("a producer");
-    let mut left = count as usize;
-    while left > 0 {
-        let batch: Vec<Sent> = (0..left.min(BATCH)).map(|_| mentions.next()).collect();
-        left -= batch.len();
-        fleet.send(producer.as_mut(), &batch);
-    }
-}
-
-/// Waits until so many mentions are settled.
-fn settled(fleet: &Fleet, daemons: &[&Daemon], least: u64) {
-    until(&format!("{least} mentions are settled"), daemons, || {
-        let progress = fleet.progress()?;
-        if progress as u64 >= least { Ok(()) } else { Err(format!("{progress} are")) }
-    });
-}
-
-/// Points between a fiftieth and nine tenths of `count`, ascending.
-fn points(random: &mut Random, how_many: usize, count: u64) -> Vec<u64> {
-    let mut points: Vec<u64> =
-        (0..how_many).map(|_| count / 50 + random.below(count * 88 / 100)).collect();
-    points.sort_unstable();
-    points
-}
-
-/// What the project's own audit says of a fleet at rest must agree with the oracle.
-fn audited(fleet: &Fleet, name: &str) {
-    let (status, said) = fleet.verb("audit", &[]);
-    assert!(status.success(), "{name}: the audit finds something, the oracle did not: {status}\n{said}");
-    println!("{name}: audit: {}", said.trim().lines().last().unwrap_or_default());
-}
+/// How many are sent after the frozen instance woke up.
+const AFTERWARDS: usize = 2_000;
 
 #[test]
 fn killed_at_ten_random_points_every_mention_is_decided_once_and_nothing_is_lost() {
@@ -220,7 +159,7 @@ fn an_instance_that_froze_longer_than_its_session_harms_nobody_when_it_wakes() {
         first.thaw();
         let mut more = Mentions::new(seed ^ 1, PARTITIONS, count);
         // Other ids than the first feed's.
-        let more: Vec<Sent> = (0..BATCH).map(|_| more.next()).map(renamed).collect();
+        let more: Vec<Sent> = (0..AFTERWARDS).map(|_| more.next()).map(renamed).collect();
         fleet.send(producer.as_mut(), &more);
         fleet.finish(&[&first, &second]);
         first.ready();
@@ -230,7 +169,7 @@ fn an_instance_that_froze_longer_than_its_session_harms_nobody_when_it_wakes() {
     });
     let verdict = judge(&fleet, &asked);
     verdict.expect_right(name);
-    assert_eq!(verdict.inputs, count + BATCH as u64, "what was sent is what the log holds");
+    assert_eq!(verdict.inputs, count + AFTERWARDS as u64, "what was sent is what the log holds");
 }
 
 /// The record with another id.

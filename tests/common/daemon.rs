@@ -32,7 +32,8 @@ pub struct Fleet {
     pub partitions: u32,
     /// The cluster, for the test itself.
     pub logs: KafkaLogs,
-    bootstrap: String,
+    /// Where the broker is.
+    pub bootstrap: String,
     folder: tempfile::TempDir,
     more: String,
 }
@@ -79,7 +80,8 @@ impl Fleet {
         add(self.input(), self.partitions, input);
         add(self.ledger(), self.partitions, &[("retention.ms", "-1")]);
         add(self.desks(), 2, &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1")]);
-        add(self.topic("control"), 1, &compacted);
+        let control = [compacted[0], ("min.compaction.lag.ms", "3600000")];
+        add(self.topic("control"), 1, &control);
         add(self.topic("policies"), 1, &compacted);
         add(self.topic("snapshots"), 2, &compacted);
         add(self.topic("helpdesk"), 2, &[]);
@@ -234,8 +236,7 @@ socket = "{socket}"
     pub fn committed(&self, of: &str, topic: &str, partitions: u32) -> Result<Vec<i64>, String> {
         let places: Vec<TopicPartition> =
             (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
-        let commits =
-            self.logs.group_offsets(&self.group(of), &places).map_err(|error| error.to_string())?;
+        let commits = self.logs.group_offsets(&self.group(of), &places).map_err(|error| error.to_string())?;
         Ok(commits.into_iter().map(|commit| commit.map_or(0, |commit| commit.offset)).collect())
     }
 

@@ -186,9 +186,7 @@ fn expected<'a>(asked: &'a Asked, second: bool, seen: &mut HashSet<&'a str>, ent
     match (asked.fate, second) {
         (Fate::Noise, _) | (Fate::NoiseLater, true) => entry.disposition == Disposition::Noise,
         (Fate::Blocked | Fate::Own, _) => entry.disposition == Disposition::Blocked,
-        (Fate::Tech, _) => {
-            entry.disposition == Disposition::Queued && (entry.desk, entry.queue) == (1, 1)
-        }
+        (Fate::Tech, _) => entry.disposition == Disposition::Queued && (entry.desk, entry.queue) == (1, 1),
         _ => entry.disposition == Disposition::Queued && (entry.desk, entry.queue) == (0, 0),
     }
 }
@@ -240,7 +238,10 @@ fn judge_desk_log(
         let asked = inputs.get(place.0 as usize).and_then(|records| records.get(&place.1));
         if !right || asked.is_none_or(|asked| asked.id != mention.mention_id) {
             verdict.wrong(|| {
-                format!("desk log {partition}/{at} ({}) is not what was decided of {place:?}", mention.mention_id)
+                format!(
+                    "desk log {partition}/{at} ({}) is not what was decided of {place:?}",
+                    mention.mention_id
+                )
             });
         }
         let key = (place.0, mention.author_id.to_owned(), mention.desk.to_owned());
@@ -298,7 +299,8 @@ fn judge_assignments(fleet: &Fleet, handed: &[Handed], verdict: &mut Verdict) {
             };
             let (case, version) = (case.to_owned(), version.parse::<u64>().unwrap_or(0));
             // Reading all of them as JSON takes longer than the rest of the verdict.
-            if record.offset % 64 == 0 && serde_json::from_str::<&serde_json::value::RawValue>(&text).is_err() {
+            if record.offset % 64 == 0 && serde_json::from_str::<&serde_json::value::RawValue>(&text).is_err()
+            {
                 verdict.wrong(|| format!("{at} is not JSON: {text}"));
             }
             if record.key != Some(case.as_bytes()) {
@@ -318,7 +320,9 @@ fn judge_assignments(fleet: &Fleet, handed: &[Handed], verdict: &mut Verdict) {
             let id = field(&text, "mention_id").unwrap_or_default().to_owned();
             let right = expected.remove(&(case.clone(), version)) == Some((desk.to_owned(), id.clone()));
             if !right {
-                verdict.wrong(|| format!("{at}: {case} version {version} does not follow from the desk log: {text}"));
+                verdict.wrong(|| {
+                    format!("{at}: {case} version {version} does not follow from the desk log: {text}")
+                });
             }
             if let Some(other) = case_of.insert(id.clone(), case.clone()) {
                 verdict.wrong(|| format!("{at}: {id} has two open cases on {desk}: {other} and {case}"));
