@@ -8,7 +8,7 @@ mod common;
 
 use common::daemon::{Fleet, FleetOptions, read_all, until};
 use common::kafka;
-use common::load::{PARTITIONS, alone, feed, seed};
+use common::load::{PARTITIONS, alone, feed_on, seed};
 use common::mentions::{Fate, Mentions, Random, Sent, asked, mention};
 use common::oracle::judge;
 use common::poison::{Expect, corpus};
@@ -191,7 +191,11 @@ fn a_log_with_holes_of_compaction_is_read_to_its_end() {
     };
     let fleet = Fleet::new(kafka::bootstrap(), "compacted", PARTITIONS, options);
     let count = 40_000;
-    feed(&fleet, seed, count);
+    let mut mentions = Mentions::new(seed, PARTITIONS, count);
+    feed_on(&fleet, &mut mentions, count - 1_000);
+    // Only segments that are closed are compacted: the next record after a second closes each.
+    std::thread::sleep(Duration::from_millis(1_200));
+    feed_on(&fleet, &mut mentions, 1_000);
     // Authors are the keys, so that compaction leaves of each the newest mentions only.
     let left = until("the broker has compacted the log", &[], || {
         let mut left = 0;

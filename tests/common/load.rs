@@ -30,7 +30,11 @@ pub fn seed(name: &str) -> u64 {
 
 /// Sends `count` mentions, a batch at a time, as fast as the broker takes them.
 pub fn feed(fleet: &Fleet, seed: u64, count: u64) {
-    let mut mentions = Mentions::new(seed, PARTITIONS, count);
+    feed_on(fleet, &mut Mentions::new(seed, PARTITIONS, count), count);
+}
+
+/// Sends the next `count` of these mentions.
+pub fn feed_on(fleet: &Fleet, mentions: &mut Mentions, count: u64) {
     let mut producer = fleet.logs.producer("feeder").expect("a producer");
     let mut left = count as usize;
     while left > 0 {
