@@ -71,16 +71,19 @@ pub enum RestoreReason {
     Conflict,
     /// A topic did not take our records.
     Undelivered,
+    /// Retention had overtaken its reader.
+    Overtaken,
     /// Its state on disk was damaged and was set aside.
     Damaged,
 }
 
 impl RestoreReason {
     /// Every member, in order.
-    pub const ALL: [RestoreReason; 4] = [
+    pub const ALL: [RestoreReason; 5] = [
         RestoreReason::Assigned,
         RestoreReason::Conflict,
         RestoreReason::Undelivered,
+        RestoreReason::Overtaken,
         RestoreReason::Damaged,
     ];
 
@@ -91,6 +94,7 @@ impl RestoreReason {
             RestoreReason::Assigned => "assigned",
             RestoreReason::Conflict => "conflict",
             RestoreReason::Undelivered => "undelivered",
+            RestoreReason::Overtaken => "overtaken",
             RestoreReason::Damaged => "damaged",
         }
     }

@@ -3,12 +3,14 @@
 //! `pipeline` tells the whole path. Each layer may use only what stands to its left (`tests/tidy.rs`):
 //!
 //! ```text
-//! clock, log <- error <- config, policy_folder, wire, counters <- offsets, policies <- worker <- shard
+//! clock, log <- error <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
 //!     <- kafka, embedded, hyperscan, admin, systemd <- pipeline, audit, simulator <- demo <- cli <- main
 //! ```
 #![deny(unsafe_code)]
 
 pub mod admin;
+pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod counters;
@@ -19,6 +21,7 @@ pub mod hyperscan;
 pub mod kafka;
 pub mod log;
 pub mod offsets;
+pub mod pipeline;
 pub mod policies;
 pub mod policy_folder;
 pub mod shard;

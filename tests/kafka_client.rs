@@ -343,7 +343,10 @@ fn a_member_whose_name_another_has_taken_cannot_commit_any_more() {
     new.commit(&commit(5)).unwrap();
     let refused = old.commit(&commit(2));
     assert!(matches!(refused, Err(LogError::Fenced(_))), "{refused:?}");
-    assert_eq!(logs.group_offsets(&group, &[partition.clone()]).unwrap()[0].as_ref().unwrap().offset, 5);
+    assert_eq!(
+        logs.group_offsets(&group, std::slice::from_ref(&partition)).unwrap()[0].as_ref().unwrap().offset,
+        5
+    );
 }
 
 #[test]

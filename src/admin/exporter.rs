@@ -86,6 +86,12 @@ impl Exporter {
         gather(&self.state().slots).0
     }
 
+    /// What all lanes together read off last.
+    #[must_use]
+    pub fn readings(&self) -> Readings {
+        gather(&self.state().slots).1
+    }
+
     /// The text of `/metrics`, made now.
     #[must_use]
     pub fn render(&self) -> String {

@@ -220,10 +220,14 @@ impl Producer for EmbeddedProducer {
         if records.is_empty() {
             return Ok(());
         }
-        ticket.add(records.len() as u32);
-        let send = PendingSend::new(to, records, ticket);
         let now = self.cluster.shared.clock.wall();
         let mut state = self.cluster.state();
+        if state.refuses > 0 {
+            state.refuses -= 1;
+            return Err(LogError::Denied(to.to_string()));
+        }
+        ticket.add(records.len() as u32);
+        let send = PendingSend::new(to, records, ticket);
         if state.holds_sends {
             state.pending.entry(self.id).or_default().push(send);
         } else {

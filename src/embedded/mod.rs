@@ -41,6 +41,8 @@ struct State {
     producers_made: u64,
     members_made: u64,
     holds_sends: bool,
+    /// So many sends to come are refused at once, as a client does that has found a topic gone.
+    refuses: u32,
 }
 
 impl Cluster {
@@ -106,6 +108,11 @@ impl Cluster {
     /// From now on sends wait until `decide` says what becomes of each.
     pub fn hold_sends(&self, hold: bool) {
         self.state().holds_sends = hold;
+    }
+
+    /// The next `count` sends are refused at once, before anything is handed over.
+    pub fn refuse_sends(&self, count: u32) {
+        self.state().refuses = count;
     }
 
     /// The producers that have sends waiting.

@@ -60,6 +60,11 @@ impl Ticket {
         self.settle(records, None);
     }
 
+    /// Some records were not even sent: whatever else succeeds, what the ticket stands for has not.
+    pub fn refuse(&self, failure: Failure) {
+        let _ = self.failure.set(failure);
+    }
+
     /// Whether every record sent was answered, one way or the other.
     #[must_use]
     pub fn is_settled(&self) -> bool {

@@ -6,11 +6,12 @@
 
 use super::Stop;
 use super::desk_snapshot::Snapshots;
-use crate::log::{Commit, LogError, Outgoing, Producer, Records, Ticket, TopicPartition};
-use crate::offsets::{RunId, Watermark};
+use super::runs::Runs;
+use crate::log::{LogError, Outgoing, Producer, Records, Ticket, TopicPartition};
 use crate::policies::{BuildMatcher, Policies};
 use crate::wire::{assignment, cloudevents, desk_log};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+
 use std::sync::Arc;
 use triage_engine::desk::{Counts, DeskLog, DeskPolicies, DeskSettings, Effects, Event, LogEntry};
 use triage_engine::policy::Generation;
@@ -30,10 +31,8 @@ pub struct DeskTopics {
 pub struct DeskShard {
     pub(super) log: TopicPartition,
     pub(super) engine: DeskLog,
-    watermark: Watermark,
-    committed: i64,
-    runs: VecDeque<DeskRun>,
-    stop: Option<Stop>,
+    /// What is in flight.
+    pub runs: Runs,
     /// Snapshots on their way out.
     pub snapshots: Snapshots,
     /// What was counted since the lane last took it.
@@ -44,13 +43,6 @@ pub struct DeskShard {
     pub received: u64,
     #[cfg(test)]
     highest: BTreeMap<(triage_engine::model::StreamId, u32), i64>,
-}
-
-struct DeskRun {
-    id: RunId,
-    records: u64,
-    bytes: usize,
-    ticket: Arc<Ticket>,
 }
 
 /// The policies that a step of the desk engine looks settings up in: all that its entries name.
@@ -101,10 +93,7 @@ impl DeskShard {
         DeskShard {
             log,
             engine,
-            watermark: Watermark::new(committed),
-            committed,
-            runs: VecDeque::new(),
-            stop: None,
+            runs: Runs::new(committed),
             snapshots,
             counts: Counts::default(),
             unreadable: 0,
@@ -123,7 +112,7 @@ impl DeskShard {
         topics: &DeskTopics,
         producer: &mut dyn Producer,
     ) -> Option<Records> {
-        let Some((first, last)) = records.span() else { return None };
+        records.span()?;
         let (log, wrong) = entries(&records);
         #[cfg(test)]
         let log = self.planted_high_water_mark(log);
@@ -135,10 +124,9 @@ impl DeskShard {
             // Skipping a record would fork the cases' history: the desk stands still until somebody looks.
             self.unreadable += 1;
             let why = format!("record {offset} of {} cannot be read: {why}", self.log);
-            self.stop.get_or_insert(Stop::Undelivered { topic: self.log.topic.to_string(), why });
+            self.runs.stop_for(Stop::Undelivered { topic: self.log.topic.to_string(), why });
             return None;
         }
-        let id = self.watermark.open(first, last + 1);
         self.received += records.len() as u64;
         let ticket = Arc::new(Ticket::new());
         let mut effects = Effects::new();
@@ -147,11 +135,10 @@ impl DeskShard {
         let out = outgoing(&effects, &log, topics);
         for (to, batch) in out {
             if let Err(error) = producer.send(&to, &batch, &ticket) {
-                let stop = Stop::Undelivered { topic: to.topic.to_string(), why: error.to_string() };
-                self.stop.get_or_insert(stop);
+                self.runs.refused(&ticket, &to.topic, &error);
             }
         }
-        self.runs.push_back(DeskRun { id, records: records.len() as u64, bytes: records.bytes(), ticket });
+        self.runs.open(&records, &ticket);
         None
     }
 
@@ -168,84 +155,6 @@ impl DeskShard {
             });
         }
         log
-    }
-
-    /// Takes in what the broker has answered.
-    pub fn advance(&mut self) {
-        let mut kept = VecDeque::with_capacity(self.runs.len());
-        for run in self.runs.drain(..) {
-            if !run.ticket.is_settled() {
-                kept.push_back(run);
-            } else if let Some(failure) = run.ticket.failure() {
-                let stop = Stop::Undelivered { topic: failure.topic.clone(), why: failure.why.clone() };
-                self.stop.get_or_insert(stop);
-                kept.push_back(run);
-            } else {
-                self.watermark.settle(run.id);
-            }
-        }
-        self.runs = kept;
-    }
-
-    /// Why the shard has stopped, once nothing that it sent is unanswered.
-    #[must_use]
-    pub fn stopped(&self) -> Option<&Stop> {
-        self.stop
-            .as_ref()
-            .filter(|_| self.runs.iter().all(|run| run.ticket.is_settled() && run.ticket.failure().is_some()))
-    }
-
-    /// Whether it takes no more records.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.stop.is_some()
-    }
-
-    /// Retention has overtaken the reader, which on a desk log means that records of cases are gone.
-    pub fn overtaken(&mut self) {
-        self.stop.get_or_insert(Stop::Overtaken);
-    }
-
-    /// Whether all that it took is settled.
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
-        self.runs.is_empty()
-    }
-
-    /// Bytes held for runs in flight.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.runs.iter().map(|run| run.bytes).sum()
-    }
-
-    /// Records taken and not settled.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        self.runs.iter().map(|run| run.records).sum()
-    }
-
-    /// What may be committed now, if that is more than what is.
-    #[must_use]
-    pub fn commit(&self) -> Option<Commit> {
-        let offset = self.watermark.settled();
-        #[cfg(test)]
-        let offset = match super::planted::is(super::planted::Planted::CommitPastGap) {
-            true => self.watermark.next(),
-            false => offset,
-        };
-        (offset > self.committed).then(|| Commit { offset, metadata: String::new() })
-    }
-
-    /// The broker has acknowledged the commit of `offset`.
-    pub fn committed(&mut self, offset: i64) {
-        assert!(offset >= self.committed, "a committed offset never goes back");
-        self.committed = offset;
-    }
-
-    /// The committed offset, as the broker has acknowledged it.
-    #[must_use]
-    pub fn committed_offset(&self) -> i64 {
-        self.committed
     }
 
     /// Goes on with the snapshot under way; the offset below which the log may be trimmed, when one is whole.

@@ -151,7 +151,7 @@ impl DeskWork {
     }
 
     fn snapshot(&self, desk: &mut LiveDesk, now_ms: i64, out: &mut dyn Producer) {
-        let committed = desk.shard.committed_offset();
+        let committed = desk.shard.runs.committed_offset();
         let log = desk.shard.log().clone();
         match desk.shard.advance_snapshots(now_ms, committed, out) {
             Ok(None) => {}
@@ -276,11 +276,11 @@ impl Work for DeskWork {
                 if desk.quiet_since == i64::MIN {
                     desk.quiet_since = now_ms;
                 }
-                desk.shard.advance();
+                desk.shard.runs.advance();
                 self.own_records(desk, now_ms, out);
                 self.snapshot(desk, now_ms, out);
             }
-            DeskPlace::Intake(shard) => shard.advance(),
+            DeskPlace::Intake(shard) => shard.runs.advance(),
             DeskPlace::Plan(shard) => shard.advance(out),
         }
     }
@@ -323,8 +323,8 @@ impl DeskPlace {
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         match self {
-            DeskPlace::Desk(desk) => desk.shard.in_flight(),
-            DeskPlace::Intake(shard) => shard.in_flight(),
+            DeskPlace::Desk(desk) => desk.shard.runs.in_flight(),
+            DeskPlace::Intake(shard) => shard.runs.in_flight(),
             DeskPlace::Plan(_) => 0,
         }
     }
@@ -340,10 +340,13 @@ macro_rules! each {
     ($place:expr, $shard:ident => $do:expr) => {
         match $place {
             DeskPlace::Desk(desk) => {
-                let $shard = &desk.shard;
+                let $shard = &desk.shard.runs;
                 $do
             }
-            DeskPlace::Intake($shard) => $do,
+            DeskPlace::Intake(intake) => {
+                let $shard = &intake.runs;
+                $do
+            }
             DeskPlace::Plan($shard) => $do,
         }
     };
@@ -368,32 +371,32 @@ impl Shard for DeskPlace {
 
     fn committed(&mut self, offset: i64) {
         match self {
-            DeskPlace::Desk(desk) => desk.shard.committed(offset),
-            DeskPlace::Intake(shard) => shard.committed(offset),
+            DeskPlace::Desk(desk) => desk.shard.runs.committed(offset),
+            DeskPlace::Intake(shard) => shard.runs.committed(offset),
             DeskPlace::Plan(shard) => shard.committed(offset),
         }
     }
 
     fn overtaken(&mut self) {
         match self {
-            DeskPlace::Desk(desk) => desk.shard.overtaken(),
-            DeskPlace::Intake(shard) => shard.overtaken(),
+            DeskPlace::Desk(desk) => desk.shard.runs.stop_for(Stop::Overtaken),
+            DeskPlace::Intake(shard) => shard.runs.stop_for(Stop::Overtaken),
             DeskPlace::Plan(shard) => shard.overtaken(),
         }
     }
 
     fn start(&self) -> i64 {
         match self {
-            DeskPlace::Desk(desk) => desk.shard.committed_offset(),
-            DeskPlace::Intake(shard) => shard.committed_offset(),
+            DeskPlace::Desk(desk) => desk.shard.runs.committed_offset(),
+            DeskPlace::Intake(shard) => shard.runs.committed_offset(),
             DeskPlace::Plan(shard) => shard.next(),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            DeskPlace::Desk(desk) => desk.shard.bytes(),
-            DeskPlace::Intake(shard) => shard.bytes(),
+            DeskPlace::Desk(desk) => desk.shard.runs.bytes(),
+            DeskPlace::Intake(shard) => shard.runs.bytes(),
             DeskPlace::Plan(_) => 0,
         }
     }

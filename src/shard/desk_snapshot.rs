@@ -22,6 +22,8 @@ pub struct Snapshots {
     stage: Stage,
     /// Snapshots published since the start.
     pub published: u64,
+    /// Bytes of the newest snapshot taken.
+    pub bytes: u64,
     /// Attempts that failed; the slot before stays good.
     pub failed: u64,
 }
@@ -50,6 +52,7 @@ impl Snapshots {
             whole,
             stage: Stage::Idle,
             published: 0,
+            bytes: 0,
             failed: 0,
         }
     }
@@ -119,7 +122,10 @@ impl Snapshots {
         if now_ms >= self.due_at && moved {
             self.due_at = now_ms + self.interval_ms;
             match snapshot::encode(engine) {
-                Ok(encoded) => self.stage = Stage::Taken(encoded, offset),
+                Ok(encoded) => {
+                    self.bytes = encoded.parts.iter().map(|part| part.len() as u64).sum();
+                    self.stage = Stage::Taken(encoded, offset);
+                }
                 Err(error) => {
                     self.failed += 1;
                     tracing::error!(to = %self.to, %error, "no snapshot of the desk can be made");

@@ -105,6 +105,8 @@ pub struct Lane<W: Work> {
     stalled: Option<Records>,
     commit_due: i64,
     draining: bool,
+    /// Partitions brought back and made live since the start.
+    pub restored: u64,
     /// Milliseconds in which the lane did not read because its buffers were full.
     pub backpressure_ms: i64,
     backpressed_since: Option<i64>,
@@ -134,6 +136,7 @@ impl<W: Work> Lane<W> {
             stalled: None,
             commit_due: 0,
             draining: false,
+            restored: 0,
             backpressure_ms: 0,
             backpressed_since: None,
         }
@@ -169,8 +172,10 @@ impl<W: Work> Lane<W> {
                 self.take(polled, now_ms)?;
             }
             Err(LogError::OutOfRange { partition, asked, start }) => {
-                tracing::error!(%partition, asked, start, "retention has overtaken the reader");
-                if let Some(Place::Live(shard)) = self.held.get_mut(&partition) {
+                if let Some(Place::Live(shard)) = self.held.get_mut(&partition)
+                    && !shard.is_stopping()
+                {
+                    tracing::error!(%partition, asked, start, "retention has overtaken the reader");
                     shard.overtaken();
                 }
             }
@@ -295,6 +300,7 @@ impl<W: Work> Lane<W> {
         for (partition, _) in from {
             self.assigned.retain(|assigned| *assigned != partition);
             if let Some(Place::Ready(mut shard)) = self.held.remove(&partition) {
+                self.restored += 1;
                 self.work.live(&mut shard, self.producer.as_mut());
                 self.held.insert(partition, Place::Live(shard));
             }
@@ -313,9 +319,9 @@ impl<W: Work> Lane<W> {
             })
             .collect();
         for (partition, stop) in stopped {
-            tracing::warn!(%partition, %stop, "stopped; restoring from what is committed");
             match self.prove_ownership(&partition) {
                 Ok(()) => {
+                    tracing::warn!(%partition, %stop, "stopped; restoring from what is committed");
                     self.drop_place(&partition, Some(&stop));
                     let wait =
                         if matches!(stop, Stop::Undelivered { .. }) { self.limits.retry_ms } else { 0 };
@@ -354,7 +360,7 @@ impl<W: Work> Lane<W> {
             return Ok(());
         }
         let drained = self.revoking.iter().all(|partition| match self.held.get(partition) {
-            Some(Place::Live(shard)) => shard.is_drained() || shard.is_stopping(),
+            Some(Place::Live(shard)) => shard.is_drained() || shard.stopped().is_some(),
             _ => true,
         });
         if !drained && now_ms < self.revoking_until {
@@ -442,6 +448,14 @@ impl<W: Work> Lane<W> {
     pub fn live(&self) -> impl Iterator<Item = &W::Shard> {
         self.held.values().filter_map(|place| match place {
             Place::Live(shard) => Some(shard),
+            _ => None,
+        })
+    }
+
+    /// The shards that are live, each with its partition.
+    pub fn places(&self) -> impl Iterator<Item = (&TopicPartition, &W::Shard)> {
+        self.held.iter().filter_map(|(partition, place)| match place {
+            Place::Live(shard) => Some((partition, shard)),
             _ => None,
         })
     }

@@ -13,6 +13,7 @@ pub mod ledger_tail;
 pub mod plan;
 #[cfg(test)]
 pub mod planted;
+pub mod runs;
 pub mod starts;
 pub mod triage;
 pub mod triage_lane;

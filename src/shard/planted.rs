@@ -16,17 +16,20 @@ pub enum Planted {
     HighWaterMark,
     /// An unexpected ledger offset is taken for our own.
     ZombieObeyed,
+    /// A send that was refused at once is forgotten, and the run settled by what else it sent.
+    RefusalForgotten,
     /// A snapshot is published before the commit of its offset, and used although it is past it.
     SnapshotPastCommit,
 }
 
 impl Planted {
     /// Every bug that can be planted.
-    pub const ALL: [Planted; 5] = [
+    pub const ALL: [Planted; 6] = [
         Planted::CommitPastGap,
         Planted::LedgerAfterEffect,
         Planted::HighWaterMark,
         Planted::ZombieObeyed,
+        Planted::RefusalForgotten,
         Planted::SnapshotPastCommit,
     ];
 }

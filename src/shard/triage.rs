@@ -9,7 +9,7 @@ use super::Stop;
 use super::ledger_tail::{LedgerNote, LedgerTail};
 #[cfg(test)]
 use super::planted::{self, Planted};
-use crate::log::{Commit, LogError, Outgoing, Producer, Ticket, TopicPartition};
+use crate::log::{Commit, Failure, LogError, Outgoing, Producer, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
 use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
 use crate::wire::{dead_letter, desk_log};
@@ -386,6 +386,12 @@ impl TriageShard {
         let ticket = Arc::new(Ticket::new());
         for (to, out) in self.effects_of(&self.runs[index], topics) {
             if let Err(error) = producer.send(&to, &out, &ticket) {
+                #[cfg(test)]
+                if planted::is(Planted::RefusalForgotten) {
+                    continue;
+                }
+                // The run has failed, whatever else of it succeeds.
+                ticket.refuse(Failure { topic: to.topic.to_string(), why: error.to_string() });
                 self.stop_for(undelivered(&to.topic, &error));
             }
         }
@@ -520,6 +526,13 @@ impl TriageShard {
             .filter(|run| run.id.is_some())
             .map(|run| run.decisions.len() as u64 + run.expired)
             .sum()
+    }
+
+    /// The time stamp of the oldest record that was decided and is not settled.
+    #[must_use]
+    pub fn oldest_unsettled(&self) -> Option<Millis> {
+        let scanned = self.runs.iter().find_map(|run| run.scanned.as_ref())?;
+        scanned.records.first().map(|record| record.timestamp)
     }
 
     /// The epoch of the newest policy switch whose place in the ledger is confirmed; `i64::MIN` before the first.

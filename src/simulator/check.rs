@@ -227,7 +227,7 @@ impl Checker {
             desk.next = record.offset + 1;
             desk.fold.step(std::slice::from_ref(&entry), &Known(&self.policies), &mut effects);
             for effect in &effects.records {
-                let of = (effect.case.to_string(), u64::from(effect.case_version));
+                let of = (effect.case.to_string(), effect.case_version);
                 desk.expected.entry(record.offset).or_default().push(of);
                 match assignment::kind(&effect.what) {
                     "case.closed" => desk.open.remove(&effect.case),

@@ -17,6 +17,7 @@ use crate::worker::{ScanSettings, Workers};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use triage_engine::model::StreamId;
 use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
 
 pub(super) fn reference(literals: &[Literal]) -> Arc<dyn Matcher> {
@@ -38,6 +39,60 @@ pub(super) struct Instance {
     draining: bool,
 }
 
+struct Parts {
+    logs: Arc<dyn Logs>,
+    policies: Arc<Policies>,
+    clock: Arc<dyn Clock>,
+    desk_partitions: u32,
+}
+
+impl Parts {
+    fn triage(&self, name: &str, input: StreamId) -> TriageParts {
+        TriageParts {
+            logs: self.logs.clone(),
+            policies: self.policies.clone(),
+            matcher: reference,
+            workers: Arc::new(Workers::new(0, scan_settings())),
+            clock: self.clock.clone(),
+            names: TriageNames {
+                input: (Arc::from("mentions"), input),
+                ledger: Arc::from("triaged.ledger.mentions"),
+                desks: Arc::from("triaged.desks"),
+                dead_letter: (Arc::from("triaged.dead-letter"), 1),
+                control: Arc::from("triaged.control"),
+            },
+            instance: Arc::from(name),
+            starts: Starts::new(None),
+        }
+    }
+
+    fn desk(&self, helpdesk: StreamId) -> DeskParts {
+        let partitions = ["assignments.care", "assignments.tech"].map(|topic| (topic.to_owned(), 2));
+        DeskParts {
+            logs: self.logs.clone(),
+            policies: self.policies.clone(),
+            matcher: reference,
+            desks: Arc::from("triaged.desks"),
+            helpdesk: (Arc::from("helpdesk.events"), helpdesk),
+            control: Arc::from("triaged.control"),
+            snapshots: Arc::from("triaged.snapshots"),
+            outputs: DeskTopics {
+                assignments_prefix: Arc::from("assignments."),
+                partitions: Arc::new(BTreeMap::from(partitions)),
+                input: Arc::from("mentions"),
+            },
+            intake: IntakeTopics {
+                desks: (Arc::from("triaged.desks"), self.desk_partitions),
+                dead_letter: TopicPartition::new("triaged.dead-letter", 0),
+            },
+            tick_interval_ms: 200,
+            snapshot_interval_ms: 300,
+            // The checker reads the desk log from its start, so nothing is trimmed.
+            log_keep_ms: i64::MAX / 4,
+        }
+    }
+}
+
 impl Instance {
     pub(super) fn new(
         name: &str,
@@ -54,43 +109,8 @@ impl Instance {
         let follower =
             Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", policies.clone(), reference)
                 .expect("a follower");
-        let dead_letter = TopicPartition::new("triaged.dead-letter", 0);
-        let triage = TriageParts {
-            logs: logs.clone(),
-            policies: policies.clone(),
-            matcher: reference,
-            workers: Arc::new(Workers::new(0, scan_settings())),
-            clock,
-            names: TriageNames {
-                input: (Arc::from("mentions"), ids[0]),
-                ledger: Arc::from("triaged.ledger.mentions"),
-                desks: Arc::from("triaged.desks"),
-                dead_letter: (dead_letter.topic.clone(), 1),
-                control: Arc::from("triaged.control"),
-            },
-            instance: Arc::from(name),
-            starts: Starts::new(None),
-        };
-        let partitions = ["assignments.care", "assignments.tech"].map(|topic| (topic.to_owned(), 2));
-        let desk = DeskParts {
-            logs: logs.clone(),
-            policies,
-            matcher: reference,
-            desks: Arc::from("triaged.desks"),
-            helpdesk: (Arc::from("helpdesk.events"), ids[1]),
-            control: Arc::from("triaged.control"),
-            snapshots: Arc::from("triaged.snapshots"),
-            outputs: DeskTopics {
-                assignments_prefix: Arc::from("assignments."),
-                partitions: Arc::new(BTreeMap::from(partitions)),
-                input: Arc::from("mentions"),
-            },
-            intake: IntakeTopics { desks: (Arc::from("triaged.desks"), desk_partitions), dead_letter },
-            tick_interval_ms: 200,
-            snapshot_interval_ms: 300,
-            // The checker reads the desk log from its start, so nothing is trimmed.
-            log_keep_ms: i64::MAX / 4,
-        };
+        let parts = Parts { logs: logs.clone(), policies, clock, desk_partitions };
+        let (triage, desk) = (parts.triage(name, ids[0]), parts.desk(ids[1]));
         let producers_before = cluster.producers_made();
         let triage_lane = Lane::new(
             TriageWork::new(triage),

@@ -192,7 +192,11 @@ impl World {
                 self.switches += 1;
                 self.feed.switch(&self.cluster, self.switches);
             }
-            97 => self.compact(),
+            97 if self.swarm.refuses => {
+                self.checker.saw_fate(Fate::Refused);
+                self.cluster.refuse_sends(1 + self.random.below(2) as u32);
+            }
+            98 => self.compact(),
             _ => self.thaw(),
         }
         if self.instances.is_empty() && self.frozen.is_empty() {
@@ -413,6 +417,7 @@ impl World {
     /// No more faults; everybody who is frozen dies, everybody who is needed lives.
     fn heal(&mut self) {
         self.trace(|world| format!("heals; {} instances", world.instances.len()));
+        self.cluster.refuse_sends(0);
         self.swarm = Swarm { refuses: false, unheard: false, nameless: false, slow: false, ..self.swarm };
         while let Some((gone, _)) = self.frozen.pop() {
             self.bury(gone, true);

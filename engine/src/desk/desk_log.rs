@@ -8,7 +8,7 @@ use super::cases::{Case, Cases};
 use super::effect::{AssignmentMode, CloseReason, Effect, Effects, What};
 use super::{Event, Generation, LogEntry, QueuedMention, Seen, SeenSet};
 use crate::model::{AssignmentId, CaseId, EventDisposition, Millis};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// The last millisecond of the year 9999: what RFC 3339 can write. Log time stops here, so that a broken clock
@@ -260,6 +260,16 @@ impl DeskLog {
     #[must_use]
     pub fn open_cases(&self) -> usize {
         self.cases.len()
+    }
+
+    /// How many cases are open on each desk in each queue. Walks every case: ask once in a while, not per step.
+    #[must_use]
+    pub fn open_by_queue(&self) -> BTreeMap<(Arc<str>, Arc<str>), u64> {
+        let mut open = BTreeMap::new();
+        for (_, case) in self.cases.iter() {
+            *open.entry((Arc::clone(&case.desk), Arc::clone(&case.queue))).or_default() += 1;
+        }
+        open
     }
 
     /// How many sources are remembered: at most what the senders have in flight.

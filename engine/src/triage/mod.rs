@@ -165,3 +165,83 @@ impl Triage {
         &self.window
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::DedupLimits;
+    use proptest::prelude::*;
+
+    fn window() -> ExactWindow {
+        ExactWindow::new(DedupLimits { window_ms: 1_000, ids_max: 1_000 })
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        let wish = prop_oneof![
+            Just(Wish::Route { desk: 0, queue: 1 }),
+            Just(Wish::Noise(3)),
+            Just(Wish::Block(DETAIL_NONE)),
+        ];
+        let key = (0_u128..30).prop_map(MentionKey);
+        let verdict = prop_oneof![
+            4 => (key, wish).prop_map(|(key, wish)| Verdict::Mention { key, wish }),
+            1 => Just(Verdict::NotAMention),
+            1 => Just(Verdict::Dead(DeadLetterReason::NotJson)),
+        ];
+        (0_i64..5_000, verdict).prop_map(|(at, verdict)| Event::Record { at: Millis(at), verdict })
+    }
+
+    fn decide(events: &[Event], cuts: &[usize]) -> Vec<Decision> {
+        let mut triage = Triage::new(window());
+        let mut decisions = Vec::new();
+        let mut from = 0;
+        for &cut in cuts.iter().chain([&events.len()]) {
+            let to = cut.clamp(from, events.len());
+            triage.step(&events[from..to], &mut decisions);
+            from = to;
+        }
+        decisions
+    }
+
+    proptest! {
+        #[test]
+        fn how_a_log_is_cut_into_steps_changes_no_decision(
+            events in prop::collection::vec(any_event(), 0..200),
+            mut cuts in prop::collection::vec(0_usize..200, 0..20),
+        ) {
+            cuts.sort_unstable();
+            prop_assert_eq!(decide(&events, &[]), decide(&events, &cuts));
+        }
+
+        #[test]
+        fn what_the_ledger_tells_is_obeyed_and_later_copies_are_still_found(
+            events in prop::collection::vec(any_event(), 1..100),
+            crash in 0_usize..100,
+        ) {
+            let straight = decide(&events, &[]);
+            let crash = crash.min(events.len());
+            // A new owner obeys what was decided before the crash, and decides the rest: nothing comes out otherwise.
+            let mut now = Millis::MIN;
+            let told = events.iter().zip(&straight).enumerate().map(|(index, (event, decision))| {
+                let Event::Record { at, verdict } = *event else { unreachable!("only records are made") };
+                now = now.max(at);
+                let key = match verdict { Verdict::Mention { key, .. } => Some(key), _ => None };
+                if index < crash { Event::Decided { now, key, decision: *decision } } else { *event }
+            });
+            let told: Vec<Event> = told.collect();
+            prop_assert_eq!(decide(&told, &[]), straight);
+        }
+    }
+
+    #[test]
+    fn a_copy_inside_the_window_is_a_duplicate_whatever_the_rules_ask_for() {
+        let mention = |at, wish| Event::Record {
+            at: Millis(at),
+            verdict: Verdict::Mention { key: MentionKey(7), wish },
+        };
+        let decided =
+            decide(&[mention(0, Wish::Noise(1)), mention(10, Wish::Route { desk: 0, queue: 0 })], &[]);
+        assert_eq!(decided[0].disposition, Disposition::Noise);
+        assert_eq!(decided[1].disposition, Disposition::Duplicate);
+    }
+}

@@ -1,0 +1,132 @@
+//! Reads a stretch of one partition to its end as it stood when the audit began.
+//!
+//! Owns the patience with a silent broker, and the view of all the bundles ever published. May not judge what it
+//! reads. Called by every pass of `audit`.
+
+use super::Progress;
+use crate::clock::Deadline;
+use crate::log::{LogError, Logs, ReadStep, Record, TopicPartition};
+use crate::policies::Compiled;
+use crate::wire::policies::Assembler;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use triage_engine::desk::{DeskPolicies, DeskSettings};
+use triage_engine::policy::{Bundle, Desk, Generation};
+use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
+
+/// How long a broker may say nothing at all before it counts as away.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_millis(200);
+
+/// A stretch of one partition: the first offset, and the one after the last.
+#[derive(Debug, Clone)]
+pub(super) struct Stretch {
+    pub(super) of: TopicPartition,
+    pub(super) from: i64,
+    pub(super) to: i64,
+}
+
+/// Calls `take` for every record of the stretch, in order.
+pub(super) fn each(
+    logs: &dyn Logs,
+    stage: &'static str,
+    stretch: &Stretch,
+    progress: &mut dyn FnMut(Progress<'_>),
+    mut take: impl FnMut(&Record<'_>),
+) -> Result<(), LogError> {
+    let Stretch { of, from, to } = stretch;
+    if from >= to {
+        return Ok(());
+    }
+    let mut reader = logs.reader(&[(of.clone(), *from)])?;
+    let mut patience = Deadline::after(SILENCE_MAX);
+    loop {
+        match reader.read(WAIT)? {
+            ReadStep::Nothing if patience.is_over() => {
+                return Err(LogError::Away(format!("{of} gives nothing and no end within {SILENCE_MAX:?}")));
+            }
+            ReadStep::Nothing => continue,
+            ReadStep::End(..) => return Ok(()),
+            ReadStep::Records(records) => {
+                for record in records.iter().take_while(|record| record.offset < *to) {
+                    take(&record);
+                }
+                let Some((_, last)) = records.span() else { continue };
+                progress(Progress { stage, of, done: last.min(to - 1) + 1 - from, all: to - from });
+                if last + 1 >= *to {
+                    return Ok(());
+                }
+            }
+        }
+        patience = Deadline::after(SILENCE_MAX);
+    }
+}
+
+/// Every policy that was ever published and is still there, compiled with the reference matcher, the oracle.
+pub(super) struct Generations {
+    known: BTreeMap<Generation, Arc<Compiled>>,
+    /// What could not be used, in sentences.
+    pub(super) faults: Vec<String>,
+}
+
+impl Generations {
+    pub(super) fn read(
+        logs: &dyn Logs,
+        topic: &str,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Generations, LogError> {
+        let of = TopicPartition::new(topic, 0);
+        let (from, to) = logs.bounds(&of)?;
+        let mut assembler = Assembler::new();
+        let mut generations = Generations { known: BTreeMap::new(), faults: Vec::new() };
+        each(logs, "policies", &Stretch { of, from, to }, progress, |record| {
+            match assembler.feed(record.key.unwrap_or_default(), record.value) {
+                Ok(None) => {}
+                Ok(Some((generation, bytes))) => generations.add(generation, &bytes),
+                Err(error) => generations.faults.push(error.to_string()),
+            }
+        })?;
+        for (generation, why) in assembler.incomplete() {
+            generations.faults.push(format!("policy {generation} is not whole: {why}"));
+        }
+        Ok(generations)
+    }
+
+    fn add(&mut self, generation: Generation, bytes: &[u8]) {
+        let bundle = match Bundle::from_bytes(bytes) {
+            Ok(bundle) => bundle,
+            Err(error) => return self.faults.push(format!("policy {generation}: {error}")),
+        };
+        match Compiled::new(&bundle, reference) {
+            Ok(compiled) => drop(self.known.insert(generation, Arc::new(compiled))),
+            Err(mistakes) => {
+                self.faults.push(format!("policy {generation} does not compile: {} mistakes", mistakes.len()));
+            }
+        }
+    }
+
+    pub(super) fn get(&self, generation: &Generation) -> Option<&Arc<Compiled>> {
+        self.known.get(generation)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.known.values()
+    }
+
+    /// A desk by its name under a policy.
+    pub(super) fn desk(&self, generation: &Generation, name: &str) -> Option<&Desk> {
+        self.known.get(generation)?.policy().desks().iter().find(|desk| desk.name == name)
+    }
+}
+
+fn reference(literals: &[Literal]) -> Arc<dyn Matcher> {
+    Arc::new(ReferenceMatcher::new(literals))
+}
+
+impl DeskPolicies for Generations {
+    fn settings(&self, generation: &Generation, desk: &str) -> DeskSettings {
+        let desk = self.desk(generation, desk).expect("invariant: the fold asked whether it is known before");
+        DeskSettings { case_lapse_ms: desk.case_lapse_ms, mentions_per_case_max: desk.mentions_per_case_max }
+    }
+}

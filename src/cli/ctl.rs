@@ -1,0 +1,162 @@
+//! `triaged ctl`: asks the running daemon over its unix socket.
+//!
+//! Owns one request of HTTP/1.1 and the rendering of its answer. Knows nothing of the daemon but its paths.
+
+use super::{Config, load};
+use crate::error::Error;
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// A reload waits until the policy is in force; the daemon itself gives up before.
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  triaged ctl status\n  triaged ctl policy reload\n  triaged ctl drain --socket /run/triaged/admin.sock")]
+pub(super) struct Options {
+    #[command(flatten)]
+    config: Config,
+    /// The daemon's socket; without it `admin.socket` of the configuration
+    #[arg(long, value_name = "PATH", global = true)]
+    socket: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// How the daemon is: ready or not and why, the policy in force, partitions, counts
+    Status,
+    /// The policy of the fleet
+    #[command(subcommand)]
+    Policy(PolicyVerb),
+    /// Settle what is in flight, commit, and end
+    Drain,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyVerb {
+    /// Check the daemon's policy folder and put it in force on every instance
+    Reload,
+}
+
+/// Asks the daemon.
+///
+/// # Errors
+/// 69 when nobody answers on the socket, 65 when a reload was refused, with every mistake.
+pub(super) fn ctl(options: &Options) -> Result<ExitCode, Error> {
+    let socket = match &options.socket {
+        Some(socket) => socket.clone(),
+        None => load::settings(&options.config)?.admin.socket,
+    };
+    let (method, path) = match options.verb {
+        Verb::Status => ("GET", "/v1/status"),
+        Verb::Policy(PolicyVerb::Reload) => ("POST", "/v1/policy/reload"),
+        Verb::Drain => ("POST", "/v1/drain"),
+    };
+    let (status, body) = ask(&socket, method, path)
+        .map_err(|why| Error::unavailable(format!("no daemon answers on `{}`: {why}", socket.display()))
+            .hint("is triaged running, and may you open its socket? `--socket` names another"))?;
+    let answer: Value = serde_json::from_slice(&body)
+        .map_err(|why| Error::unavailable(format!("the answer on `{}` is no JSON: {why}", socket.display())))?;
+    if options.json {
+        println!("{answer:#}");
+        return Ok(if status < 300 { ExitCode::SUCCESS } else { ExitCode::from(Error::data("").exit_code()) });
+    }
+    if status >= 300 {
+        return Err(refused(&answer));
+    }
+    match options.verb {
+        Verb::Status => show_status(&answer),
+        Verb::Policy(PolicyVerb::Reload) => show_reload(&answer),
+        Verb::Drain => println!("draining: the daemon settles what it has read, commits and ends"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask(socket: &Path, method: &str, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(ANSWER_WAIT))?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    let broken = || std::io::Error::other("the answer is no HTTP");
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(broken)?;
+    let head = std::str::from_utf8(&answer[..end]).map_err(|_| broken())?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(broken)?;
+    Ok((status, answer[end + 4..].to_vec()))
+}
+
+fn refused(answer: &Value) -> Error {
+    let message = text(&answer["error"]);
+    let mistakes = answer["mistakes"].as_array().cloned().unwrap_or_default();
+    let told = mistakes.iter().map(|mistake| {
+        let file = text(&mistake["file"]);
+        let place = match (file.as_str(), mistake["line"].as_u64()) {
+            ("", _) => String::new(),
+            (file, Some(line)) if line > 0 => format!("{file}:{line}:{}: ", mistake["column"]),
+            (file, _) => format!("{file}: "),
+        };
+        let hint = text(&mistake["hint"]);
+        let hint = if hint.is_empty() { hint } else { format!(" ({hint})") };
+        format!("{place}{}{hint}", text(&mistake["what"]))
+    });
+    Error::data(message).mistakes(told).hint("what is in force stays in force")
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn show_reload(answer: &Value) {
+    let (before, after) = (text(&answer["before"]["generation"]), text(&answer["after"]["generation"]));
+    if answer["changed"] == Value::Bool(false) {
+        println!("nothing changed: the folder's policy is in force already\n  {after}");
+    } else {
+        let before = if before.is_empty() { "none".to_owned() } else { before };
+        println!("in force:  {after} (epoch {})\nbefore:    {before}", answer["after"]["epoch"]);
+    }
+}
+
+fn show_status(answer: &Value) {
+    let ready = if answer["ready"] == Value::Bool(true) {
+        "ready".to_owned()
+    } else {
+        format!("not ready: {}", text(&answer["waits_for"]))
+    };
+    println!("triaged {} `{}`: {}, {ready}", text(&answer["version"]), text(&answer["instance"]), text(&answer["stage"]));
+    let policy = &answer["policy"];
+    let generation = text(&policy["generation"]);
+    if generation.is_empty() {
+        println!("policy:    none in force");
+    } else {
+        println!("policy:    {generation} (epoch {}, {} rules)", policy["epoch"], policy["rules"]);
+    }
+    if policy["folder_differs"] == Value::Bool(true) {
+        println!("           the folder {} differs; `triaged ctl policy reload` puts it in force", text(&policy["folder"]));
+    }
+    if let Some(problem) = policy["folder_problem"].as_str() {
+        println!("           the folder cannot be used: {}", problem.replace('\n', "\n           "));
+    }
+    let mentions = &answer["mentions"];
+    println!("mentions:  {} read, {} in flight", mentions["read"], mentions["in_flight"]);
+    for (disposition, count) in mentions["settled"].as_object().into_iter().flatten() {
+        println!("           {count:>12} {disposition}");
+    }
+    for lane in answer["lanes"].as_array().into_iter().flatten() {
+        println!("lane:      {}: {} partitions, {} being restored", text(&lane["lane"]), lane["partitions"], lane["restoring"]);
+    }
+}

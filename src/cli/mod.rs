@@ -1,0 +1,147 @@
+//! The command line: verbs, their options and help, and how each ends.
+//!
+//! Owns the words that a person types, standard output and the exit code. May not do the work: each verb calls the
+//! module that does. Errors go to standard error in one rendering (`error`), data to standard output.
+
+mod check;
+mod ctl;
+mod load;
+mod topics;
+
+use crate::clock::SystemClock;
+use crate::demo;
+use crate::error::Error;
+use crate::pipeline::{self, Daemon, Tuning};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The exit code of a wrong command line (sysexits.h).
+const USAGE: u8 = 64;
+/// The exit code of findings: the program worked, and what it looked at is not right.
+const FINDINGS: u8 = 1;
+
+/// Stands between the firehose of public mentions and the people who answer them.
+#[derive(Debug, Parser)]
+#[command(name = "triaged", version, about, max_term_width = 100)]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the daemon
+    #[command(after_help = "Example:\n  triaged run --config /etc/triaged/triaged.toml")]
+    Run(Config),
+    /// Check the configuration and the policy, every mistake at once
+    #[command(after_help = "Example:\n  TRIAGED__POLICY__FOLDER=config/policy triaged check\n\nExit codes: 0 all is well, 78 the daemon could not start.")]
+    Check(Config),
+    /// List the topics that the daemon needs; make those that are missing
+    #[command(after_help = "Example:\n  triaged topics --create --partitions 48 --replication 3")]
+    Topics(topics::Options),
+    /// Talk to the running daemon over its socket
+    Ctl(ctl::Options),
+    /// Show triaged at work: a calm stream, then a storm, counted and accounted for
+    #[command(after_help = "Examples:\n  triaged demo\n  DEMO_SECONDS=30 triaged demo\n  triaged demo --broker kafka --bootstrap localhost:9092")]
+    Demo(DemoOptions),
+}
+
+/// Where the settings come from.
+#[derive(Debug, Clone, Args)]
+struct Config {
+    /// The configuration; without it /etc/triaged/triaged.toml, and the defaults if there is no such file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct DemoOptions {
+    /// The log it runs on: in this process's memory, or Apache Kafka
+    #[arg(long, value_enum, default_value_t = Broker::Embedded)]
+    broker: Broker,
+    /// Brokers to ask first, with --broker kafka; the default is where `make kafka` starts one
+    #[arg(long, default_value = "127.0.0.1:19092", value_name = "HOST:PORT")]
+    bootstrap: String,
+    /// End by itself after so many seconds; without it Ctrl-C ends it. DEMO_SECONDS says the same
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Broker {
+    Embedded,
+    Kafka,
+}
+
+/// Reads the command line, does what it asks for; the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(error) => {
+            // Help and version are answers, everything else is a mistake.
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match act(command.verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("triaged: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn act(verb: Verb) -> Result<ExitCode, Error> {
+    match verb {
+        Verb::Run(config) => run(&config),
+        Verb::Check(config) => check::check(&load::settings(&config)?),
+        Verb::Topics(options) => topics::topics(&options),
+        Verb::Ctl(options) => ctl::ctl(&options),
+        Verb::Demo(options) => demonstrate(options),
+    }
+}
+
+fn run(config: &Config) -> Result<ExitCode, Error> {
+    let settings = load::settings(config)?;
+    load::log(&settings.log.level);
+    pipeline::abort_on_panic();
+    let logs = pipeline::connect(&settings)?;
+    Daemon::start(settings, logs, Arc::new(SystemClock::new()), Tuning::default())?.run()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn demonstrate(options: DemoOptions) -> Result<ExitCode, Error> {
+    let seconds = match (options.seconds, std::env::var("DEMO_SECONDS")) {
+        (Some(seconds), _) => Some(seconds),
+        (None, Ok(text)) if !text.is_empty() => Some(
+            text.parse().map_err(|_| Error::usage(format!("DEMO_SECONDS is `{text}`, which is no number of seconds")))?,
+        ),
+        _ => None,
+    };
+    load::log("warn");
+    pipeline::abort_on_panic();
+    let bootstrap = (options.broker == Broker::Kafka).then_some(options.bootstrap);
+    let accounted = demo::run(&demo::Wishes { bootstrap, seconds })?;
+    Ok(if accounted { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_verb_has_an_example() {
+        Command::command().debug_assert();
+        for verb in Command::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "`{}` has no example", verb.get_name());
+            assert!(help.contains(&format!("triaged {}", verb.get_name())), "{help}");
+        }
+    }
+}

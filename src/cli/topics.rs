@@ -1,0 +1,73 @@
+//! `triaged topics`: what the daemon needs, what is there, and `--create`.
+//!
+//! Owns the table on standard output. What a topic must be like is `pipeline::topics`.
+
+use super::{Config, load};
+use crate::error::Error;
+use crate::log::NewTopic;
+use crate::pipeline::topics::{Sizes, needed};
+use crate::pipeline::{self, policy};
+use clap::Args;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    config: Config,
+    /// Make the topics that are missing
+    #[arg(long)]
+    create: bool,
+    /// Partitions of new topics for mentions, helpdesk events and assignments
+    #[arg(long, default_value_t = Sizes::default().inputs, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    partitions: u32,
+    /// Partitions of a new desk log: fixed for good, for cases are found by it
+    #[arg(long, default_value_t = Sizes::default().desks, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    desk_partitions: u32,
+    /// Copies of each partition of new topics; 0 leaves it to the broker
+    #[arg(long, default_value_t = 0)]
+    replication: u16,
+}
+
+/// Lists the topics, and makes those that are missing when asked to.
+///
+/// # Errors
+/// 69 when no broker answers.
+pub(super) fn topics(options: &Options) -> Result<ExitCode, Error> {
+    let settings = load::settings(&options.config)?;
+    let logs = pipeline::connect(&settings)?;
+    let local = policy::load(&settings.policy.folder);
+    let policies: Vec<_> = match &local {
+        Ok(local) => vec![&local.policy],
+        Err(_) => {
+            let folder = settings.policy.folder.display();
+            eprintln!("triaged: no policy that can be used in `{folder}` (`triaged check` says why): desks are left out");
+            Vec::new()
+        }
+    };
+    let sizes = Sizes {
+        inputs: options.partitions,
+        desks: options.desk_partitions,
+        replication: options.replication,
+    };
+    let listed = needed(&settings, logs.as_ref(), &policies, sizes)?;
+    let missing: Vec<NewTopic> =
+        listed.iter().filter(|(_, info)| info.is_none()).map(|(new, _)| new.clone()).collect();
+    if options.create {
+        logs.create(&missing)?;
+    }
+    let width = listed.iter().map(|(new, _)| new.name.len()).max().unwrap_or(0);
+    for (new, info) in &listed {
+        let (partitions, state) = match info {
+            Some(info) => (info.partitions, "there"),
+            None if options.create => (new.partitions, "made"),
+            None => (new.partitions, "missing"),
+        };
+        let config: Vec<String> = new.config.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let line = format!("{:width$}  {partitions:>5}  {state:<7}  {}", new.name, config.join(" "));
+        println!("{}", line.trim_end());
+    }
+    if !options.create && !missing.is_empty() {
+        eprintln!("triaged: {} missing; `triaged topics --create` makes them", missing.len());
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,277 @@
+//! The control plane's thread: the admin server, signals, the watchdog, and what `ctl` may ask.
+//!
+//! Owns the small tokio runtime. May not touch a mention and may not stop anything by itself: it asks the daemon to
+//! drain. Started before everything else, so that metrics and readiness answer while the broker is still away.
+
+use super::policy;
+use super::shared::{STILL_MS_MAX, Shared, Stage};
+use crate::admin::{Bound, Control, Settings as AdminSettings};
+use crate::counters::Input;
+use crate::error::Error;
+use crate::systemd;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use triage_engine::model::Disposition;
+
+/// How long a reload waits until the policy that it asked for is in force here.
+const IN_FORCE_WAIT: Duration = Duration::from_secs(30);
+/// The exit code after a second signal: not everything was settled; the next start does it again.
+const ABORTED: i32 = 75;
+
+/// The control plane's thread.
+pub(super) struct ControlThread {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ControlThread {
+    /// Binds the admin socket and starts to serve it; with `signals`, listens to those too.
+    pub(super) fn start(shared: &Arc<Shared>, signals: bool) -> Result<ControlThread, Error> {
+        let (stop, stopped) = watch::channel(false);
+        let (told, bound) = mpsc::channel();
+        let ours = Arc::clone(shared);
+        let work = move || serve(&ours, signals, stopped, &told);
+        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| Error::try_again(format!("no thread for the control plane: {error}")))?;
+        match bound.recv() {
+            Ok(Ok(())) => Ok(ControlThread { stop, thread: Some(thread) }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::try_again("the control plane ended before it began")),
+        }
+    }
+
+    /// Ends what is being answered, removes the socket.
+    pub(super) fn stop(mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has aborted the process already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(
+    shared: &Arc<Shared>,
+    listens: bool,
+    stopped: watch::Receiver<bool>,
+    told: &mpsc::Sender<Result<(), Error>>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = told.send(Err(Error::try_again(format!("no runtime for the control plane: {error}"))));
+            return;
+        }
+    };
+    let control: Arc<dyn Control> = Arc::new(Handle { shared: Arc::clone(shared) });
+    runtime.block_on(async {
+        let settings = AdminSettings { socket: shared.settings.admin.socket.clone(), tcp: None };
+        let bound = match Bound::bind(&settings).await {
+            Ok(bound) => bound,
+            Err(error) => return drop(told.send(Err(error))),
+        };
+        let signals = match Signals::listen(listens) {
+            Ok(signals) => signals,
+            Err(error) => {
+                return drop(told.send(Err(Error::try_again(format!("signals cannot be heard: {error}")))));
+            }
+        };
+        let _ = told.send(Ok(()));
+        let mut scanned = 0;
+        let watchdog = systemd::watchdog(|| moves(shared, &mut scanned));
+        let served = bound.serve(Arc::clone(&control), Arc::clone(&shared.exporter), stopped);
+        tokio::select! {
+            served = served => if let Err(error) = served {
+                tracing::error!(%error, "the admin server has ended; the stream goes on");
+            },
+            () = signals.obey(shared, &control) => {}
+            () = watchdog => {}
+        }
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+}
+
+/// Whether every thread moves, the workers among them.
+fn moves(shared: &Shared, scanned_before: &mut u64) -> bool {
+    let (scanned, waiting) = shared.scanning();
+    let workers_move = !waiting || scanned != *scanned_before;
+    *scanned_before = scanned;
+    workers_move && shared.live().is_ok()
+}
+
+struct Signals(Option<[Signal; 3]>);
+
+impl Signals {
+    fn listen(listens: bool) -> std::io::Result<Signals> {
+        if !listens {
+            return Ok(Signals(None));
+        }
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let [terminate, interrupt, hangup] = kinds.map(signal);
+        Ok(Signals(Some([terminate?, interrupt?, hangup?])))
+    }
+
+    async fn obey(self, shared: &Arc<Shared>, control: &Arc<dyn Control>) {
+        let Some([mut terminate, mut interrupt, mut hangup]) = self.0 else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => end(shared),
+                _ = interrupt.recv() => end(shared),
+                _ = hangup.recv() => {
+                    let control = Arc::clone(control);
+                    tokio::task::spawn_blocking(move || match control.reload() {
+                        Ok(answer) => tracing::info!(%answer, "policy reloaded"),
+                        Err(answer) => tracing::error!(%answer, "policy reload refused; what is in force stays"),
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn end(shared: &Shared) {
+    if shared.is_asked_to_drain() {
+        tracing::error!("asked to end a second time: ending at once; the next start does the rest again");
+        std::process::exit(ABORTED);
+    }
+    tracing::info!("asked to end: draining");
+    shared.ask_to_drain();
+}
+
+/// What the admin server may ask.
+pub(super) struct Handle {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Handle {
+    fn try_reload(&self) -> Result<Value, policy::Refused> {
+        let shared = &self.shared;
+        let local = policy::load(&shared.settings.policy.folder)?;
+        policy::check_topics(&shared.settings, shared.logs.as_ref(), &local.policy)?;
+        let generation = local.bundle.generation();
+        shared.local_policy(Ok(generation.to_string()));
+        let shown = |now: &crate::policies::InForce| {
+            json!({ "generation": now.policy.generation().to_string(), "epoch": now.epoch })
+        };
+        let before = shared.policies.in_force();
+        let before_shown = before.as_ref().map(shown);
+        if before.as_ref().is_some_and(|now| now.policy.generation() == generation) {
+            return Ok(json!({ "changed": false, "before": before_shown, "after": before_shown }));
+        }
+        policy::publish_and_request(
+            &shared.settings,
+            shared.logs.as_ref(),
+            shared.clock.as_ref(),
+            &local.bundle,
+        )?;
+        let until = shared.clock.monotonic_ms() + IN_FORCE_WAIT.as_millis() as i64;
+        let epoch_before = before.as_ref().map_or(-1, |now| now.epoch);
+        while shared.clock.monotonic_ms() < until {
+            if let Some(now) = shared.policies.in_force().filter(|now| now.epoch > epoch_before)
+                && now.policy.generation() == generation
+            {
+                return Ok(json!({ "changed": true, "before": before_shown, "after": shown(&now) }));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Err(policy::Refused::Log(crate::log::LogError::Away(format!(
+            "{generation} was asked for and is not in force within {} s; it may still come: `ctl status` shows it",
+            IN_FORCE_WAIT.as_secs()
+        ))))
+    }
+
+    fn policy_shown(&self) -> Value {
+        let shared = &self.shared;
+        let now = shared.policies.in_force();
+        let generation = now.as_ref().map(|now| now.policy.generation().to_string());
+        let (local, problem) = match shared.local() {
+            Some(Ok(local)) => (Some(local), None),
+            Some(Err(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        let plans = shared.policies.plans();
+        let laggards: Vec<&str> = plans.laggards().map(|(shard, _)| shard).collect();
+        json!({
+            "generation": generation,
+            "epoch": now.as_ref().map(|now| now.epoch),
+            "rules": now.as_ref().map(|now| now.policy.policy().rules().len()),
+            "folder": shared.settings.policy.folder.display().to_string(),
+            "folder_generation": local,
+            "folder_differs": local.is_some() && local != generation,
+            "folder_problem": problem,
+            "pending_requests": plans.pending().count(),
+            "laggards": laggards,
+        })
+    }
+}
+
+impl Control for Handle {
+    fn status(&self) -> Value {
+        let shared = &self.shared;
+        let totals = shared.exporter.totals();
+        let settled: serde_json::Map<String, Value> = Disposition::ALL
+            .iter()
+            .map(|d| (d.name().to_owned(), json!(totals.settled[usize::from(d.code())])))
+            .collect();
+        let lanes: Vec<Value> = shared.seats().iter().filter(|seat| seat.is_lane()).map(|seat| {
+            let (held, not_live) = seat.holds();
+            let partitions: Vec<Value> = seat.committed().iter().map(|(partition, committed)| {
+                json!({ "topic": *partition.topic, "partition": partition.partition, "committed": committed })
+            }).collect();
+            json!({ "lane": seat.name, "partitions": held, "restoring": not_live, "live": partitions })
+        }).collect();
+        let ready = shared.ready();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "instance": shared.settings.host.instance,
+            "group": shared.settings.group.name,
+            "stage": shared.stage().name(),
+            "ready": ready.is_ok(),
+            "waits_for": ready.err(),
+            "policy": self.policy_shown(),
+            "mentions": {
+                "read": totals.input[Input::Mentions as usize],
+                "settled": settled,
+                "in_flight": totals.inflight_records,
+            },
+            "lanes": lanes,
+        })
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.shared.ready()
+    }
+
+    fn live(&self) -> Result<(), String> {
+        debug_assert!(STILL_MS_MAX > 0);
+        self.shared.live()
+    }
+
+    fn reload(&self) -> Result<Value, Value> {
+        let shared = &self.shared;
+        if shared.stage() != Stage::Running {
+            return Err(json!({ "error": format!("the daemon is {}", shared.stage().name()), "mistakes": [] }));
+        }
+        let Ok(_one_at_a_time) = shared.reloading.try_lock() else {
+            return Err(json!({ "error": "another reload is under way", "mistakes": [] }));
+        };
+        systemd::reloading();
+        let outcome = self.try_reload();
+        systemd::ready("running");
+        shared.exporter.policy_reloaded(outcome.is_ok(), shared.clock.wall());
+        outcome.map_err(|refused| refused.to_json())
+    }
+
+    fn drain(&self) {
+        tracing::info!("asked to drain over the admin socket");
+        self.shared.ask_to_drain();
+    }
+}

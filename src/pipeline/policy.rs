@@ -1,0 +1,164 @@
+//! The policy of the fleet from an operator's side: the folder on disk, its mistakes, its way to the control topic.
+//!
+//! Owns reading, compiling, publishing and asking. May not put a policy in force: the plan shard writes the switch and
+//! every instance follows (`policies`). Called at the start, by a reload, by `check`, `topics` and the demo.
+
+use super::topics;
+use crate::clock::{Clock, Deadline};
+use crate::config::Settings;
+use crate::error::Error;
+use crate::hyperscan;
+use crate::log::{LogError, Logs, Outgoing, Producer, Ticket, TopicPartition};
+use crate::policy_folder::read_policy_folder;
+use crate::wire::{control, policies as bundles};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use triage_engine::plans::{ControlRecord, PolicyRequest};
+use triage_engine::policy::{Bundle, Mistake, Policy};
+use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
+
+/// How long the broker may take to acknowledge a bundle or a request.
+const ACKNOWLEDGED_WAIT: Duration = Duration::from_secs(15);
+
+/// The matcher of a policy's literals: libhs, or the reference where it cannot serve.
+#[must_use]
+pub fn matcher(literals: &[Literal]) -> Arc<dyn Matcher> {
+    hyperscan::build(literals).unwrap_or_else(|error| {
+        // `check` refuses such a policy; one that is in force all the same is obeyed, only slower.
+        tracing::error!(%error, "the reference matcher serves a policy beyond the limits");
+        Arc::new(ReferenceMatcher::new(literals))
+    })
+}
+
+/// What is wrong with a policy folder.
+#[derive(Debug)]
+pub enum Refused {
+    /// It cannot be read.
+    Folder(String),
+    /// It holds mistakes.
+    Mistakes(Vec<Mistake>),
+    /// It cannot be put in force on this cluster.
+    Cluster(Vec<String>),
+    /// The cluster did not answer.
+    Log(LogError),
+}
+
+impl From<LogError> for Refused {
+    fn from(error: LogError) -> Refused {
+        Refused::Log(error)
+    }
+}
+
+impl Refused {
+    /// The error that a command ends with.
+    #[must_use]
+    pub fn into_error(self, folder: &Path) -> Error {
+        let shown = folder.display();
+        match self {
+            Refused::Folder(why) => Error::configuration(format!("the policy folder cannot be used: {why}"))
+                .hint("set `policy.folder`; config/policy is a sample"),
+            Refused::Mistakes(mistakes) => {
+                let count = mistakes.len();
+                let plural = if count == 1 { "mistake" } else { "mistakes" };
+                Error::configuration(format!("the policy in `{shown}` has {count} {plural}"))
+                    .mistakes(mistakes.iter().map(|mistake| format!("{shown}/{mistake}")))
+            }
+            Refused::Cluster(wrong) => topics::refusal(wrong),
+            Refused::Log(error) => Error::from(error),
+        }
+    }
+
+    /// The same as JSON, for the answer to a reload.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Refused::Folder(why) => json!({ "error": "the policy folder cannot be read", "mistakes": [{ "what": why }] }),
+            Refused::Mistakes(mistakes) => json!({ "error": "the policy has mistakes", "mistakes": mistakes }),
+            Refused::Cluster(wrong) => {
+                let wrong: Vec<Value> = wrong.iter().map(|what| json!({ "what": what })).collect();
+                json!({ "error": "the policy does not fit the topics", "mistakes": wrong })
+            }
+            Refused::Log(error) => json!({ "error": error.to_string(), "mistakes": [] }),
+        }
+    }
+}
+
+/// A policy folder that was read and compiles.
+#[derive(Debug)]
+pub struct Local {
+    /// The files.
+    pub bundle: Bundle,
+    /// What they say.
+    pub policy: Policy,
+}
+
+/// Reads and compiles the folder.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn load(folder: &Path) -> Result<Local, Refused> {
+    let bundle = read_policy_folder(folder).map_err(|error| Refused::Folder(error.to_string()))?;
+    let policy = Policy::compile(&bundle).map_err(Refused::Mistakes)?;
+    if let Err(error) = hyperscan::build(policy.literals()) {
+        let place = Mistake { file: String::new(), line: 0, column: 0, what: error.to_string(), hint: String::new() };
+        return Err(Refused::Mistakes(vec![place]));
+    }
+    Ok(Local { bundle, policy })
+}
+
+/// Checks that the policy fits the topics.
+///
+/// # Errors
+/// Every desk whose topic is missing, whose place in the desk log does not exist, and so on.
+pub fn check_topics(settings: &Settings, logs: &dyn Logs, policy: &Policy) -> Result<(), Refused> {
+    let (_, wrong) = topics::check_policy(settings, logs, policy)?;
+    if wrong.is_empty() { Ok(()) } else { Err(Refused::Cluster(wrong)) }
+}
+
+/// Publishes the bundle under its hash, and asks that it be put in force. Both are acknowledged when it returns.
+///
+/// # Errors
+/// As the log says; the bundle may be published and not asked for.
+pub fn publish_and_request(
+    settings: &Settings,
+    logs: &dyn Logs,
+    clock: &dyn Clock,
+    bundle: &Bundle,
+) -> Result<(), LogError> {
+    let generation = bundle.generation();
+    let mut producer = logs.producer("policy")?;
+    let mut batch = Outgoing::default();
+    let to = TopicPartition::new(&settings.topics.policies, 0);
+    for record in bundles::publish(generation, &bundle.to_bytes()) {
+        batch.push(Some(record.key.as_bytes()), Some(&record.value));
+    }
+    send(producer.as_mut(), &to, &batch)?;
+    let at = clock.wall();
+    let by = settings.host.instance.clone();
+    // Unique for ever: the instance's name is unique in the fleet, and it does not ask twice in a millisecond.
+    let name: String = by.chars().take(150).collect();
+    let request = PolicyRequest { id: format!("{name}-{}", at.0), generation, by, at };
+    let (key, value) = control::encode(&ControlRecord::SwitchRequested(request));
+    let mut batch = Outgoing::default();
+    batch.push(Some(key.as_bytes()), value.as_deref());
+    send(producer.as_mut(), &TopicPartition::new(&settings.topics.control, 0), &batch)
+}
+
+fn send(producer: &mut dyn Producer, to: &TopicPartition, batch: &Outgoing) -> Result<(), LogError> {
+    let ticket = Arc::new(Ticket::new());
+    producer.send(to, batch, &ticket)?;
+    let deadline = Deadline::after(ACKNOWLEDGED_WAIT);
+    while !ticket.is_settled() {
+        if deadline.is_over() {
+            return Err(LogError::Away(format!("`{}` did not acknowledge within {ACKNOWLEDGED_WAIT:?}", to.topic)));
+        }
+        producer.flush(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    match ticket.failure() {
+        None => Ok(()),
+        Some(failure) => Err(LogError::Fatal(format!("topic `{}` refused: {}", failure.topic, failure.why))),
+    }
+}

@@ -1,0 +1,158 @@
+//! From what shards count to what Prometheus reads: one whole copy per lane, so that a scrape agrees with itself.
+//!
+//! Owns the arithmetic of invariant I5 (input = dispositions + in flight). May not count by itself: shards do. Called
+//! by the lanes' threads, at most ten times a second, and by the thread that asks the broker how far behind we are.
+
+use super::shared::{Seat, Shared};
+use crate::counters::{Counters, Input, Outcome, Readings, RestoreReason};
+use crate::log::TopicPartition;
+use crate::shard::desk_lane::{DeskPlace, DeskWork};
+use crate::shard::lane::{Lane, Shard, Work};
+use crate::shard::triage::TriageCounts;
+use crate::shard::triage_lane::TriageWork;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use triage_engine::model::EventDisposition;
+
+/// What a lane can tell of itself.
+pub(super) trait Published: Work + Sized {
+    /// What it counted since it started. `before` is the last answer: what only grows never goes back.
+    fn counters(lane: &Lane<Self>, before: &Counters) -> Counters;
+
+    /// What is told less often, because it costs more. `snapshot_new`: one was published since `before`.
+    fn readings(lane: &Lane<Self>, wall_ms: i64, before: &Readings, snapshot_new: bool) -> Readings;
+
+    /// The committed offset of a live partition.
+    fn committed(shard: &Self::Shard) -> i64;
+}
+
+fn restores(counters: &mut Counters, restored: u64, stops: &BTreeMap<&'static str, u64>) {
+    let mut assigned = restored;
+    for (name, &count) in stops {
+        let reason = RestoreReason::ALL.into_iter().find(|reason| reason.name() == *name);
+        if let Some(reason) = reason {
+            counters.restores[reason as usize] = count;
+        }
+        // A shard that stopped is restored again, unless the partition went away with it.
+        assigned = assigned.saturating_sub(count);
+    }
+    counters.restores[RestoreReason::Assigned as usize] = assigned;
+}
+
+impl Published for TriageWork {
+    fn counters(lane: &Lane<TriageWork>, before: &Counters) -> Counters {
+        let mut sum: TriageCounts = lane.work.counts().clone();
+        let mut counters = Counters::default();
+        for place in lane.live() {
+            sum.add(&place.shard.counts);
+            let window = place.shard.engine().window();
+            counters.dedup_live_ids += window.len() as u64;
+            counters.dedup_forced_evictions += window.forced_evictions();
+        }
+        counters.settled = sum.settled;
+        counters.dead_letters = sum.dead;
+        // Records of a shard that was dropped unsettled are handed out again: they count once, as still in flight.
+        let received = sum.received - lane.work.abandoned;
+        let shown = received.max(before.input[Input::Mentions as usize]);
+        counters.input[Input::Mentions as usize] = shown;
+        counters.inflight_records = shown - counters.settled_total();
+        counters.ledger_records = sum.ledger_records;
+        counters.ledger_conflicts = lane.work.restores.get("conflict").copied().unwrap_or(0);
+        counters.backpressure_ms = lane.backpressure_ms.max(0) as u64;
+        counters.buffer_bytes = lane.bytes() as u64;
+        counters.dedup_forced_evictions = counters.dedup_forced_evictions.max(before.dedup_forced_evictions);
+        restores(&mut counters, lane.restored, &lane.work.restores);
+        assert!(counters.accounts_for_every_mention(), "invariant I5: {counters:?}");
+        counters
+    }
+
+    fn readings(lane: &Lane<TriageWork>, wall_ms: i64, _: &Readings, _: bool) -> Readings {
+        let oldest = lane.live().filter_map(|place| place.shard.oldest_unsettled()).min();
+        let age = oldest.map_or(0, |oldest| (wall_ms - oldest.0).max(0) as u64);
+        Readings { oldest_unsettled_ms: age, ..Readings::default() }
+    }
+
+    fn committed(place: &Self::Shard) -> i64 {
+        place.shard.committed_offset()
+    }
+}
+
+impl Published for DeskWork {
+    fn counters(lane: &Lane<DeskWork>, _: &Counters) -> Counters {
+        let mut sum = lane.work.counts.clone();
+        lane.live().for_each(|place| sum.take(place));
+        let mut counters = Counters::default();
+        counters.input[Input::Helpdesk as usize] = sum.helpdesk_received;
+        counters.input[Input::Desks as usize] = sum.desk_received;
+        counters.outcomes[Outcome::Opened as usize] = sum.desk.opened;
+        counters.outcomes[Outcome::Linked as usize] = sum.desk.linked;
+        counters.outcomes[Outcome::Copy as usize] = sum.desk.copy;
+        for &disposition in EventDisposition::ALL {
+            let at_intake = sum.intake.get(&disposition).copied().unwrap_or(0);
+            counters.events[usize::from(disposition.code())] = at_intake + sum.desk.events(disposition);
+        }
+        counters.snapshot_writes = sum.snapshots;
+        counters.snapshot_failures = sum.snapshots_failed;
+        counters.backpressure_ms = lane.backpressure_ms.max(0) as u64;
+        restores(&mut counters, lane.restored, &sum.restores);
+        counters
+    }
+
+    fn readings(lane: &Lane<DeskWork>, wall_ms: i64, before: &Readings, snapshot_new: bool) -> Readings {
+        let mut readings = Readings {
+            snapshot_at_ms: before.snapshot_at_ms,
+            snapshot_bytes: before.snapshot_bytes,
+            ..Readings::default()
+        };
+        let mut desks: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        let mut queues: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        for place in lane.live() {
+            let DeskPlace::Desk(desk) = place else { continue };
+            for ((name, queue), open) in desk.shard.engine().open_by_queue() {
+                *desks.entry(name).or_default() += open;
+                *queues.entry(queue).or_default() += open;
+            }
+            if snapshot_new && desk.shard.snapshots.published > 0 {
+                readings.snapshot_bytes = desk.shard.snapshots.bytes;
+                readings.snapshot_at_ms = u64::try_from(wall_ms).unwrap_or(0);
+            }
+        }
+        readings.cases_open = desks.into_iter().collect();
+        readings.queue_depth = queues.into_iter().collect();
+        readings
+    }
+
+    fn committed(place: &DeskPlace) -> i64 {
+        place.start()
+    }
+}
+
+/// Tells the seat which partitions are live, and up to where they are committed.
+pub(super) fn positions<W: Published>(lane: &Lane<W>, seat: &Seat) {
+    let (held, not_live) = lane.holds();
+    seat.set_holds(held, not_live);
+    let mut committed = seat.committed();
+    committed.clear();
+    committed.extend(lane.places().map(|(partition, shard)| (partition.clone(), W::committed(shard))));
+}
+
+/// Asks the broker for the end of every partition that is live here; how far each is behind.
+pub(super) fn lag(shared: &Shared) -> Vec<(Arc<str>, u32, u64)> {
+    let mut lag = Vec::new();
+    for seat in shared.seats() {
+        let positions: Vec<(TopicPartition, i64)> = seat.committed().clone();
+        for (partition, committed) in positions {
+            match shared.logs.bounds(&partition) {
+                Ok((_, end)) => {
+                    let behind = u64::try_from(end - committed).unwrap_or(0);
+                    lag.push((partition.topic.clone(), partition.partition, behind));
+                }
+                Err(error) => {
+                    tracing::debug!(%partition, %error, "its end is not known");
+                    return lag;
+                }
+            }
+        }
+    }
+    lag
+}

@@ -1,0 +1,255 @@
+//! What the threads of one instance share: how far the daemon is, who has moved, what failed.
+//!
+//! Owns the stages of a life (starting, running, draining in order, ended) and the seats from which threads tell that
+//! they move. May not touch a record. Written by the threads, read by the control plane.
+
+use crate::admin::Exporter;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::log::{Logs, TopicPartition};
+use crate::policies::Policies;
+use crate::worker::Workers;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How far the daemon is. The order is that of a life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Stage {
+    Starting,
+    Running,
+    /// Triage lanes finish what they have read.
+    DrainTriage,
+    /// The desk lane finishes what it has read.
+    DrainDesk,
+    /// Followers stop.
+    Stop,
+}
+
+impl Stage {
+    const ALL: [Stage; 5] = [Stage::Starting, Stage::Running, Stage::DrainTriage, Stage::DrainDesk, Stage::Stop];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Stage::Starting => "starting",
+            Stage::Running => "running",
+            Stage::DrainTriage | Stage::DrainDesk | Stage::Stop => "draining",
+        }
+    }
+}
+
+/// A thread that does not move for so long hangs: many times what a rebalance or a slow broker costs one step.
+pub(super) const STILL_MS_MAX: i64 = 30_000;
+/// A lane that was given no partition within this time is a spare one: the others are enough.
+const SPARE_AFTER_MS: i64 = 5_000;
+
+/// One instance, as its threads see it.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) logs: Arc<dyn Logs>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) policies: Arc<Policies>,
+    pub(super) exporter: Arc<Exporter>,
+    pub(super) tuning: super::Tuning,
+    stage: AtomicU8,
+    asked_to_drain: AtomicBool,
+    notes: Mutex<Notes>,
+    /// One reload at a time.
+    pub(super) reloading: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Notes {
+    seats: Vec<Arc<Seat>>,
+    workers: Option<Arc<Workers>>,
+    /// What the daemon waits for, while it starts.
+    waiting_for: String,
+    /// The generation of the local folder at the start, or why there is none.
+    local: Option<Result<String, String>>,
+}
+
+/// From where one thread tells how it is.
+pub(super) struct Seat {
+    pub(super) name: String,
+    since_ms: i64,
+    moved_ms: AtomicI64,
+    held: AtomicU64,
+    not_live: AtomicU64,
+    is_lane: bool,
+    gone: AtomicBool,
+    /// Each partition that is live, with its committed offset.
+    committed: Mutex<Vec<(TopicPartition, i64)>>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        settings: Settings,
+        logs: Arc<dyn Logs>,
+        clock: Arc<dyn Clock>,
+        exporter: Arc<Exporter>,
+        tuning: super::Tuning,
+    ) -> Shared {
+        Shared {
+            settings,
+            logs,
+            clock,
+            policies: Policies::new(),
+            exporter,
+            tuning,
+            stage: AtomicU8::new(Stage::Starting as u8),
+            asked_to_drain: AtomicBool::new(false),
+            notes: Mutex::default(),
+            reloading: Mutex::default(),
+        }
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        Stage::ALL[usize::from(self.stage.load(Ordering::Acquire))]
+    }
+
+    /// Stages only follow each other.
+    pub(super) fn enter(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::AcqRel);
+    }
+
+    pub(super) fn ask_to_drain(&self) {
+        self.asked_to_drain.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_asked_to_drain(&self) -> bool {
+        self.asked_to_drain.load(Ordering::Acquire)
+    }
+
+    /// Sleeps, but not past being asked to drain.
+    pub(super) fn pause(&self, wait: Duration) {
+        let until = self.clock.monotonic_ms() + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        while self.clock.monotonic_ms() < until && !self.is_asked_to_drain() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what the start waits for: in the log, to systemd and to whoever asks whether we are ready.
+    pub(super) fn waits_for(&self, what: &str) {
+        let mut notes = self.notes();
+        if notes.waiting_for != what {
+            what.clone_into(&mut notes.waiting_for);
+            drop(notes);
+            if !what.is_empty() {
+                tracing::info!("{what}");
+                crate::systemd::status(what);
+            }
+        }
+    }
+
+    pub(super) fn local_policy(&self, local: Result<String, String>) {
+        self.notes().local = Some(local);
+    }
+
+    pub(super) fn local(&self) -> Option<Result<String, String>> {
+        self.notes().local.clone()
+    }
+
+    pub(super) fn set_workers(&self, workers: &Arc<Workers>) {
+        self.notes().workers = Some(Arc::clone(workers));
+    }
+
+    pub(super) fn seat(&self, name: &str, is_lane: bool) -> Arc<Seat> {
+        let now = self.clock.monotonic_ms();
+        let seat = Arc::new(Seat {
+            name: name.to_owned(),
+            since_ms: now,
+            moved_ms: AtomicI64::new(now),
+            held: AtomicU64::new(0),
+            not_live: AtomicU64::new(0),
+            is_lane,
+            gone: AtomicBool::new(false),
+            committed: Mutex::default(),
+        });
+        self.notes().seats.push(Arc::clone(&seat));
+        seat
+    }
+
+    pub(super) fn seats(&self) -> Vec<Arc<Seat>> {
+        self.notes().seats.clone()
+    }
+
+    /// Whether records flow; why not, otherwise.
+    pub(super) fn ready(&self) -> Result<(), String> {
+        let notes = self.notes();
+        match self.stage() {
+            Stage::Starting if notes.waiting_for.is_empty() => return Err("starting".to_owned()),
+            Stage::Starting => return Err(format!("starting: {}", notes.waiting_for)),
+            Stage::Running => {}
+            stage => return Err(stage.name().to_owned()),
+        }
+        if self.policies.in_force().is_none() {
+            return Err("no policy is in force".to_owned());
+        }
+        let now = self.clock.monotonic_ms();
+        for seat in notes.seats.iter().filter(|seat| seat.is_lane) {
+            let (held, not_live) = seat.holds();
+            if not_live > 0 {
+                return Err(format!("{}: {not_live} of {held} partitions are being restored", seat.name));
+            }
+            if held == 0 && now - seat.since_ms < SPARE_AFTER_MS {
+                return Err(format!("{}: waits for its partitions", seat.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every thread moves; which one does not, otherwise.
+    pub(super) fn live(&self) -> Result<(), String> {
+        let notes = self.notes();
+        let now = self.clock.monotonic_ms();
+        for seat in notes.seats.iter().filter(|seat| !seat.gone.load(Ordering::Relaxed)) {
+            let still = now - seat.moved_ms.load(Ordering::Relaxed);
+            if still > STILL_MS_MAX {
+                return Err(format!("thread `{}` has not moved for {still} ms", seat.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Batches scanned so far, and whether some wait: the first must move while the second holds.
+    pub(super) fn scanning(&self) -> (u64, bool) {
+        self.notes().workers.as_ref().map_or((0, false), |workers| (workers.scanned(), workers.has_waiting()))
+    }
+}
+
+impl Seat {
+    pub(super) fn moved(&self, now_ms: i64) {
+        self.moved_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// A thread that has ended need not move.
+    pub(super) fn leaves(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+        self.held.store(0, Ordering::Relaxed);
+        self.not_live.store(0, Ordering::Relaxed);
+        self.committed().clear();
+    }
+
+    pub(super) fn set_holds(&self, held: usize, not_live: usize) {
+        self.held.store(held as u64, Ordering::Relaxed);
+        self.not_live.store(not_live as u64, Ordering::Relaxed);
+    }
+
+    /// How many partitions it holds, and how many of them are not live yet.
+    pub(super) fn holds(&self) -> (u64, u64) {
+        (self.held.load(Ordering::Relaxed), self.not_live.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn is_lane(&self) -> bool {
+        self.is_lane
+    }
+
+    pub(super) fn committed(&self) -> MutexGuard<'_, Vec<(TopicPartition, i64)>> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,237 @@
+//! The start: one process per instance, a broker that answers, topics as they must be, a policy in force.
+//!
+//! Owns the waits with their status lines, and what the daemon does where there is nothing yet: a group without a
+//! commit begins at the start of its log; a control topic that names no policy gets the local one. May not read a
+//! mention. Called by `mod.rs`, in this order.
+
+use super::shared::Shared;
+use super::{Halt, policy, topics};
+use crate::config::Settings;
+use crate::error::{Error, Kind};
+use crate::kafka::{KafkaLogs, KafkaSettings};
+use crate::log::Logs;
+use crate::policies::{Follower, InForce};
+use crate::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig};
+use crate::worker::ScanSettings;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pauses between two tries to reach the broker; after the last of them the start is given up.
+const PAUSES_S: [u64; 9] = [1, 1, 2, 2, 4, 4, 8, 8, 15];
+/// How long the first switch may take: whoever owns the control topic must be up and read the request.
+const SWITCH_WAIT: Duration = Duration::from_secs(90);
+
+/// The cluster that these settings lead to; nothing is connected yet.
+///
+/// # Errors
+/// 78 when a property of the client may not be set, or the password file cannot be read.
+pub fn connect(settings: &Settings) -> Result<Arc<dyn Logs>, Error> {
+    let mut kafka = KafkaSettings::new(&settings.kafka.bootstrap);
+    kafka.client.clone_from(&settings.kafka.client);
+    kafka.consumer.clone_from(&settings.kafka.consumer);
+    kafka.producer.clone_from(&settings.kafka.producer);
+    let path = &settings.kafka.sasl_password_file;
+    if !path.as_os_str().is_empty() {
+        let password = std::fs::read_to_string(path).map_err(|error| {
+            Error::configuration(format!("`kafka.sasl_password_file` `{}`: {error}", path.display()))
+        })?;
+        kafka.client.insert("sasl.password".to_owned(), password.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    let session = settings.kafka.session_timeout.as_millis();
+    kafka.session_timeout_ms = u32::try_from(session).unwrap_or(u32::MAX);
+    let share_kib = buffers_kib(settings);
+    kafka.consumer_buffer_kib = share_kib / 4;
+    kafka.producer_buffer_kib = share_kib / 4;
+    let logs = KafkaLogs::new(kafka).map_err(|error| Error::configuration(error.to_string()))?;
+    Ok(Arc::new(logs))
+}
+
+/// How many triage lanes run: what is set, or one for each three cores.
+pub(super) fn lanes(settings: &Settings) -> u32 {
+    match settings.triage.lanes {
+        0 => (cores() / 3).max(1),
+        lanes => lanes,
+    }
+}
+
+/// How many workers run: what is set, or the cores that lanes leave.
+pub(super) fn workers(settings: &Settings) -> u32 {
+    match settings.triage.workers {
+        0 => cores().saturating_sub(lanes(settings)).max(1),
+        workers => workers,
+    }
+}
+
+fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+}
+
+/// The share of the one memory knob that each lane and its two clients have, in KiB: a quarter for what is fetched
+/// ahead, a quarter for what is not answered, half for what is in flight between them.
+fn buffers_kib(settings: &Settings) -> u32 {
+    let shares = lanes(settings) + 1;
+    (settings.limits.buffer_mib.saturating_mul(1024) / shares).max(1024)
+}
+
+/// Bytes that one lane may hold in flight.
+pub(super) fn lane_bytes(settings: &Settings) -> usize {
+    buffers_kib(settings) as usize * 1024 / 2
+}
+
+/// How mentions are read.
+///
+/// # Errors
+/// 78 with every mistake in the field map.
+pub fn scan_settings(settings: &Settings) -> Result<ScanSettings, Error> {
+    let preset = match settings.input.preset.as_str() {
+        "triaged" => "native".to_owned(),
+        other => other.replace('-', "_"),
+    };
+    let mut object: serde_json::Map<String, serde_json::Value> =
+        settings.input.fields.iter().map(|(name, path)| (name.clone(), path.clone().into())).collect();
+    object.insert("preset".to_owned(), preset.into());
+    let config: FieldMapConfig = serde_json::from_value(object.into())
+        .map_err(|error| Error::configuration(format!("`input.fields`: {error}")))?;
+    let map = FieldMap::compile(&config)
+        .map_err(|mistakes| Error::configuration("`input.fields` has mistakes").mistakes(mistakes))?;
+    let limits =
+        DecodeLimits { mention_bytes_max: settings.input.mention_bytes_max as usize, ..DecodeLimits::default() };
+    Ok(ScanSettings { map: Arc::new(map), limits })
+}
+
+/// The lock on the instance's name; held as long as the value lives.
+pub(super) struct InstanceLock {
+    _file: File,
+}
+
+impl InstanceLock {
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// 78 when the state directory cannot be used, 75 when another process has this instance's name.
+    pub(super) fn take(state_dir: &Path, instance: &str) -> Result<InstanceLock, Error> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            Error::configuration(format!("the state directory `{}` cannot be used: {error}", state_dir.display()))
+                .hint("set `state_dir` to a folder that the daemon may write to")
+        };
+        std::fs::create_dir_all(state_dir).map_err(|error| unusable(&error))?;
+        let file = File::create(state_dir.join(format!("{instance}.lock"))).map_err(|error| unusable(&error))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(InstanceLock { _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(Error::try_again(format!("another process runs as instance `{instance}` on this host"))
+                    .hint("give each process its own `instance`, or stop the other one"))
+            }
+            Err(error) => Err(unusable(&error)),
+        }
+    }
+}
+
+/// Waits for the broker, then looks at the topics.
+pub(super) fn topics(shared: &Shared) -> Result<topics::Found, Halt> {
+    let settings = &shared.settings;
+    let mut pauses = PAUSES_S.iter();
+    loop {
+        shared.go_on()?;
+        match topics::check(settings, shared.logs.as_ref()) {
+            Ok(found) => return Ok(found),
+            Err(error) if error.kind() == Kind::Unavailable => match pauses.next() {
+                None => return Err(Halt::Failed(error)),
+                Some(&seconds) => {
+                    let bootstrap = &settings.kafka.bootstrap;
+                    shared.waits_for(&format!("waits for Apache Kafka at {bootstrap}: no broker answers"));
+                    shared.pause(Duration::from_secs(seconds));
+                }
+            },
+            Err(error) => return Err(Halt::Failed(error)),
+        }
+    }
+}
+
+/// A follower that has read both of its topics to their ends.
+pub(super) fn follower(shared: &Shared) -> Result<Follower, Halt> {
+    let topics = &shared.settings.topics;
+    let (control, bundles) = (&topics.control, &topics.policies);
+    shared.waits_for("reads the control topic");
+    let policies = shared.policies.clone();
+    let mut follower = Follower::new(shared.logs.as_ref(), control, bundles, policies, policy::matcher)
+        .map_err(|error| Halt::Failed(error.into()))?;
+    while !shared.policies.is_caught_up() {
+        shared.go_on()?;
+        follower.step(Duration::from_millis(100)).map_err(|error| Halt::Failed(error.into()))?;
+    }
+    Ok(follower)
+}
+
+/// Sees to it that the control topic names a policy: the local one where it names none. Returns the topics of its
+/// desks with their partitions.
+pub(super) fn policy_named(shared: &Shared) -> Result<(), Halt> {
+    let folder = &shared.settings.policy.folder;
+    let local = policy::load(folder);
+    let plans = shared.policies.plans();
+    let named = plans.in_force().map(|now| now.generation);
+    let pending = plans.pending().next().map(|request| request.generation);
+    match (named.or(pending), local) {
+        (Some(named), Ok(local)) => {
+            let generation = local.bundle.generation();
+            shared.local_policy(Ok(generation.to_string()));
+            if generation != named {
+                tracing::warn!(
+                    in_force = %named, folder = %generation,
+                    "the policy folder differs from the policy in force and is not used; `triaged ctl policy reload` puts it in force"
+                );
+            }
+        }
+        (Some(named), Err(refused)) => {
+            let error = refused.into_error(folder);
+            shared.local_policy(Err(error.to_string()));
+            tracing::warn!(in_force = %named, %error, "the policy folder is not usable; the policy in force is another");
+        }
+        (None, Err(refused)) => return Err(Halt::Failed(refused.into_error(folder))),
+        (None, Ok(local)) => {
+            policy::check_topics(&shared.settings, shared.logs.as_ref(), &local.policy)
+                .map_err(|refused| Halt::Failed(refused.into_error(folder)))?;
+            let generation = local.bundle.generation();
+            shared.local_policy(Ok(generation.to_string()));
+            tracing::info!(%generation, "the control topic names no policy: asking for the local one");
+            policy::publish_and_request(
+                &shared.settings,
+                shared.logs.as_ref(),
+                shared.clock.as_ref(),
+                &local.bundle,
+            )
+            .map_err(|error| Halt::Failed(error.into()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a policy is in force here.
+pub(super) fn policy_in_force(shared: &Shared, still_well: &mut dyn FnMut() -> Result<(), Halt>) -> Result<InForce, Halt> {
+    let until = shared.clock.monotonic_ms() + i64::try_from(SWITCH_WAIT.as_millis()).unwrap_or(i64::MAX);
+    loop {
+        shared.go_on()?;
+        still_well()?;
+        if let Some(now) = shared.policies.in_force() {
+            shared.waits_for("");
+            return Ok(now);
+        }
+        let plans = shared.policies.plans();
+        match plans.in_force().map(|now| now.generation) {
+            Some(named) if !shared.policies.has_bundle(named) => {
+                let topic = &shared.settings.topics.policies;
+                shared.waits_for(&format!("waits for policy {named}: it is in force, and not on `{topic}`"));
+            }
+            Some(named) => shared.waits_for(&format!("compiles policy {named}")),
+            None => shared.waits_for("waits for the owner of the control topic to put a policy in force"),
+        }
+        if shared.clock.monotonic_ms() >= until {
+            let error = Error::try_again(format!("no policy came in force within {} s", SWITCH_WAIT.as_secs()));
+            return Err(Halt::Failed(error));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

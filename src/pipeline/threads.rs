@@ -1,0 +1,213 @@
+//! The threads: what each of them does, over and over, until it is told to drain.
+//!
+//! Owns the loops and nothing inside them: a lane's step is `shard::lane`, a scan is `worker`, the follower's step is
+//! `policies`. May not decide when to start or to end: `mod.rs` does. A thread that ends says so, and why.
+
+use super::publish::{self, Published};
+use super::shared::{Seat, Shared, Stage};
+use crate::counters::{Counters, Readings, Slot};
+use crate::error::Error;
+use crate::log::LogError;
+use crate::policies::Follower;
+use crate::shard::lane::Lane;
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long a lane waits at most when there is nothing to do: an answer of the broker may have come meanwhile.
+const LANE_WAIT: Duration = Duration::from_millis(2);
+/// How long the follower waits for the next record of the control topic.
+const FOLLOWER_WAIT: Duration = Duration::from_millis(50);
+/// Milliseconds between two copies of a lane's counters.
+const COUNTERS_INTERVAL_MS: i64 = 100;
+/// Milliseconds between two readings of what costs more, and between two questions to the broker.
+const READINGS_INTERVAL_MS: i64 = 1_000;
+/// How long the follower rests after an error.
+const FOLLOWER_REST: Duration = Duration::from_millis(500);
+
+/// How a thread ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// As it was told to, with everything settled and committed.
+    Drained,
+    /// As it was told to, but not everything was answered in time; the next start does it again.
+    Unsettled,
+    /// By itself: its client is of no more use.
+    Failed(LogError),
+}
+
+/// The threads of one instance.
+pub(super) struct Threads {
+    running: Vec<(String, JoinHandle<()>)>,
+    ended: (Sender<(String, End)>, Receiver<(String, End)>),
+}
+
+impl Threads {
+    pub(super) fn new() -> Threads {
+        Threads { running: Vec::new(), ended: unbounded() }
+    }
+
+    fn spawn(&mut self, name: &str, work: impl FnOnce() -> End + Send + 'static) -> Result<(), Error> {
+        let (ended, who) = (self.ended.0.clone(), name.to_owned());
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let end = work();
+            // Nobody listens any more when the daemon itself has failed.
+            let _ = ended.send((who, end));
+        });
+        let thread = thread.map_err(|error| Error::try_again(format!("no thread for `{name}`: {error}")))?;
+        self.running.push((name.to_owned(), thread));
+        Ok(())
+    }
+
+    /// Runs a lane until `stage`, then drains it. `make` makes its clients and is called in the lane's own thread.
+    pub(super) fn lane<W: Published + 'static>(
+        &mut self,
+        shared: &Arc<Shared>,
+        name: &str,
+        stage: Stage,
+        make: impl FnOnce() -> Result<Lane<W>, LogError> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (shared, slot, seat) = (Arc::clone(shared), shared.exporter.slot(), shared.seat(name, true));
+        self.spawn(name, move || {
+            let end = match make() {
+                Ok(lane) => run_lane(&shared, &seat, &slot, stage, lane),
+                Err(error) => End::Failed(error),
+            };
+            seat.leaves();
+            end
+        })
+    }
+
+    /// Runs the follower, and beside it the questions to the broker.
+    pub(super) fn follower(&mut self, shared: &Arc<Shared>, follower: Follower) -> Result<(), Error> {
+        let (ours, seat) = (Arc::clone(shared), shared.seat("follower", false));
+        self.spawn("follower", move || {
+            let end = run_follower(&ours, &seat, follower);
+            seat.leaves();
+            end
+        })?;
+        let (shared, slot) = (Arc::clone(shared), shared.exporter.slot());
+        self.spawn("gauges", move || run_gauges(&shared, &slot))
+    }
+
+    /// The next thread that ends, within `wait`.
+    pub(super) fn ended(&mut self, wait: Duration) -> Option<(String, End)> {
+        let (name, end) = self.ended.1.recv_timeout(wait).ok()?;
+        if let Some(place) = self.running.iter().position(|(running, _)| *running == name) {
+            let (_, thread) = self.running.swap_remove(place);
+            // A thread that panicked has aborted the process already.
+            let _ = thread.join();
+        }
+        Some((name, end))
+    }
+
+    /// Whether a thread whose name begins so still runs.
+    pub(super) fn runs(&self, prefix: &str) -> bool {
+        self.running.iter().any(|(name, _)| name.starts_with(prefix))
+    }
+}
+
+fn run_lane<W: Published>(
+    shared: &Shared,
+    seat: &Seat,
+    slot: &Slot,
+    drain_at: Stage,
+    mut lane: Lane<W>,
+) -> End {
+    let mut telling = Telling::default();
+    let mut drain_until = None;
+    let end = loop {
+        let now = shared.clock.monotonic_ms();
+        if drain_until.is_none() && shared.stage() >= drain_at {
+            lane.drain();
+            drain_until = Some(now + shared.tuning.drain_ms_max);
+        }
+        let step = lane.step(now, LANE_WAIT);
+        let now = shared.clock.monotonic_ms();
+        seat.moved(now);
+        telling.tell(shared, seat, slot, &lane, now, false);
+        match (step, drain_until) {
+            (Err(error), _) => break End::Failed(error),
+            (Ok(_), Some(_)) if lane.is_drained() => break End::Drained,
+            (Ok(_), Some(until)) if now >= until => break End::Unsettled,
+            (Ok(_), _) => {}
+        }
+    };
+    telling.tell(shared, seat, slot, &lane, shared.clock.monotonic_ms(), true);
+    match (end, lane.close()) {
+        (End::Drained, Err(error)) => End::Failed(error),
+        (end, _) => end,
+    }
+}
+
+/// When a lane last told what.
+#[derive(Default)]
+struct Telling {
+    counters: Counters,
+    counters_due: i64,
+    readings: Readings,
+    readings_due: i64,
+    snapshots_told: u64,
+}
+
+impl Telling {
+    fn tell<W: Published>(
+        &mut self,
+        shared: &Shared,
+        seat: &Seat,
+        slot: &Slot,
+        lane: &Lane<W>,
+        now: i64,
+        last: bool,
+    ) {
+        if now < self.counters_due && !last {
+            return;
+        }
+        self.counters_due = now + COUNTERS_INTERVAL_MS;
+        self.counters = W::counters(lane, &self.counters);
+        slot.counters(&self.counters);
+        publish::positions(lane, seat);
+        if now < self.readings_due && !last {
+            return;
+        }
+        self.readings_due = now + READINGS_INTERVAL_MS;
+        let snapshot_new = self.counters.snapshot_writes > self.snapshots_told;
+        self.snapshots_told = self.counters.snapshot_writes;
+        self.readings = W::readings(lane, shared.clock.wall().0, &self.readings, snapshot_new);
+        slot.readings(self.readings.clone());
+    }
+}
+
+fn run_follower(shared: &Shared, seat: &Seat, mut follower: Follower) -> End {
+    while shared.stage() < Stage::Stop {
+        let step = follower.step(FOLLOWER_WAIT);
+        seat.moved(shared.clock.monotonic_ms());
+        match step {
+            Ok(_) => {}
+            Err(LogError::Away(why)) => {
+                tracing::warn!(%why, "the control topic cannot be read; what is in force stays");
+                std::thread::sleep(FOLLOWER_REST);
+            }
+            Err(error) => return End::Failed(error),
+        }
+    }
+    End::Drained
+}
+
+/// Asks the broker how far behind we are. In a thread of its own: an answer may take long, and nothing waits for it.
+fn run_gauges(shared: &Shared, slot: &Slot) -> End {
+    let mut due = 0;
+    while shared.stage() < Stage::Stop {
+        let now = shared.clock.monotonic_ms();
+        if now >= due {
+            due = now + READINGS_INTERVAL_MS;
+            slot.readings(Readings { lag: publish::lag(shared), ..Readings::default() });
+            if let Some(now) = shared.policies.in_force() {
+                shared.exporter.policy_in_force(&now.policy.generation().to_string());
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    End::Drained
+}

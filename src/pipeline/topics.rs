@@ -1,0 +1,328 @@
+//! The topics that the daemon needs: their names, how they must be made, and what is wrong with those that are there.
+//!
+//! Owns the demands on each topic, once: `topics --create` makes them so, and the start refuses what breaks them. May
+//! not create anything by itself at the start: a typing error in a name must not become a topic. Called by the start,
+//! by a reload (a policy may name desks whose topics are missing), by the command line and by the demo.
+
+use crate::config::Settings;
+use crate::error::Error;
+use crate::log::{LogError, Logs, NewTopic, TopicInfo};
+use std::collections::{BTreeMap, BTreeSet};
+use triage_engine::model::StreamId;
+use triage_engine::policy::Policy;
+
+/// Bytes that an envelope may add to a mention: its headers, its verdict, its tags.
+const ENVELOPE_BYTES_MAX: u64 = 64 * 1024;
+/// A control record is kept at least so long before compaction may drop it, so that a reader that was away sees every
+/// switch of the last hour, not only the last one.
+const CONTROL_LAG_MS: &str = "3600000";
+
+/// How many partitions topics get that are made new.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Of the mentions, the helpdesk's events and each desk's assignments.
+    pub inputs: u32,
+    /// Of the desk log. It cannot be changed later: cases are found by it.
+    pub desks: u32,
+    /// Copies of each partition; 0 leaves it to the broker.
+    pub replication: u16,
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes { inputs: 12, desks: 12, replication: 0 }
+    }
+}
+
+/// The name of the ledger of the input.
+#[must_use]
+pub fn ledger(settings: &Settings) -> String {
+    format!("{}{}", settings.topics.ledger_prefix, settings.topics.mentions)
+}
+
+/// The topics to which this policy's desks write.
+#[must_use]
+pub fn assignments(settings: &Settings, policy: &Policy) -> Vec<String> {
+    policy.desks().iter().map(|desk| format!("{}{}", settings.topics.assignments_prefix, desk.name)).collect()
+}
+
+/// The topics that do not depend on a policy.
+fn fixed(settings: &Settings) -> Vec<String> {
+    let topics = &settings.topics;
+    let names = [
+        &topics.mentions,
+        &topics.helpdesk_events,
+        &topics.desks,
+        &topics.control,
+        &topics.policies,
+        &topics.snapshots,
+        &topics.dead_letter,
+    ];
+    names.into_iter().cloned().chain([ledger(settings)]).collect()
+}
+
+/// What the start found out about the topics.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// How many partitions each topic has.
+    pub partitions: BTreeMap<String, u32>,
+    /// The broker's id of the mentions.
+    pub mentions: StreamId,
+    /// The broker's id of the helpdesk's events.
+    pub helpdesk: StreamId,
+}
+
+impl Found {
+    /// How many partitions `topic` has.
+    #[must_use]
+    pub fn partitions_of(&self, topic: &str) -> u32 {
+        self.partitions.get(topic).copied().expect("invariant: the topics that are asked for were found")
+    }
+}
+
+/// What the broker says of these topics, by name; those that are missing are left out.
+///
+/// # Errors
+/// As the log says.
+pub fn describe(logs: &dyn Logs, names: &[String]) -> Result<BTreeMap<String, TopicInfo>, LogError> {
+    let asked: Vec<&str> = names.iter().map(String::as_str).collect();
+    let infos = logs.describe(&asked)?;
+    Ok(infos.into_iter().flatten().map(|info| (info.name.clone(), info)).collect())
+}
+
+/// Looks at the topics that every instance needs, whatever the policy.
+///
+/// # Errors
+/// 69 while the broker is away; 78 naming every topic that is missing or made so that a guarantee would break.
+pub fn check(settings: &Settings, logs: &dyn Logs) -> Result<Found, Error> {
+    let names = fixed(settings);
+    let infos = describe(logs, &names)?;
+    let mut wrong: Vec<String> = missing(&names, &infos);
+    wrong.extend(infos.values().flat_map(|info| demands(settings, info, &infos)));
+    if !wrong.is_empty() {
+        return Err(refusal(wrong));
+    }
+    let id = |name: &str| infos.get(name).expect("invariant: nothing is missing").id;
+    Ok(Found {
+        mentions: id(&settings.topics.mentions),
+        helpdesk: id(&settings.topics.helpdesk_events),
+        partitions: infos.iter().map(|(name, info)| (name.clone(), info.partitions)).collect(),
+    })
+}
+
+/// What is wrong with the topics for the desks of this policy, and how many partitions those have that are there.
+///
+/// # Errors
+/// As the log says.
+pub fn check_policy(
+    settings: &Settings,
+    logs: &dyn Logs,
+    policy: &Policy,
+) -> Result<(BTreeMap<String, u32>, Vec<String>), LogError> {
+    let mut names = assignments(settings, policy);
+    let outputs = describe(logs, &names)?;
+    let mut wrong = missing(&names, &outputs);
+    wrong.extend(outputs.values().flat_map(|info| fits(settings, info)));
+    names.clear();
+    names.extend([settings.topics.desks.clone(), ledger(settings)]);
+    let own = describe(logs, &names)?;
+    if let Some(info) = own.get(&settings.topics.desks) {
+        wrong.extend(policy.desks().iter().filter(|desk| desk.log_partition >= info.partitions).map(|desk| {
+            format!(
+                "desk `{}` has log_partition {}, but `{}` has {} partitions, counted from 0",
+                desk.name, desk.log_partition, info.name, info.partitions
+            )
+        }));
+    }
+    let window = policy.dedup().window_ms;
+    if let Some(info) = own.get(&ledger(settings))
+        && let Some(kept) = info.retention_ms.filter(|&kept| kept < window)
+    {
+        wrong.push(format!(
+            "`{}` keeps {kept} ms (retention.ms), less than the dedup window of {window} ms: set retention.ms=-1",
+            info.name
+        ));
+    }
+    Ok((outputs.into_iter().map(|(name, info)| (name, info.partitions)).collect(), wrong))
+}
+
+/// The error that names what is wrong with topics.
+#[must_use]
+pub fn refusal(wrong: Vec<String>) -> Error {
+    let message = match wrong.len() {
+        1 => "a topic is not as the daemon needs it".to_owned(),
+        count => format!("topics are not as the daemon needs them, {count} mistakes"),
+    };
+    Error::configuration(message)
+        .mistakes(wrong)
+        .hint("`triaged topics` lists what is needed, `triaged topics --create` makes what is missing")
+}
+
+fn missing(names: &[String], infos: &BTreeMap<String, TopicInfo>) -> Vec<String> {
+    let names = names.iter().filter(|name| !infos.contains_key(*name));
+    names.map(|name| format!("topic `{name}` does not exist")).collect()
+}
+
+fn fits(settings: &Settings, info: &TopicInfo) -> Option<String> {
+    let need = u64::from(settings.input.mention_bytes_max) + ENVELOPE_BYTES_MAX;
+    (info.message_bytes_max < need).then(|| {
+        format!(
+            "`{}` takes records of {} bytes (max.message.bytes), a mention and its envelope may have {need}",
+            info.name, info.message_bytes_max
+        )
+    })
+}
+
+/// What is wrong with one of the fixed topics.
+fn demands(settings: &Settings, info: &TopicInfo, all: &BTreeMap<String, TopicInfo>) -> Vec<String> {
+    let topics = &settings.topics;
+    let name = &info.name;
+    let mut wrong = Vec::new();
+    let mut as_many_as = |other: &str, why: &str| {
+        if let Some(other) = all.get(other).filter(|other| other.partitions != info.partitions) {
+            wrong.push(format!(
+                "`{name}` has {} partitions and `{}` has {}: {why}",
+                info.partitions, other.name, other.partitions
+            ));
+        }
+    };
+    if *name == ledger(settings) {
+        as_many_as(&topics.mentions, "the ledger has one for each of its input's");
+    }
+    if *name == topics.snapshots {
+        as_many_as(&topics.desks, "snapshots have one for each of the desk log's");
+    }
+    if (*name == topics.control || *name == topics.policies) && info.partitions != 1 {
+        wrong.push(format!("`{name}` has {} partitions, it must have 1", info.partitions));
+    }
+    let compacted = [&topics.control, &topics.policies, &topics.snapshots].contains(&name);
+    let must_not = *name == topics.desks || *name == ledger(settings) || *name == topics.mentions;
+    if compacted && !info.compacted {
+        wrong.push(format!("`{name}` must be compacted: set cleanup.policy=compact"));
+    }
+    if must_not && info.compacted {
+        wrong.push(format!("`{name}` must not be compacted: set cleanup.policy=delete"));
+    }
+    if *name == topics.desks {
+        if !info.log_append_time {
+            wrong.push(format!(
+                "`{name}` must be stamped by the broker: set message.timestamp.type=LogAppendTime"
+            ));
+        }
+        if let Some(kept) = info.retention_ms {
+            wrong.push(format!(
+                "`{name}` keeps {kept} ms, and cases live longer: set retention.ms=-1 and retention.bytes=-1"
+            ));
+        }
+        wrong.extend(fits(settings, info));
+    }
+    wrong
+}
+
+/// One topic that is needed, as it would be made.
+///
+/// # Errors
+/// As the log says.
+pub fn needed(
+    settings: &Settings,
+    logs: &dyn Logs,
+    policies: &[&Policy],
+    sizes: Sizes,
+) -> Result<Vec<(NewTopic, Option<TopicInfo>)>, LogError> {
+    let topics = &settings.topics;
+    let outputs: BTreeSet<String> =
+        policies.iter().flat_map(|policy| assignments(settings, policy)).collect();
+    let names: Vec<String> = fixed(settings).into_iter().chain(outputs).collect();
+    let infos = describe(logs, &names)?;
+    let inputs = infos.get(&topics.mentions).map_or(sizes.inputs, |info| info.partitions);
+    let highest = policies.iter().flat_map(|policy| policy.desks()).map(|desk| desk.log_partition + 1).max();
+    let desks = sizes.desks.max(highest.unwrap_or(1));
+    let desks = infos.get(&topics.desks).map_or(desks, |info| info.partitions);
+    let forever = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+    let stamped = [forever[0], forever[1], forever[2], ("message.timestamp.type", "LogAppendTime")];
+    let compact = [("cleanup.policy", "compact"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
+    let control =
+        [compact[0], compact[1], compact[2], ("min.compaction.lag.ms", CONTROL_LAG_MS)];
+    let make = |name: String| {
+        let (partitions, config): (u32, &[(&str, &str)]) = match &name {
+            name if *name == topics.mentions => (inputs, &[]),
+            name if *name == ledger(settings) => (inputs, &forever),
+            name if *name == topics.desks => (desks, &stamped),
+            name if *name == topics.snapshots => (desks, &compact),
+            name if *name == topics.policies => (1, &compact),
+            name if *name == topics.control => (1, &control),
+            name if *name == topics.dead_letter => (1, &[]),
+            _ => (sizes.inputs, &[]),
+        };
+        let config = config.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let info = infos.get(&name).cloned();
+        (NewTopic { name, partitions, replication: sizes.replication, config }, info)
+    };
+    Ok(names.into_iter().map(make).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::embedded::Cluster;
+    use std::sync::Arc;
+
+    fn cluster() -> Cluster {
+        Cluster::new(Arc::new(SystemClock::new()))
+    }
+
+    fn topic(name: &str, partitions: u32, config: &[(&str, &str)]) -> NewTopic {
+        let config = config.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        NewTopic { name: name.to_owned(), partitions, replication: 1, config }
+    }
+
+    #[test]
+    fn every_missing_topic_is_named_at_once() {
+        let error = check(&Settings::default(), &cluster()).expect_err("there is no topic");
+        let text = error.to_string();
+        for name in fixed(&Settings::default()) {
+            assert!(text.contains(&format!("topic `{name}` does not exist")), "{text}");
+        }
+        assert!(text.contains("triaged topics --create"), "{text}");
+        assert_eq!(error.exit_code(), 78);
+    }
+
+    #[test]
+    fn topics_that_are_made_as_listed_are_accepted() {
+        let (settings, cluster) = (Settings::default(), cluster());
+        let needed = needed(&settings, &cluster, &[], Sizes { inputs: 5, desks: 3, replication: 1 });
+        let needed: Vec<NewTopic> = needed.expect("it answers").into_iter().map(|(new, _)| new).collect();
+        cluster.create(&needed).expect("it takes topics");
+        let found = check(&settings, &cluster).expect("all is well");
+        assert_eq!(found.partitions_of("triaged.ledger.mentions"), 5);
+        assert_eq!(found.partitions_of("triaged.snapshots"), 3);
+    }
+
+    #[test]
+    fn a_topic_that_would_break_a_guarantee_is_refused_with_the_reason() {
+        let (settings, cluster) = (Settings::default(), cluster());
+        let compact: &[(&str, &str)] = &[("cleanup.policy", "compact")];
+        let topics = [
+            topic("mentions", 4, &[]),
+            topic("helpdesk.events", 1, &[]),
+            topic("triaged.ledger.mentions", 3, &[]),
+            topic("triaged.desks", 2, &[("retention.ms", "604800000")]),
+            topic("triaged.snapshots", 2, compact),
+            topic("triaged.control", 2, compact),
+            topic("triaged.policies", 1, &[]),
+            topic("triaged.dead-letter", 1, &[]),
+        ];
+        cluster.create(&topics).expect("it takes topics");
+        let text = check(&settings, &cluster).expect_err("four are wrong").to_string();
+        for part in [
+            "`triaged.ledger.mentions` has 3 partitions and `mentions` has 4",
+            "`triaged.desks` keeps 604800000 ms",
+            "`triaged.control` has 2 partitions, it must have 1",
+            "`triaged.policies` must be compacted",
+            "4 mistakes",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}
