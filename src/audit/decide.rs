@@ -105,7 +105,11 @@ impl Pass<'_> {
             if settled && offset < self.part.ledgered_from {
                 self.part.counts.unverified += 1;
             } else if settled && !self.part.is_expired(offset) {
-                self.gap(FindingKind::Lost, offset, "it is committed, and the ledger knows nothing of it".to_owned());
+                self.gap(
+                    FindingKind::Lost,
+                    offset,
+                    "it is committed, and the ledger knows nothing of it".to_owned(),
+                );
             }
             return;
         };
@@ -156,7 +160,8 @@ impl Pass<'_> {
     }
 
     fn unknown(&mut self, generation: &Generation) {
-        self.report.note(format!("policy {generation} is not to be had: what it decided was not decided again"));
+        self.report
+            .note(format!("policy {generation} is not to be had: what it decided was not decided again"));
     }
 
     fn sample(&mut self, record: &Record<'_>, run: &Run) {
@@ -217,7 +222,9 @@ impl Pass<'_> {
         let mut cold = 0;
         for index in self.part.by_key() {
             let offset = self.part.from + i64::from(index);
-            let Some((entry, run)) = self.part.entry(offset).map(|(entry, run)| (entry, *run)) else { continue };
+            let Some((entry, run)) = self.part.entry(offset).map(|(entry, run)| (entry, *run)) else {
+                continue;
+            };
             let before = first.take().filter(|(first, _)| first.key == entry.key);
             let is_copy = entry.disposition == Disposition::Duplicate;
             let Some((earlier, its_run)) = before else {
@@ -230,7 +237,10 @@ impl Pass<'_> {
                 continue;
             };
             if is_copy && run.after.since(its_run.now) > longest {
-                let what = format!("the ledger calls it a copy of {}, which is longer ago than any window", earlier.offset);
+                let what = format!(
+                    "the ledger calls it a copy of {}, which is longer ago than any window",
+                    earlier.offset
+                );
                 self.report.find(FindingKind::WrongDecision, &self.part.input, offset, what);
             }
             let surely = run.now.since(its_run.after) < shortest && offset - earlier.offset < near;

@@ -103,7 +103,10 @@ impl Audit<'_> {
                 )),
                 Some(state) => {
                     let next = state.next_offset();
-                    report.note(format!("{} was trimmed: cases were audited from offset {next} on", stretch.of));
+                    report.note(format!(
+                        "{} was trimmed: cases were audited from offset {next} on",
+                        stretch.of
+                    ));
                     for seen in state.snapshot().seen {
                         let above = seen.taken.iter().map(|&(offset, _)| offset).collect();
                         start.taken.insert((seen.stream, seen.partition), (seen.committed, above));
@@ -192,7 +195,10 @@ impl Desk {
         if let Event::Mention(mention) = &entry.event
             && generations.desk(&mention.generation, mention.desk).is_none()
         {
-            report.note(format!("policy {} is not to be had: cases cannot be folded without it", mention.generation));
+            report.note(format!(
+                "policy {} is not to be had: cases cannot be folded without it",
+                mention.generation
+            ));
             self.ended = Some(record.offset);
             return;
         }
@@ -206,7 +212,9 @@ impl Desk {
 
     fn expect(&mut self, effect: &Effect, entry: &LogEntry<'_>) {
         let mention = match (&entry.event, effect.what) {
-            (Event::Mention(mention), What::AssignmentCreated { .. } | What::MentionAdded) => Some(mention.mention_id),
+            (Event::Mention(mention), What::AssignmentCreated { .. } | What::MentionAdded) => {
+                Some(mention.mention_id)
+            }
             _ => None,
         };
         let (assignment, policy) =

@@ -3,10 +3,10 @@
 //! Owns the judgement of effects against the first entry of their offset (I2) and of their order (I6). May not read
 //! mentions. Called by `audit` before the input is read.
 
+use super::Audit;
 use super::reading::{Generations, each};
 use super::report::{FindingKind, Report};
 use super::slots::{DEAD, HANDED, Partition};
-use super::Audit;
 use crate::log::{LogError, TopicPartition};
 use crate::wire::{desk_log, ledger};
 use std::collections::HashMap;
@@ -30,21 +30,19 @@ impl Audit<'_> {
         let Audit { logs, progress, extent, partitions, report, .. } = self;
         for (stretch, part) in extent.ledgers.iter().zip(partitions.iter_mut()) {
             let mut first = None;
-            each(*logs, "ledger", stretch, *progress, |record| {
-                match record.value.map(ledger::decode) {
-                    Some(Ok(run)) => {
-                        let from = run.entries.first().map(|entry| entry.offset);
-                        first = first.or(run.expired.map(|(from, _)| from).or(from));
-                        part.take(record.offset, &run);
-                    }
-                    Some(Err(error)) => {
-                        let what = format!("what it decided cannot be obeyed or checked: {error}");
-                        report.find(FindingKind::Unreadable, &stretch.of, record.offset, what);
-                    }
-                    None => {
-                        let what = "it has no value; is the ledger compacted?".to_owned();
-                        report.find(FindingKind::Unreadable, &stretch.of, record.offset, what);
-                    }
+            each(*logs, "ledger", stretch, *progress, |record| match record.value.map(ledger::decode) {
+                Some(Ok(run)) => {
+                    let from = run.entries.first().map(|entry| entry.offset);
+                    first = first.or(run.expired.map(|(from, _)| from).or(from));
+                    part.take(record.offset, &run);
+                }
+                Some(Err(error)) => {
+                    let what = format!("what it decided cannot be obeyed or checked: {error}");
+                    report.find(FindingKind::Unreadable, &stretch.of, record.offset, what);
+                }
+                None => {
+                    let what = "it has no value; is the ledger compacted?".to_owned();
+                    report.find(FindingKind::Unreadable, &stretch.of, record.offset, what);
                 }
             })?;
             if stretch.from > 0 {
@@ -67,7 +65,12 @@ impl Audit<'_> {
                 let entry = match desk_log::decode(record.offset, record.timestamp, record.value) {
                     Ok(entry) => entry,
                     Err(fault) => {
-                        return report.find(FindingKind::Unreadable, &stretch.of, record.offset, fault.to_string());
+                        return report.find(
+                            FindingKind::Unreadable,
+                            &stretch.of,
+                            record.offset,
+                            fault.to_string(),
+                        );
                     }
                 };
                 let (Some(mark), Event::Mention(mention)) = (&entry.source, &entry.event) else { return };
@@ -130,7 +133,13 @@ struct HandOver<'a, 'm> {
 }
 
 impl HandOver<'_, '_> {
-    fn judge(&self, part: &mut Partition, generations: &Generations, report: &mut Report, newest: &mut Newest) {
+    fn judge(
+        &self,
+        part: &mut Partition,
+        generations: &Generations,
+        report: &mut Report,
+        newest: &mut Newest,
+    ) {
         let (log, at) = self.at;
         let mention = self.mention;
         let input = part.input.clone();
@@ -170,11 +179,15 @@ impl HandOver<'_, '_> {
                 part.counts.unverified += 1;
                 return None;
             }
-            return Some((FindingKind::Disagrees, format!("{log}/{at} hands it to a desk, the ledger knows nothing of it")));
+            return Some((
+                FindingKind::Disagrees,
+                format!("{log}/{at} hands it to a desk, the ledger knows nothing of it"),
+            ));
         };
         if entry.disposition != Disposition::Queued {
             let name = entry.disposition.name();
-            let what = format!("the ledger calls it {name}, and {log}/{at} hands it to desk `{}`", mention.desk);
+            let what =
+                format!("the ledger calls it {name}, and {log}/{at} hands it to desk `{}`", mention.desk);
             return Some((FindingKind::Doubled, what));
         }
         let generation = run.generation;
@@ -186,7 +199,10 @@ impl HandOver<'_, '_> {
         let desk = policy.desks().get(usize::from(entry.desk));
         let queue = policy.queues().get(usize::from(entry.queue));
         let (Some(desk), Some(queue)) = (desk, queue) else {
-            return Some((FindingKind::Disagrees, "the ledger names a desk that its policy does not have".to_owned()));
+            return Some((
+                FindingKind::Disagrees,
+                "the ledger names a desk that its policy does not have".to_owned(),
+            ));
         };
         let right = (desk.name.as_str(), queue.name.as_str(), generation, desk.log_partition);
         if right == (mention.desk, mention.queue, mention.generation, log.partition) {

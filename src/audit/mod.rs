@@ -107,14 +107,16 @@ pub fn audit(
     let extent = Extent::ask(logs, plan, &generations)?;
     let offsets: i64 = extent.input.iter().map(|stretch| stretch.to - stretch.from).sum();
     if offsets > OFFSETS_MAX {
-        let why = format!("{offsets} offsets are more than one audit takes ({OFFSETS_MAX}): choose less time");
+        let why =
+            format!("{offsets} offsets are more than one audit takes ({OFFSETS_MAX}): choose less time");
         return Err(LogError::Fatal(why));
     }
     let mut report = Report { input: plan.input.clone(), ..Report::default() };
     generations.faults.iter().for_each(|fault| report.note(fault.clone()));
-    let partitions = (extent.input.iter().zip(&extent.starts).zip(&extent.commits)).map(|((stretch, &start), &c)| {
-        Partition::new(stretch, start, c, stretch.from == 0 && plan.from.is_none())
-    });
+    let partitions =
+        (extent.input.iter().zip(&extent.starts).zip(&extent.commits)).map(|((stretch, &start), &c)| {
+            Partition::new(stretch, start, c, stretch.from == 0 && plan.from.is_none())
+        });
     let partitions = partitions.collect();
     let trimmed = Vec::new();
     let mut audit = Audit { logs, plan, progress, generations, extent, partitions, trimmed, report };

@@ -101,7 +101,8 @@ impl Generations {
         match Compiled::new(&bundle, reference) {
             Ok(compiled) => drop(self.known.insert(generation, Arc::new(compiled))),
             Err(mistakes) => {
-                self.faults.push(format!("policy {generation} does not compile: {} mistakes", mistakes.len()));
+                self.faults
+                    .push(format!("policy {generation} does not compile: {} mistakes", mistakes.len()));
             }
         }
     }

@@ -54,10 +54,16 @@ impl FindingKind {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            FindingKind::Lost => "committed mentions that nobody decided; nobody will read them again by themselves",
-            FindingKind::Unhanded => "mentions that were decided and committed, but never reached where they should be",
+            FindingKind::Lost => {
+                "committed mentions that nobody decided; nobody will read them again by themselves"
+            }
+            FindingKind::Unhanded => {
+                "mentions that were decided and committed, but never reached where they should be"
+            }
             FindingKind::Doubled => "records with two outcomes: somebody downstream may have acted on both",
-            FindingKind::Disagrees => "records that went out with other facts than the log that decides them holds",
+            FindingKind::Disagrees => {
+                "records that went out with other facts than the log that decides them holds"
+            }
             FindingKind::CommitPastGap => "a consumer group's position is past work that is not done",
             FindingKind::WrongDecision => "decisions that come out differently when they are made again",
             FindingKind::Reordered => "records of one author or case that overtook each other",
@@ -180,10 +186,16 @@ impl fmt::Display for Report {
         for part in &self.partitions {
             let committed = part.committed.map_or("nothing".to_owned(), |offset| offset.to_string());
             let (from, last) = (part.from, part.to - 1);
-            write!(f, "{}/{}: offsets {from} to {last}, {} records, ", self.input, part.partition, part.records)?;
+            write!(
+                f,
+                "{}/{}: offsets {from} to {last}, {} records, ",
+                self.input, part.partition, part.records
+            )?;
             writeln!(f, "committed {committed}, {} in flight", part.in_flight)?;
             let counts = Disposition::ALL.iter().filter_map(|disposition| {
-                part.dispositions.get(disposition.name()).map(|count| format!("{} {count}", disposition.name()))
+                part.dispositions
+                    .get(disposition.name())
+                    .map(|count| format!("{} {count}", disposition.name()))
             });
             writeln!(f, "  {}", counts.collect::<Vec<_>>().join(", "))?;
             write!(f, "  {} decided again, {} repeats", part.sampled, part.repeats)?;
@@ -192,7 +204,11 @@ impl fmt::Display for Report {
         for desk in &self.desks {
             let committed = desk.committed.map_or("nothing".to_owned(), |offset| offset.to_string());
             write!(f, "desk log {}: offsets {} to {}, ", desk.partition, desk.from, desk.to - 1)?;
-            write!(f, "committed {committed}; {} records of cases asked for, {} out, ", desk.expected, desk.out)?;
+            write!(
+                f,
+                "committed {committed}; {} records of cases asked for, {} out, ",
+                desk.expected, desk.out
+            )?;
             writeln!(f, "{} repeats, {} not verifiable", desk.repeats, desk.unverified)?;
         }
         for note in &self.notes {
@@ -207,7 +223,11 @@ impl fmt::Display for Report {
         }
         let listed = self.findings.len() as u64;
         let all: u64 = self.found.values().sum();
-        writeln!(f, "\n{all} findings{}:", if listed < all { format!(", the first {listed} listed") } else { String::new() })?;
+        writeln!(
+            f,
+            "\n{all} findings{}:",
+            if listed < all { format!(", the first {listed} listed") } else { String::new() }
+        )?;
         for (kind, count) in &self.found {
             writeln!(f, "  {count} {}: {}", kind.name(), kind.meaning())?;
         }

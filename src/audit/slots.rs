@@ -111,13 +111,16 @@ impl Partition {
     /// Takes a ledger record in: for each offset the first entry counts.
     pub(super) fn take(&mut self, at: i64, run: &LedgerRun) {
         let after = self.runs.last().map_or(run.now, |before| before.now);
-        let index = u32::try_from(self.runs.len()).expect("invariant: a ledger partition holds fewer than 2^32 records");
+        let index = u32::try_from(self.runs.len())
+            .expect("invariant: a ledger partition holds fewer than 2^32 records");
         let (now, generation, semantics) = (run.now, run.generation, run.semantics);
         self.runs.push(Run { after, now, generation, semantics, at });
         self.expired.extend(run.expired);
         for entry in &run.entries {
             self.counts.gone += u64::from(entry.offset < self.start);
-            let Some(slot) = self.slot_mut(entry.offset).filter(|slot| slot.run == RUN_NONE) else { continue };
+            let Some(slot) = self.slot_mut(entry.offset).filter(|slot| slot.run == RUN_NONE) else {
+                continue;
+            };
             slot.run = index;
             slot.code = entry.disposition.code();
             (slot.detail, slot.desk, slot.queue) = (entry.detail, entry.desk, entry.queue);
@@ -131,7 +134,8 @@ impl Partition {
         let slot = self.slot(offset).filter(|slot| slot.run != RUN_NONE)?;
         let disposition = Disposition::from_code(slot.code).expect("invariant: written by `take`");
         let key = slot.key();
-        let entry = LedgerEntry { offset, disposition, detail: slot.detail, desk: slot.desk, queue: slot.queue, key };
+        let entry =
+            LedgerEntry { offset, disposition, detail: slot.detail, desk: slot.desk, queue: slot.queue, key };
         Some((entry, &self.runs[slot.run as usize]))
     }
 

@@ -87,7 +87,8 @@ fn scan_settings(settings: &Settings) -> Result<ScanSettings, Error> {
     let input = &settings.input;
     let preset = if input.preset == "triaged" { "native".to_owned() } else { input.preset.replace('-', "_") };
     let fields = input.fields.iter().map(|(field, path)| (field.clone(), path.clone()));
-    let all = fields.chain([("preset".to_owned(), preset)]).map(|(key, text)| (key, serde_json::Value::from(text)));
+    let all =
+        fields.chain([("preset".to_owned(), preset)]).map(|(key, text)| (key, serde_json::Value::from(text)));
     let config: FieldMapConfig = serde_json::from_value(serde_json::Value::Object(all.collect()))
         .map_err(|error| Error::configuration(format!("`input`: {error}")))?;
     let map = FieldMap::compile(&config)

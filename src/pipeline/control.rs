@@ -37,7 +37,8 @@ impl ControlThread {
         let ours = Arc::clone(shared);
         let work = move || serve(&ours, signals, stopped, &told);
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(work);
-        let thread = thread.map_err(|error| Error::try_again(format!("no thread for the control plane: {error}")))?;
+        let thread =
+            thread.map_err(|error| Error::try_again(format!("no thread for the control plane: {error}")))?;
         match bound.recv() {
             Ok(Ok(())) => Ok(ControlThread { stop, thread: Some(thread) }),
             Ok(Err(error)) => Err(error),
@@ -158,9 +159,7 @@ impl Handle {
         policy::check_topics(&shared.settings, shared.logs.as_ref(), &local.policy)?;
         let generation = local.bundle.generation();
         shared.local_policy(Ok(generation.to_string()));
-        let shown = |now: &crate::policies::InForce| {
-            json!({ "generation": now.policy.generation().to_string(), "epoch": now.epoch })
-        };
+        let shown = |now: &crate::policies::InForce| json!({ "generation": now.policy.generation().to_string(), "epoch": now.epoch });
         let before = shared.policies.in_force();
         let before_shown = before.as_ref().map(shown);
         if before.as_ref().is_some_and(|now| now.policy.generation() == generation) {
@@ -221,13 +220,18 @@ impl Control for Handle {
             .iter()
             .map(|d| (d.name().to_owned(), json!(totals.settled[usize::from(d.code())])))
             .collect();
-        let lanes: Vec<Value> = shared.seats().iter().filter(|seat| seat.is_lane()).map(|seat| {
-            let (held, not_live) = seat.holds();
-            let partitions: Vec<Value> = seat.committed().iter().map(|(partition, committed)| {
+        let lanes: Vec<Value> = shared
+            .seats()
+            .iter()
+            .filter(|seat| seat.is_lane())
+            .map(|seat| {
+                let (held, not_live) = seat.holds();
+                let partitions: Vec<Value> = seat.committed().iter().map(|(partition, committed)| {
                 json!({ "topic": *partition.topic, "partition": partition.partition, "committed": committed })
             }).collect();
-            json!({ "lane": seat.name, "partitions": held, "restoring": not_live, "live": partitions })
-        }).collect();
+                json!({ "lane": seat.name, "partitions": held, "restoring": not_live, "live": partitions })
+            })
+            .collect();
         let ready = shared.ready();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -258,7 +262,9 @@ impl Control for Handle {
     fn reload(&self) -> Result<Value, Value> {
         let shared = &self.shared;
         if shared.stage() != Stage::Running {
-            return Err(json!({ "error": format!("the daemon is {}", shared.stage().name()), "mistakes": [] }));
+            return Err(
+                json!({ "error": format!("the daemon is {}", shared.stage().name()), "mistakes": [] }),
+            );
         }
         let Ok(_one_at_a_time) = shared.reloading.try_lock() else {
             return Err(json!({ "error": "another reload is under way", "mistakes": [] }));

@@ -325,7 +325,9 @@ fn failed(name: &str, end: &End) -> Error {
     let why = match end {
         End::Drained => "ended although nobody asked it to".to_owned(),
         End::Unsettled => "did not settle everything in time; the next start does the rest again".to_owned(),
-        End::Failed(LogError::Fenced(why)) => format!("its place in the group is another process's now: {why}"),
+        End::Failed(LogError::Fenced(why)) => {
+            format!("its place in the group is another process's now: {why}")
+        }
         End::Failed(error) => error.to_string(),
     };
     Error::try_again(format!("thread `{name}`: {why}"))

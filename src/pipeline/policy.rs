@@ -74,8 +74,12 @@ impl Refused {
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self {
-            Refused::Folder(why) => json!({ "error": "the policy folder cannot be read", "mistakes": [{ "what": why }] }),
-            Refused::Mistakes(mistakes) => json!({ "error": "the policy has mistakes", "mistakes": mistakes }),
+            Refused::Folder(why) => {
+                json!({ "error": "the policy folder cannot be read", "mistakes": [{ "what": why }] })
+            }
+            Refused::Mistakes(mistakes) => {
+                json!({ "error": "the policy has mistakes", "mistakes": mistakes })
+            }
             Refused::Cluster(wrong) => {
                 let wrong: Vec<Value> = wrong.iter().map(|what| json!({ "what": what })).collect();
                 json!({ "error": "the policy does not fit the topics", "mistakes": wrong })
@@ -102,7 +106,8 @@ pub fn load(folder: &Path) -> Result<Local, Refused> {
     let bundle = read_policy_folder(folder).map_err(|error| Refused::Folder(error.to_string()))?;
     let policy = Policy::compile(&bundle).map_err(Refused::Mistakes)?;
     if let Err(error) = hyperscan::build(policy.literals()) {
-        let place = Mistake { file: String::new(), line: 0, column: 0, what: error.to_string(), hint: String::new() };
+        let place =
+            Mistake { file: String::new(), line: 0, column: 0, what: error.to_string(), hint: String::new() };
         return Err(Refused::Mistakes(vec![place]));
     }
     Ok(Local { bundle, policy })
@@ -152,7 +157,10 @@ fn send(producer: &mut dyn Producer, to: &TopicPartition, batch: &Outgoing) -> R
     let deadline = Deadline::after(ACKNOWLEDGED_WAIT);
     while !ticket.is_settled() {
         if deadline.is_over() {
-            return Err(LogError::Away(format!("`{}` did not acknowledge within {ACKNOWLEDGED_WAIT:?}", to.topic)));
+            return Err(LogError::Away(format!(
+                "`{}` did not acknowledge within {ACKNOWLEDGED_WAIT:?}",
+                to.topic
+            )));
         }
         producer.flush(Duration::from_millis(50));
         std::thread::sleep(Duration::from_millis(2));

@@ -28,7 +28,8 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Stage; 5] = [Stage::Starting, Stage::Running, Stage::DrainTriage, Stage::DrainDesk, Stage::Stop];
+    const ALL: [Stage; 5] =
+        [Stage::Starting, Stage::Running, Stage::DrainTriage, Stage::DrainDesk, Stage::Stop];
 
     pub(super) fn name(self) -> &'static str {
         match self {

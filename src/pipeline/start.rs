@@ -97,8 +97,10 @@ pub fn scan_settings(settings: &Settings) -> Result<ScanSettings, Error> {
         .map_err(|error| Error::configuration(format!("`input.fields`: {error}")))?;
     let map = FieldMap::compile(&config)
         .map_err(|mistakes| Error::configuration("`input.fields` has mistakes").mistakes(mistakes))?;
-    let limits =
-        DecodeLimits { mention_bytes_max: settings.input.mention_bytes_max as usize, ..DecodeLimits::default() };
+    let limits = DecodeLimits {
+        mention_bytes_max: settings.input.mention_bytes_max as usize,
+        ..DecodeLimits::default()
+    };
     Ok(ScanSettings { map: Arc::new(map), limits })
 }
 
@@ -114,11 +116,15 @@ impl InstanceLock {
     /// 78 when the state directory cannot be used, 75 when another process has this instance's name.
     pub(super) fn take(state_dir: &Path, instance: &str) -> Result<InstanceLock, Error> {
         let unusable = |error: &dyn std::fmt::Display| {
-            Error::configuration(format!("the state directory `{}` cannot be used: {error}", state_dir.display()))
-                .hint("set `state_dir` to a folder that the daemon may write to")
+            Error::configuration(format!(
+                "the state directory `{}` cannot be used: {error}",
+                state_dir.display()
+            ))
+            .hint("set `state_dir` to a folder that the daemon may write to")
         };
         std::fs::create_dir_all(state_dir).map_err(|error| unusable(&error))?;
-        let file = File::create(state_dir.join(format!("{instance}.lock"))).map_err(|error| unusable(&error))?;
+        let file =
+            File::create(state_dir.join(format!("{instance}.lock"))).map_err(|error| unusable(&error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(InstanceLock { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -210,7 +216,10 @@ pub(super) fn policy_named(shared: &Shared) -> Result<(), Halt> {
 }
 
 /// Waits until a policy is in force here.
-pub(super) fn policy_in_force(shared: &Shared, still_well: &mut dyn FnMut() -> Result<(), Halt>) -> Result<InForce, Halt> {
+pub(super) fn policy_in_force(
+    shared: &Shared,
+    still_well: &mut dyn FnMut() -> Result<(), Halt>,
+) -> Result<InForce, Halt> {
     let until = shared.clock.monotonic_ms() + i64::try_from(SWITCH_WAIT.as_millis()).unwrap_or(i64::MAX);
     loop {
         shared.go_on()?;
@@ -229,7 +238,8 @@ pub(super) fn policy_in_force(shared: &Shared, still_well: &mut dyn FnMut() -> R
             None => shared.waits_for("waits for the owner of the control topic to put a policy in force"),
         }
         if shared.clock.monotonic_ms() >= until {
-            let error = Error::try_again(format!("no policy came in force within {} s", SWITCH_WAIT.as_secs()));
+            let error =
+                Error::try_again(format!("no policy came in force within {} s", SWITCH_WAIT.as_secs()));
             return Err(Halt::Failed(error));
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -127,12 +127,14 @@ pub fn check_policy(
     names.extend([settings.topics.desks.clone(), ledger(settings)]);
     let own = describe(logs, &names)?;
     if let Some(info) = own.get(&settings.topics.desks) {
-        wrong.extend(policy.desks().iter().filter(|desk| desk.log_partition >= info.partitions).map(|desk| {
-            format!(
-                "desk `{}` has log_partition {}, but `{}` has {} partitions, counted from 0",
-                desk.name, desk.log_partition, info.name, info.partitions
-            )
-        }));
+        wrong.extend(policy.desks().iter().filter(|desk| desk.log_partition >= info.partitions).map(
+            |desk| {
+                format!(
+                    "desk `{}` has log_partition {}, but `{}` has {} partitions, counted from 0",
+                    desk.name, desk.log_partition, info.name, info.partitions
+                )
+            },
+        ));
     }
     let window = policy.dedup().window_ms;
     if let Some(info) = own.get(&ledger(settings))
@@ -241,8 +243,7 @@ pub fn needed(
     let forever = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
     let stamped = [forever[0], forever[1], forever[2], ("message.timestamp.type", "LogAppendTime")];
     let compact = [("cleanup.policy", "compact"), ("retention.ms", "-1"), ("retention.bytes", "-1")];
-    let control =
-        [compact[0], compact[1], compact[2], ("min.compaction.lag.ms", CONTROL_LAG_MS)];
+    let control = [compact[0], compact[1], compact[2], ("min.compaction.lag.ms", CONTROL_LAG_MS)];
     let make = |name: String| {
         let (partitions, config): (u32, &[(&str, &str)]) = match &name {
             name if *name == topics.mentions => (inputs, &[]),
