@@ -18,7 +18,10 @@ pub(super) fn check(settings: &Settings) -> Result<ExitCode, Error> {
     let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
     let policy = &local.policy;
     let dedup = policy.dedup();
-    println!("configuration: no mistakes; instance `{}`, group `{}`", settings.host.instance, settings.group.name);
+    println!(
+        "configuration: no mistakes; instance `{}`, group `{}`",
+        settings.host.instance, settings.group.name
+    );
     println!("policy:        {} ({})", folder.display(), local.bundle.generation());
     println!(
         "               {} rules of {} words and phrases, {} desks, {} queues, {} filters",

@@ -18,7 +18,9 @@ const ANSWER_WAIT: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  triaged ctl status\n  triaged ctl policy reload\n  triaged ctl drain --socket /run/triaged/admin.sock")]
+#[command(
+    after_help = "Examples:\n  triaged ctl status\n  triaged ctl policy reload\n  triaged ctl drain --socket /run/triaged/admin.sock"
+)]
 pub(super) struct Options {
     #[command(flatten)]
     config: Config,
@@ -63,14 +65,20 @@ pub(super) fn ctl(options: &Options) -> Result<ExitCode, Error> {
         Verb::Policy(PolicyVerb::Reload) => ("POST", "/v1/policy/reload"),
         Verb::Drain => ("POST", "/v1/drain"),
     };
-    let (status, body) = ask(&socket, method, path)
-        .map_err(|why| Error::unavailable(format!("no daemon answers on `{}`: {why}", socket.display()))
-            .hint("is triaged running, and may you open its socket? `--socket` names another"))?;
-    let answer: Value = serde_json::from_slice(&body)
-        .map_err(|why| Error::unavailable(format!("the answer on `{}` is no JSON: {why}", socket.display())))?;
+    let (status, body) = ask(&socket, method, path).map_err(|why| {
+        Error::unavailable(format!("no daemon answers on `{}`: {why}", socket.display()))
+            .hint("is triaged running, and may you open its socket? `--socket` names another")
+    })?;
+    let answer: Value = serde_json::from_slice(&body).map_err(|why| {
+        Error::unavailable(format!("the answer on `{}` is no JSON: {why}", socket.display()))
+    })?;
     if options.json {
         println!("{answer:#}");
-        return Ok(if status < 300 { ExitCode::SUCCESS } else { ExitCode::from(Error::data("").exit_code()) });
+        return Ok(if status < 300 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(Error::data("").exit_code())
+        });
     }
     if status >= 300 {
         return Err(refused(&answer));
@@ -86,7 +94,10 @@ pub(super) fn ctl(options: &Options) -> Result<ExitCode, Error> {
 fn ask(socket: &Path, method: &str, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(ANSWER_WAIT))?;
-    write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     let broken = || std::io::Error::other("the answer is no HTTP");
@@ -137,7 +148,12 @@ fn show_status(answer: &Value) {
     } else {
         format!("not ready: {}", text(&answer["waits_for"]))
     };
-    println!("triaged {} `{}`: {}, {ready}", text(&answer["version"]), text(&answer["instance"]), text(&answer["stage"]));
+    println!(
+        "triaged {} `{}`: {}, {ready}",
+        text(&answer["version"]),
+        text(&answer["instance"]),
+        text(&answer["stage"])
+    );
     let policy = &answer["policy"];
     let generation = text(&policy["generation"]);
     if generation.is_empty() {
@@ -146,7 +162,10 @@ fn show_status(answer: &Value) {
         println!("policy:    {generation} (epoch {}, {} rules)", policy["epoch"], policy["rules"]);
     }
     if policy["folder_differs"] == Value::Bool(true) {
-        println!("           the folder {} differs; `triaged ctl policy reload` puts it in force", text(&policy["folder"]));
+        println!(
+            "           the folder {} differs; `triaged ctl policy reload` puts it in force",
+            text(&policy["folder"])
+        );
     }
     if let Some(problem) = policy["folder_problem"].as_str() {
         println!("           the folder cannot be used: {}", problem.replace('\n', "\n           "));
@@ -157,6 +176,11 @@ fn show_status(answer: &Value) {
         println!("           {count:>12} {disposition}");
     }
     for lane in answer["lanes"].as_array().into_iter().flatten() {
-        println!("lane:      {}: {} partitions, {} being restored", text(&lane["lane"]), lane["partitions"], lane["restoring"]);
+        println!(
+            "lane:      {}: {} partitions, {} being restored",
+            text(&lane["lane"]),
+            lane["partitions"],
+            lane["restoring"]
+        );
     }
 }

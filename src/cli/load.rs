@@ -34,7 +34,8 @@ pub(super) fn settings(config: &Config) -> Result<Settings, Error> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     config::load(&shown, &text, environment, host.trim()).map_err(|mistakes| {
         let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
-        Error::configuration(format!("configuration `{shown}` has {} {plural}", mistakes.len())).mistakes(mistakes)
+        Error::configuration(format!("configuration `{shown}` has {} {plural}", mistakes.len()))
+            .mistakes(mistakes)
     })
 }
 

@@ -37,7 +37,9 @@ enum Verb {
     #[command(after_help = "Example:\n  triaged run --config /etc/triaged/triaged.toml")]
     Run(Config),
     /// Check the configuration and the policy, every mistake at once
-    #[command(after_help = "Example:\n  TRIAGED__POLICY__FOLDER=config/policy triaged check\n\nExit codes: 0 all is well, 78 the daemon could not start.")]
+    #[command(
+        after_help = "Example:\n  TRIAGED__POLICY__FOLDER=config/policy triaged check\n\nExit codes: 0 all is well, 78 the daemon could not start."
+    )]
     Check(Config),
     /// List the topics that the daemon needs; make those that are missing
     #[command(after_help = "Example:\n  triaged topics --create --partitions 48 --replication 3")]
@@ -48,7 +50,9 @@ enum Verb {
     /// Talk to the running daemon over its socket
     Ctl(ctl::Options),
     /// Show triaged at work: a calm stream, then a storm, counted and accounted for
-    #[command(after_help = "Examples:\n  triaged demo\n  DEMO_SECONDS=30 triaged demo\n  triaged demo --broker kafka --bootstrap localhost:9092")]
+    #[command(
+        after_help = "Examples:\n  triaged demo\n  DEMO_SECONDS=30 triaged demo\n  triaged demo --broker kafka --bootstrap localhost:9092"
+    )]
     Demo(DemoOptions),
 }
 
@@ -155,13 +159,14 @@ fn audit(words: &AuditWords) -> Result<ExitCode, Error> {
 }
 
 fn demonstrate(options: DemoOptions) -> Result<ExitCode, Error> {
-    let seconds = match (options.seconds, std::env::var("DEMO_SECONDS")) {
-        (Some(seconds), _) => Some(seconds),
-        (None, Ok(text)) if !text.is_empty() => Some(
-            text.parse().map_err(|_| Error::usage(format!("DEMO_SECONDS is `{text}`, which is no number of seconds")))?,
-        ),
-        _ => None,
-    };
+    let seconds =
+        match (options.seconds, std::env::var("DEMO_SECONDS")) {
+            (Some(seconds), _) => Some(seconds),
+            (None, Ok(text)) if !text.is_empty() => Some(text.parse().map_err(|_| {
+                Error::usage(format!("DEMO_SECONDS is `{text}`, which is no number of seconds"))
+            })?),
+            _ => None,
+        };
     load::log("warn");
     pipeline::abort_on_panic();
     let bootstrap = (options.broker == Broker::Kafka).then_some(options.bootstrap);

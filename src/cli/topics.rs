@@ -40,7 +40,9 @@ pub(super) fn topics(options: &Options) -> Result<ExitCode, Error> {
         Ok(local) => vec![&local.policy],
         Err(_) => {
             let folder = settings.policy.folder.display();
-            eprintln!("triaged: no policy that can be used in `{folder}` (`triaged check` says why): desks are left out");
+            eprintln!(
+                "triaged: no policy that can be used in `{folder}` (`triaged check` says why): desks are left out"
+            );
             Vec::new()
         }
     };

@@ -48,8 +48,14 @@ impl Accounts {
     ///
     /// # Errors
     /// As the log says.
-    pub(super) fn open(logs: &dyn Logs, input: &str, ledger: &str, partitions: u32) -> Result<Accounts, LogError> {
-        let from: Vec<_> = (0..partitions).map(|partition| (TopicPartition::new(ledger, partition), 0)).collect();
+    pub(super) fn open(
+        logs: &dyn Logs,
+        input: &str,
+        ledger: &str,
+        partitions: u32,
+    ) -> Result<Accounts, LogError> {
+        let from: Vec<_> =
+            (0..partitions).map(|partition| (TopicPartition::new(ledger, partition), 0)).collect();
         Ok(Accounts {
             reader: logs.reader(&from)?,
             input: input.to_owned(),
@@ -118,7 +124,10 @@ impl Accounts {
             let of = TopicPartition::new(&self.input, partition as u32);
             let (_, end) = logs.bounds(&of)?;
             if account.next < end {
-                faults.push(format!("{of}: offset {} has no entry in the ledger; the log ends at {end}", account.next));
+                faults.push(format!(
+                    "{of}: offset {} has no entry in the ledger; the log ends at {end}",
+                    account.next
+                ));
             } else if account.next > end || !account.above.is_empty() {
                 faults.push(format!("{of}: the ledger speaks of offsets beyond its end at {end}"));
             }
@@ -162,13 +171,16 @@ mod tests {
 
     fn verdict(runs: &[&[i64]]) -> Vec<String> {
         let cluster = Cluster::new(Arc::new(SystemClock::new()));
-        let topic = |name: &str| NewTopic { name: name.to_owned(), partitions: 1, replication: 1, config: vec![] };
+        let topic =
+            |name: &str| NewTopic { name: name.to_owned(), partitions: 1, replication: 1, config: vec![] };
         cluster.create(&[topic("in"), topic("ledger")]).expect("it takes topics");
         for _ in 0..4 {
             cluster.append(&TopicPartition::new("in", 0), None, Some(b"x")).expect("it takes records");
         }
         for offsets in runs {
-            cluster.append(&TopicPartition::new("ledger", 0), None, Some(&run(offsets))).expect("it takes records");
+            cluster
+                .append(&TopicPartition::new("ledger", 0), None, Some(&run(offsets)))
+                .expect("it takes records");
         }
         let mut accounts = Accounts::open(&cluster, "in", "ledger", 1).expect("it opens");
         accounts.read_on(Duration::ZERO).expect("it reads");
@@ -178,7 +190,10 @@ mod tests {
     #[test]
     fn an_offset_without_an_entry_or_with_two_is_a_fault() {
         assert_eq!(verdict(&[&[0, 1], &[2, 3]]), Vec::<String>::new());
-        assert_eq!(verdict(&[&[0, 1], &[3]]), ["in/0: offset 2 has no entry in the ledger; the log ends at 4"]);
+        assert_eq!(
+            verdict(&[&[0, 1], &[3]]),
+            ["in/0: offset 2 has no entry in the ledger; the log ends at 4"]
+        );
         assert_eq!(verdict(&[&[0, 1], &[1, 2, 3]]), ["in/0, offset 1 was decided twice"]);
         assert_eq!(verdict(&[&[0, 1, 2, 3, 4]]), ["in/0: the ledger speaks of offsets beyond its end at 4"]);
     }

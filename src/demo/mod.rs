@@ -53,8 +53,7 @@ pub fn run(wishes: &Wishes) -> Result<bool, Error> {
     let stage = Stage::set(wishes)?;
     // A demo's desk log is kept for a few seconds only.
     let tuning = Tuning { desk_log_keep_ms: 5_000, ..Tuning::default() };
-    let mut daemon =
-        Daemon::start(stage.settings.clone(), stage.logs.clone(), stage.clock.clone(), tuning)?;
+    let mut daemon = Daemon::start(stage.settings.clone(), stage.logs.clone(), stage.clock.clone(), tuning)?;
     introduce(&stage);
     let mut show = Show::new(&stage, &daemon, wishes)?;
     while show.goes_on() && daemon.goes_on() {
@@ -74,13 +73,21 @@ fn introduce(stage: &Stage) {
         say("triaged demo: the whole daemon on a log in this process's memory. Nothing outlives it.");
     } else {
         let (bootstrap, mentions) = (&stage.settings.kafka.bootstrap, &stage.settings.topics.mentions);
-        say(&format!("triaged demo: the whole daemon on Apache Kafka at {bootstrap}; it reads `{mentions}`."));
-        say("  Its topics stay when it ends; delete those that begin with `demo.` when you have seen enough.");
+        say(&format!(
+            "triaged demo: the whole daemon on Apache Kafka at {bootstrap}; it reads `{mentions}`."
+        ));
+        say(
+            "  Its topics stay when it ends; delete those that begin with `demo.` when you have seen enough.",
+        );
     }
     say(&format!("  metrics:  curl --unix-socket {socket} http://localhost/metrics"));
     say(&format!("  status:   triaged ctl status --socket {socket}"));
     say(&format!("  rules:    change {folder}/policy, then triaged ctl policy reload --socket {socket}"));
-    say(&format!("  topics:   in `{}`, out {}", stage.settings.topics.mentions, stage.assignments.join(", ")));
+    say(&format!(
+        "  topics:   in `{}`, out {}",
+        stage.settings.topics.mentions,
+        stage.assignments.join(", ")
+    ));
     say("  Ctrl-C ends it: what is in flight is settled, then the books are checked.\n");
 }
 

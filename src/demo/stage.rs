@@ -98,7 +98,9 @@ impl Stage {
                 }
                 let mut reader = self.logs.reader(&[(partition, start)])?;
                 for _ in 0..20 {
-                    let ReadStep::Records(records) = reader.read(Duration::from_millis(100))? else { continue };
+                    let ReadStep::Records(records) = reader.read(Duration::from_millis(100))? else {
+                        continue;
+                    };
                     let value = records.iter().find_map(|record| record.value);
                     let text = value.map(|value| String::from_utf8_lossy(value).into_owned());
                     return Ok(text.map(|text| (topic.clone(), text)));

@@ -50,6 +50,11 @@ pub(super) fn is_away(code: Code) -> bool {
     )
 }
 
+/// Codes of a partition whose leader is being chosen.
+pub(super) fn is_leaderless(code: Code) -> bool {
+    matches!(code, Code::LeaderNotAvailable | Code::NotLeaderForPartition | Code::OffsetNotAvailable)
+}
+
 fn is_missing(code: Code) -> bool {
     matches!(
         code,
@@ -111,6 +116,12 @@ mod tests {
     fn a_rebalance_under_way_does_not_count_as_a_lost_place() {
         let error = ClientError::new(Code::RebalanceInProgress, "later");
         assert_eq!(log_error(&error, "g"), LogError::Away("later".to_owned()));
+    }
+
+    #[test]
+    fn a_partition_between_two_leaders_is_asked_again_and_a_missing_one_is_not() {
+        assert!(is_leaderless(Code::NotLeaderForPartition) && is_leaderless(Code::LeaderNotAvailable));
+        assert!(!is_leaderless(Code::UnknownTopicOrPartition) && !is_leaderless(Code::AllBrokersDown));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Owns the settings and one client for questions, made at the first one. It is a consumer that reads committed
 //! records only, so that the ends it is told are last stable offsets, where readers end too. Called by the pipeline.
 
-use super::answers::log_error;
+use super::answers::{is_leaderless, log_error};
 use super::ffi::{Client, ClientError, Code, Kind, PartitionList, TopicConfig};
 use super::member::{KafkaMember, committed};
 use super::producer::KafkaProducer;
@@ -17,6 +17,8 @@ use triage_engine::model::{Millis, StreamId};
 
 /// How long a topic just made may take to be known to the broker that we ask.
 const CREATED_WAIT: Duration = Duration::from_secs(10);
+/// How long a partition may be without a leader before a question about it is given up. Short, since a lane may ask.
+const LEADER_WAIT: Duration = Duration::from_secs(5);
 
 /// A cluster of Apache Kafka.
 #[derive(Debug)]
@@ -66,6 +68,20 @@ impl KafkaLogs {
                 }
                 Some(_) => std::thread::sleep(Duration::from_millis(20)),
             }
+        }
+    }
+}
+
+/// Asks again while a partition's leader is being chosen: its topic was made a moment ago, or a broker went away. The
+/// library asks once and then looks for the new leader.
+fn while_leaders_move<T>(mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    let deadline = Deadline::after(LEADER_WAIT);
+    loop {
+        match ask() {
+            Err(error) if is_leaderless(error.code) && !deadline.has_passed() => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            answer => return answer,
         }
     }
 }
@@ -139,22 +155,27 @@ impl Logs for KafkaLogs {
     }
 
     fn bounds(&self, partition: &TopicPartition) -> Result<(i64, i64), LogError> {
-        self.inquirer()?
-            .watermarks(partition, ANSWER_WAIT)
+        let client = self.inquirer()?;
+        while_leaders_move(|| client.watermarks(partition, ANSWER_WAIT))
             .map_err(|error| log_error(&error, &partition.topic))
     }
 
     fn offset_at(&self, partition: &TopicPartition, at: Millis) -> Result<i64, LogError> {
         // The broker takes negative times for questions of another kind.
-        let times = PartitionList::at([&(partition.clone(), at.0.max(0))]);
-        let wrong = |error: ClientError| log_error(&error, &partition.topic);
-        self.inquirer()?.offsets_for_times(&times, ANSWER_WAIT).map_err(wrong)?;
-        match times.entries().first() {
-            Some(entry) if entry.code != Code::NoError => {
-                Err(wrong(ClientError::new(entry.code, entry.code.to_string())))
+        let client = self.inquirer()?;
+        let found = while_leaders_move(|| {
+            let times = PartitionList::at([&(partition.clone(), at.0.max(0))]);
+            client.offsets_for_times(&times, ANSWER_WAIT)?;
+            match times.entries().first() {
+                Some(entry) if entry.code != Code::NoError => {
+                    Err(ClientError::new(entry.code, entry.code.to_string()))
+                }
+                entry => Ok(entry.map(|entry| entry.offset).filter(|&offset| offset >= 0)),
             }
-            Some(entry) if entry.offset >= 0 => Ok(entry.offset),
-            _ => Ok(self.bounds(partition)?.1),
+        });
+        match found.map_err(|error| log_error(&error, &partition.topic))? {
+            Some(offset) => Ok(offset),
+            None => Ok(self.bounds(partition)?.1),
         }
     }
 

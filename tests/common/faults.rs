@@ -1,0 +1,15 @@
+//! What the fault tests share, as one module. Owns no test and no code.
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+#[path = "daemon.rs"]
+pub mod daemon;
+#[path = "kafka.rs"]
+pub mod kafka;
+#[path = "load.rs"]
+pub mod load;
+#[path = "mentions.rs"]
+pub mod mentions;
+#[path = "oracle.rs"]
+pub mod oracle;
+#[path = "poison.rs"]
+pub mod poison;

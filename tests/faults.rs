@@ -1,0 +1,207 @@
+//! The daemon's process against a real broker while everything around it fails: killed, frozen, joined, left, cut off.
+//!
+//! Owns the faults; what must come of them is the oracle's. Each test prints its seed: `TRIAGED_FAULT_SEED` replays it,
+//! `TRIAGED_FAULT_MENTIONS` changes how many mentions the largest one sends. No test looks at how long anything took.
+
+#[path = "common/faults.rs"]
+mod common;
+
+use common::daemon::{Fleet, FleetOptions};
+use common::kafka;
+use common::load::{PARTITIONS, alone, audited, feed, points, seed, settled};
+use common::mentions::{Mentions, Random, Sent, asked};
+use common::oracle::judge;
+use std::process::Command;
+use std::time::Duration;
+use triaged::log::Logs;
+
+/// How many mentions the largest test sends unless told otherwise.
+const MENTIONS: u64 = 300_000;
+/// How many are sent after the frozen instance woke up.
+const AFTERWARDS: usize = 2_000;
+
+#[test]
+fn killed_at_ten_random_points_every_mention_is_decided_once_and_nothing_is_lost() {
+    let name = "kill -9";
+    let _alone = alone();
+    let seed = seed(name);
+    let given = std::env::var("TRIAGED_FAULT_MENTIONS").ok().and_then(|text| text.parse().ok());
+    let count = given.unwrap_or(MENTIONS);
+    let fleet = Fleet::new(kafka::bootstrap(), "kill", PARTITIONS, FleetOptions::default());
+    let mut random = Random(seed);
+    let points = points(&mut random, 10, count);
+    println!("{name}: {count} mentions, killed when {points:?} are settled");
+    std::thread::scope(|scope| {
+        let feeder = scope.spawn(|| feed(&fleet, seed, count));
+        let mut daemon = fleet.start("a");
+        for (kill, &point) in points.iter().enumerate() {
+            settled(&fleet, &[&daemon], point);
+            std::thread::sleep(Duration::from_millis(random.below(150)));
+            daemon.kill9();
+            daemon = fleet.start("a");
+            if kill == 4 {
+                fleet.write_policy(true);
+                daemon.reload();
+            }
+        }
+        feeder.join().expect("the feeder ends well");
+        fleet.finish(&[&daemon]);
+        daemon.terminate();
+    });
+    let verdict = judge(&fleet, &asked);
+    verdict.expect_right(name);
+    assert_eq!(verdict.inputs, count, "what was sent is what the log holds");
+    assert!(verdict.under_second > 0, "the second policy was in force before the end");
+    audited(&fleet, name);
+}
+
+/// A broker of its own that may be killed; stopped and its data deleted at the end.
+struct OwnBroker {
+    port: String,
+}
+
+impl OwnBroker {
+    fn start() -> (OwnBroker, String) {
+        let near = std::env::var("KAFKA_PORT").ok().and_then(|port| port.parse::<u32>().ok());
+        let broker = OwnBroker { port: (near.unwrap_or(19_392) + 100).to_string() };
+        let address = broker.does("start");
+        (broker, address)
+    }
+
+    fn does(&self, what: &str) -> String {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
+        let mut command = Command::new(script);
+        let answer = command.arg(what).env("KAFKA_PORT", &self.port).output().expect("scripts/kafka runs");
+        let said = String::from_utf8_lossy(&answer.stderr);
+        assert!(answer.status.success(), "scripts/kafka {what}: {said}\nRun scripts/setup, then try again.");
+        String::from_utf8_lossy(&answer.stdout).trim().to_owned()
+    }
+}
+
+impl Drop for OwnBroker {
+    fn drop(&mut self) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
+        let _ = Command::new(script).arg("wipe").env("KAFKA_PORT", &self.port).output();
+    }
+}
+
+#[test]
+fn a_broker_that_is_killed_and_comes_back_costs_nothing_and_the_daemon_goes_on() {
+    let name = "broker killed";
+    let _alone = alone();
+    let seed = seed(name);
+    let count = 60_000;
+    let (broker, address) = OwnBroker::start();
+    let fleet = Fleet::new(&address, "broker", PARTITIONS, FleetOptions::default());
+    let mut random = Random(seed);
+    std::thread::scope(|scope| {
+        let feeder = scope.spawn(|| feed(&fleet, seed, count));
+        let daemon = fleet.start("a");
+        for point in points(&mut random, 2, count) {
+            settled(&fleet, &[&daemon], point);
+            broker.does("kill9");
+            std::thread::sleep(Duration::from_millis(500 + random.below(2_500)));
+            assert_eq!(daemon.status(), None, "the daemon waits for its broker\n{}", daemon.tail());
+            broker.does("restart");
+        }
+        feeder.join().expect("the feeder ends well");
+        fleet.finish(&[&daemon]);
+        daemon.terminate();
+    });
+    let verdict = judge(&fleet, &asked);
+    verdict.expect_right(name);
+    assert_eq!(verdict.inputs, count, "what was sent is what the log holds");
+}
+
+#[test]
+fn an_instance_may_join_and_another_may_leave_under_load() {
+    let name = "join and leave";
+    let _alone = alone();
+    let seed = seed(name);
+    let count = 120_000;
+    let fleet = Fleet::new(kafka::bootstrap(), "join", PARTITIONS, FleetOptions::default());
+    std::thread::scope(|scope| {
+        let feeder = scope.spawn(|| feed(&fleet, seed, count));
+        let first = fleet.start("a");
+        settled(&fleet, &[&first], count / 10);
+        let second = fleet.start("b");
+        second.ready();
+        settled(&fleet, &[&first, &second], count / 3);
+        first.terminate();
+        println!("{name}: {:?} settled when the first had left", fleet.progress());
+        feeder.join().expect("the feeder ends well");
+        fleet.finish(&[&second]);
+        second.terminate();
+    });
+    let verdict = judge(&fleet, &asked);
+    verdict.expect_right(name);
+    assert_eq!(verdict.inputs, count, "what was sent is what the log holds");
+    verdict.expect_no_repeats(name);
+}
+
+#[test]
+fn an_instance_that_froze_longer_than_its_session_harms_nobody_when_it_wakes() {
+    let name = "frozen";
+    let _alone = alone();
+    let seed = seed(name);
+    let count = 120_000;
+    let fleet = Fleet::new(kafka::bootstrap(), "freeze", PARTITIONS, FleetOptions::default());
+    std::thread::scope(|scope| {
+        let feeder = scope.spawn(|| feed(&fleet, seed, count));
+        let first = fleet.start("a");
+        settled(&fleet, &[&first], count / 10);
+        first.freeze();
+        let second = fleet.start("b");
+        // With every mention settled, the partitions of the frozen one have been taken over.
+        feeder.join().expect("the feeder ends well");
+        fleet.finish(&[&second]);
+        let mut producer = fleet.logs.producer("feeder").expect("a producer");
+        first.thaw();
+        let mut more = Mentions::new(seed ^ 1, PARTITIONS, count);
+        // Other ids than the first feed's.
+        let more: Vec<Sent> = (0..AFTERWARDS).map(|_| more.next()).map(renamed).collect();
+        fleet.send(producer.as_mut(), &more);
+        fleet.finish(&[&first, &second]);
+        first.ready();
+        first.terminate();
+        fleet.finish(&[&second]);
+        second.terminate();
+    });
+    let verdict = judge(&fleet, &asked);
+    verdict.expect_right(name);
+    assert_eq!(verdict.inputs, count + AFTERWARDS as u64, "what was sent is what the log holds");
+}
+
+/// The record with another id.
+fn renamed(sent: Sent) -> Sent {
+    let text = String::from_utf8(sent.value).expect("records are UTF-8");
+    let value = text.replacen(r#""mention_id":"x:"#, r#""mention_id":"x:77"#, 1).into_bytes();
+    Sent { value, ..sent }
+}
+
+#[test]
+fn ended_ten_times_under_load_it_drains_each_time_and_repeats_nothing() {
+    let name = "SIGTERM";
+    let _alone = alone();
+    let seed = seed(name);
+    let count = 120_000;
+    let fleet = Fleet::new(kafka::bootstrap(), "term", PARTITIONS, FleetOptions::default());
+    let mut random = Random(seed);
+    std::thread::scope(|scope| {
+        let feeder = scope.spawn(|| feed(&fleet, seed, count));
+        let mut daemon = fleet.start("a");
+        for point in points(&mut random, 10, count) {
+            settled(&fleet, &[&daemon], point);
+            std::thread::sleep(Duration::from_millis(random.below(150)));
+            daemon.terminate();
+            daemon = fleet.start("a");
+        }
+        feeder.join().expect("the feeder ends well");
+        fleet.finish(&[&daemon]);
+        daemon.terminate();
+    });
+    let verdict = judge(&fleet, &asked);
+    verdict.expect_right(name);
+    assert_eq!(verdict.inputs, count, "what was sent is what the log holds");
+    verdict.expect_no_repeats(name);
+}
