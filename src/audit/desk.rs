@@ -205,12 +205,12 @@ impl Desk {
         let mut effects = Effects::new();
         self.state.step(std::slice::from_ref(&entry), generations, &mut effects);
         for effect in &effects.records {
-            self.expect(effect, &entry);
+            self.note_expected(effect, &entry);
             self.follow(effect, &entry, report);
         }
     }
 
-    fn expect(&mut self, effect: &Effect, entry: &LogEntry<'_>) {
+    fn note_expected(&mut self, effect: &Effect, entry: &LogEntry<'_>) {
         let mention = match (&entry.event, effect.what) {
             (Event::Mention(mention), What::AssignmentCreated { .. } | What::MentionAdded) => {
                 Some(mention.mention_id)

@@ -3,6 +3,7 @@
 //! Owns the mapping of settings, in one place, and what is printed. May not judge. Called by the command line.
 
 use super::{AuditPlan, Progress, Report, audit};
+use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::log::Logs;
@@ -10,7 +11,7 @@ use crate::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig};
 use crate::worker::ScanSettings;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+
 use triage_engine::model::Millis;
 
 /// One record in so many is decided again when nothing is said.
@@ -112,24 +113,28 @@ pub fn time(text: &str) -> Result<Millis, Error> {
 
 /// A line on the terminal that says how far it has come, once it takes longer than a second.
 struct Bar {
-    start: Instant,
-    shown: Option<Instant>,
+    clock: SystemClock,
+    /// When the bar was last drawn, in milliseconds since the start.
+    shown_ms: Option<i64>,
     terminal: bool,
 }
 
 impl Bar {
-    const EVERY: Duration = Duration::from_millis(200);
+    const EVERY_MS: i64 = 200;
+    /// What is over sooner needs no bar.
+    const AFTER_MS: i64 = 1_000;
 
     fn new() -> Bar {
-        Bar { start: Instant::now(), shown: None, terminal: std::io::stderr().is_terminal() }
+        Bar { clock: SystemClock::new(), shown_ms: None, terminal: std::io::stderr().is_terminal() }
     }
 
     fn show(&mut self, progress: &Progress<'_>) {
-        let last = self.shown.unwrap_or(self.start + Duration::from_secs(1));
-        if !self.terminal || last.elapsed() < Self::EVERY || self.start.elapsed() < Duration::from_secs(1) {
+        let now = self.clock.monotonic_ms();
+        let due = self.shown_ms.map_or(Self::AFTER_MS, |shown| shown + Self::EVERY_MS);
+        if !self.terminal || now < due {
             return;
         }
-        self.shown = Some(Instant::now());
+        self.shown_ms = Some(now);
         let Progress { stage, of, done, all } = progress;
         let percent = done * 100 / all.max(&1);
         // A terminal that is gone is no reason to end.
@@ -137,7 +142,7 @@ impl Bar {
     }
 
     fn end(&self) {
-        if self.shown.is_some() {
+        if self.shown_ms.is_some() {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }

@@ -255,7 +255,6 @@ impl Control for Handle {
     }
 
     fn live(&self) -> Result<(), String> {
-        debug_assert!(STILL_MS_MAX > 0);
         self.shared.live()
     }
 

@@ -37,10 +37,13 @@ pub(super) enum End {
     Failed(LogError),
 }
 
+/// A thread by its name, and how it ended.
+type Ended = (String, End);
+
 /// The threads of one instance.
 pub(super) struct Threads {
     running: Vec<(String, JoinHandle<()>)>,
-    ended: (Sender<(String, End)>, Receiver<(String, End)>),
+    ended: (Sender<Ended>, Receiver<Ended>),
 }
 
 impl Threads {

@@ -16,6 +16,7 @@ pub mod planted;
 pub mod runs;
 pub mod starts;
 pub mod triage;
+pub mod triage_counts;
 pub mod triage_lane;
 pub mod triage_restore;
 

@@ -9,6 +9,7 @@ use super::Stop;
 use super::ledger_tail::{LedgerNote, LedgerTail};
 #[cfg(test)]
 use super::planted::{self, Planted};
+pub use super::triage_counts::TriageCounts;
 use crate::log::{Commit, Failure, LogError, Outgoing, Producer, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
 use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
@@ -41,32 +42,6 @@ pub struct Obeyed {
     pub now: Millis,
     /// Where in the ledger it lies.
     pub at: i64,
-}
-
-/// What a shard counts, added up by its lane.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TriageCounts {
-    /// Records handed out by the log.
-    pub received: u64,
-    /// Records settled, by the disposition's code.
-    pub settled: [u64; Disposition::ALL.len() + 1],
-    /// Dead letters settled, by the reason's code.
-    pub dead: [u64; DeadLetterReason::ALL.len() + 1],
-    /// Ledger records confirmed.
-    pub ledger_records: u64,
-    /// Records whose ledger entry was obeyed instead of deciding anew.
-    pub obeyed: u64,
-}
-
-impl TriageCounts {
-    /// Adds what another shard counted.
-    pub fn add(&mut self, other: &TriageCounts) {
-        self.received += other.received;
-        self.ledger_records += other.ledger_records;
-        self.obeyed += other.obeyed;
-        self.settled.iter_mut().zip(other.settled).for_each(|(mine, theirs)| *mine += theirs);
-        self.dead.iter_mut().zip(other.dead).for_each(|(mine, theirs)| *mine += theirs);
-    }
 }
 
 /// One input partition that is ours.
