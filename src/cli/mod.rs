@@ -45,7 +45,9 @@ enum Verb {
     #[command(after_help = "Example:\n  triaged topics --create --partitions 48 --replication 3")]
     Topics(topics::Options),
     /// Prove from outside that every mention was decided exactly once, or list what breaks it
-    #[command(after_help = "Example:\n  triaged audit --from 2026-11-22T09:00:00Z\n\nExit codes: 0 nothing found, 1 the list of what was found.")]
+    #[command(
+        after_help = "Example:\n  triaged audit --from 2026-11-22T09:00:00Z\n\nExit codes: 0 nothing found, 1 the list of what was found."
+    )]
     Audit(AuditWords),
     /// Talk to the running daemon over its socket
     Ctl(ctl::Options),

@@ -137,10 +137,7 @@ impl InstanceLock {
 }
 
 /// Does one step of the start, again with growing pauses while the broker is away.
-pub(super) fn patiently<T>(
-    shared: &Shared,
-    mut step: impl FnMut() -> Result<T, Halt>,
-) -> Result<T, Halt> {
+pub(super) fn patiently<T>(shared: &Shared, mut step: impl FnMut() -> Result<T, Halt>) -> Result<T, Halt> {
     let mut pauses = PAUSES_S.iter();
     loop {
         shared.go_on()?;
