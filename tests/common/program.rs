@@ -1,0 +1,355 @@
+//! Runs the program itself against the test broker: files in a folder of its own, topics with a prefix of its own.
+//!
+//! Owns the processes that it starts: whatever a test does, none outlives it. Called by tests of the whole daemon.
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use super::kafka;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use triaged::kafka::KafkaLogs;
+use triaged::log::{Logs, Outgoing, ReadStep, TopicPartition};
+
+/// How long anything may take on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(90);
+const PROGRAM: &str = env!("CARGO_BIN_EXE_triaged");
+const PARTITIONS: u32 = 3;
+
+/// One fleet: a prefix on the broker, a policy folder, a configuration for each instance.
+pub struct Fleet {
+    folder: tempfile::TempDir,
+    prefix: String,
+    logs: KafkaLogs,
+}
+
+/// One process.
+pub struct Process {
+    child: Child,
+    socket: PathBuf,
+    config: PathBuf,
+    log: PathBuf,
+}
+
+/// A native mention of an author of its own.
+pub fn mention(number: u64, text: &str) -> String {
+    format!(
+        r#"{{"mention_id":"x:{number}","network":"x","account":"@brandcare","kind":"post","author":{{"id":"x:u{number}","handle":"@u{number}"}},"text":"{text}"}}"#
+    )
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+impl Fleet {
+    pub fn new(name: &str) -> Fleet {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(
+            Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/policy")),
+            &folder.path().join("policy"),
+        );
+        let prefix = format!("{}.", kafka::fresh(name));
+        let fleet = Fleet { folder, prefix, logs: kafka::cluster() };
+        fleet.configure("one");
+        fleet
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn configure(&self, instance: &str) -> PathBuf {
+        let (prefix, folder) = (&self.prefix, self.folder.path().display());
+        let text = format!(
+            r#"instance = "{instance}"
+state_dir = "{folder}/state"
+[kafka]
+bootstrap = "{bootstrap}"
+session_timeout = "6s"
+[topics]
+mentions = "{prefix}mentions"
+helpdesk_events = "{prefix}helpdesk"
+ledger_prefix = "{prefix}ledger."
+desks = "{prefix}desks"
+control = "{prefix}control"
+policies = "{prefix}policies"
+snapshots = "{prefix}snapshots"
+dead_letter = "{prefix}dead"
+alerts = "{prefix}alerts"
+assignments_prefix = "{prefix}assignments."
+[group]
+name = "{prefix}group"
+[policy]
+folder = "{folder}/policy"
+[admin]
+socket = "{folder}/{instance}.sock"
+[limits]
+buffer_mib = 64
+"#,
+            bootstrap = kafka::bootstrap(),
+        );
+        let path = self.path(&format!("{instance}.toml"));
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The name of the input topic.
+    pub fn input(&self) -> String {
+        format!("{}mentions", self.prefix)
+    }
+
+    /// The fixed topics' names.
+    pub fn topic_names(&self) -> Vec<String> {
+        let input = self.input();
+        let names = ["helpdesk", "desks", "control", "policies", "snapshots", "dead"];
+        let names = names.iter().map(|name| format!("{}{name}", self.prefix));
+        names.chain([format!("{}ledger.{input}", self.prefix), input.clone()]).collect()
+    }
+
+    /// Runs the program to its end with this fleet's configuration; exit code, and all that it said.
+    pub fn triaged(&self, words: &[&str]) -> (Option<i32>, String) {
+        let config = self.path("one.toml");
+        said(Command::new(PROGRAM).args(words).arg("--config").arg(config))
+    }
+
+    /// Runs the daemon to its end with another configuration.
+    pub fn run_with(&self, config: &str) -> (Option<i32>, String) {
+        let path = self.path("wrong.toml");
+        fs::write(&path, config).unwrap();
+        said(Command::new(PROGRAM).arg("run").arg("--config").arg(path))
+    }
+
+    pub fn create_topics(&self) {
+        let partitions = PARTITIONS.to_string();
+        let (code, text) =
+            self.triaged(&["topics", "--create", "--partitions", &partitions, "--desk-partitions", "3"]);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains(&self.input()) && text.contains("made"), "{text}");
+    }
+
+    /// Adds a rule file to the policy folder.
+    pub fn write_rule(&self, text: &str) {
+        fs::write(self.path("policy/rules/added.toml"), text).unwrap();
+    }
+
+    /// Sends records, each to the partition of its place in the list, and waits for the broker.
+    pub fn send(&self, values: &[String]) {
+        let mut producer = self.logs.producer("test").unwrap();
+        for partition in 0..PARTITIONS {
+            let mut batch = Outgoing::default();
+            for value in values.iter().filter(|value| home(value) == partition) {
+                batch.push(None, Some(value.as_bytes()));
+            }
+            if !batch.is_empty() {
+                kafka::send(producer.as_mut(), &TopicPartition::new(&self.input(), partition), &batch);
+            }
+        }
+    }
+
+    pub fn start(&self, instance: &str) -> Process {
+        let config = self.configure(instance);
+        let log = self.path(&format!("{instance}-{}.log", self.prefix.len()));
+        let stderr = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let child = Command::new(PROGRAM)
+            .arg("run")
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        Process { child, socket: self.path(&format!("{instance}.sock")), config, log }
+    }
+
+    /// How often each mention id stands in the desks' topics.
+    pub fn assignments(&self) -> BTreeMap<String, u32> {
+        let mut found = BTreeMap::new();
+        for desk in ["care", "press", "tech"] {
+            let topic = format!("{}assignments.{desk}", self.prefix);
+            for partition in 0..PARTITIONS {
+                let partition = TopicPartition::new(&topic, partition);
+                let (start, end) = self.logs.bounds(&partition).unwrap();
+                if start < end {
+                    self.read(&partition, start, end, &mut found);
+                }
+            }
+        }
+        found
+    }
+
+    fn read(&self, partition: &TopicPartition, start: i64, end: i64, found: &mut BTreeMap<String, u32>) {
+        let mut reader = self.logs.reader(&[(partition.clone(), start)]).unwrap();
+        loop {
+            match reader.read(Duration::from_millis(100)).unwrap() {
+                ReadStep::Records(records) => {
+                    for record in records.iter() {
+                        let value: Value = serde_json::from_slice(record.value.unwrap()).unwrap();
+                        *found.entry(value["mention_id"].as_str().unwrap().to_owned()).or_default() += 1;
+                    }
+                    if records.span().is_some_and(|(_, last)| last + 1 >= end) {
+                        return;
+                    }
+                }
+                ReadStep::End(..) => return,
+                ReadStep::Nothing => {}
+            }
+        }
+    }
+
+    /// How many records stand in the desks' topics.
+    fn records(&self) -> i64 {
+        let desks = ["care", "press", "tech"].iter().map(|desk| format!("{}assignments.{desk}", self.prefix));
+        let partitions = desks.flat_map(|topic| (0..PARTITIONS).map(move |n| TopicPartition::new(&topic, n)));
+        partitions.map(|partition| self.logs.bounds(&partition).unwrap().1).sum()
+    }
+
+    /// Waits until at least so many records stand in the desks' topics; reads none of them.
+    pub fn wait_for_records(&self, count: i64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.records() < count {
+            assert!(Instant::now() < deadline, "{} records of {count} came out", self.records());
+        }
+    }
+
+    /// Waits until at least so many different mentions stand in the desks' topics.
+    pub fn wait_for_assignments(&self, count: usize) -> BTreeMap<String, u32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ends = self.records();
+            if ends >= count as i64 {
+                let found = self.assignments();
+                if found.len() >= count {
+                    return found;
+                }
+            }
+            assert!(Instant::now() < deadline, "{ends} records of {count} came out");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The audit of everything that was done.
+    pub fn audit_finds_nothing(&self) {
+        let (code, text) = self.triaged(&["audit", "--sample", "1"]);
+        assert_eq!(code, Some(0), "{text}");
+    }
+}
+
+/// The partition of a record: by its author, as its text says it.
+fn home(value: &str) -> u32 {
+    let author = value.split(r#""id":"x:u"#).nth(1).and_then(|rest| rest.split('"').next());
+    author.and_then(|author| author.parse::<u32>().ok()).unwrap_or(0) % PARTITIONS
+}
+
+fn said(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+impl Process {
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = UnixStream::connect(&self.socket).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
+    }
+
+    pub fn metrics(&self) -> String {
+        self.get("/metrics").unwrap().1
+    }
+
+    pub fn ctl(&self, words: &[&str]) -> (Option<i32>, String) {
+        said(Command::new(PROGRAM).arg("ctl").args(words).arg("--config").arg(&self.config))
+    }
+
+    pub fn status(&self) -> Value {
+        let (code, text) = self.ctl(&["status", "--json"]);
+        assert_eq!(code, Some(0), "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Waits until records flow.
+    pub fn is_ready(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get("/readyz");
+            if answer.as_ref().is_some_and(|(status, _)| *status == 200) {
+                return;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended: {ended:?}\n{}", self.log());
+            assert!(Instant::now() < deadline, "not ready: {answer:?}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the status says so.
+    pub fn wait_until(&self, what: &str, done: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status();
+            if done(&status) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what}: {status:#}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// SIGTERM; the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.signal(rustix::process::Signal::TERM);
+        self.exit(PATIENCE)
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end; the exit code.
+    pub fn exit(&mut self, patience: Duration) -> Option<i32> {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,151 @@
+//! The daemon as its operators see it: the program itself, its files, its socket, a real broker, signals.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::program::{Fleet, mention};
+use std::time::Duration;
+
+#[test]
+fn mentions_reach_their_desks_once_and_a_second_start_repeats_nothing() {
+    let fleet = Fleet::new("routes");
+    fleet.create_topics();
+    let mut sent: Vec<String> = (0..300).map(|n| mention(n, "my bill is wrong, please explain")).collect();
+    sent.extend((0..50).map(|n| mention(n, "my bill is wrong, please explain")));
+    sent.push("{\"mention_id\": 7".to_owned());
+    fleet.send(&sent);
+
+    let mut daemon = fleet.start("one");
+    daemon.is_ready();
+    fleet.wait_for_assignments(300);
+    assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
+
+    let mut again = fleet.start("one");
+    again.is_ready();
+    fleet.send(&[mention(1_000, "my internet is down")]);
+    let ids = fleet.wait_for_assignments(301);
+    assert!(ids.iter().all(|(_, times)| *times == 1), "an assignment was written twice: {ids:?}");
+    assert_eq!(again.terminate(), Some(0), "{}", again.log());
+    fleet.audit_finds_nothing();
+}
+
+#[test]
+fn after_kill_9_nothing_is_lost_and_nothing_decided_twice() {
+    let fleet = Fleet::new("kill");
+    fleet.create_topics();
+    for round in 0..3_u64 {
+        let from = round * 2_000;
+        let sent: Vec<String> = (from..from + 2_000).map(|n| mention(n, "no refund for a month")).collect();
+        fleet.send(&sent);
+        let mut daemon = fleet.start("one");
+        daemon.is_ready();
+        // Killed in the middle of its work, at another place each time.
+        fleet.wait_for_records((from + 200 + 300 * round) as i64);
+        daemon.kill();
+    }
+    let mut last = fleet.start("one");
+    last.is_ready();
+    let ids = fleet.wait_for_assignments(6_000);
+    assert_eq!(ids.len(), 6_000, "each mention opened its case");
+    assert_eq!(last.terminate(), Some(0), "{}", last.log());
+    fleet.audit_finds_nothing();
+}
+
+#[test]
+fn a_wrong_configuration_is_told_with_its_place_and_missing_topics_by_name() {
+    let fleet = Fleet::new("wrong");
+    let (code, text) =
+        fleet.run_with("[kafka]\nbootstrap = \"127.0.0.1:1\"\nbootstap = 5\n[limits]\nbuffer_mib = 1\n");
+    assert_eq!(code, Some(78), "{text}");
+    assert!(text.contains("wrong.toml:3:1: there is no setting `bootstap`"), "{text}");
+    assert!(text.contains("did you mean `bootstrap`?"), "{text}");
+    assert!(text.contains("wrong.toml:5:1"), "every mistake at once: {text}");
+
+    let (code, text) = fleet.triaged(&["run"]);
+    assert_eq!(code, Some(78), "{text}");
+    for name in fleet.topic_names() {
+        assert!(text.contains(&format!("topic `{name}` does not exist")), "{name}: {text}");
+    }
+    assert!(text.contains("triaged topics --create"), "{text}");
+
+    let (code, text) = fleet.triaged(&["ctl", "status"]);
+    assert_eq!(code, Some(69), "nobody runs: {text}");
+    let (code, _) = fleet.triaged(&["dance"]);
+    assert_eq!(code, Some(64));
+}
+
+#[test]
+fn a_broken_policy_is_refused_with_every_mistake_and_a_good_one_switches_the_fleet() {
+    let fleet = Fleet::new("reload");
+    fleet.create_topics();
+    let mut daemon = fleet.start("one");
+    daemon.is_ready();
+    let before = daemon.status()["policy"]["generation"].as_str().unwrap().to_owned();
+
+    fleet.write_rule("[[rule]]\nname = \"broken\"\nqeury = \"x\"\ntags = [\"a\"]\n[[rule]]\nname = \"other\"\nquery = \"(a OR\"\n");
+    let (code, text) = daemon.ctl(&["policy", "reload"]);
+    assert_eq!(code, Some(65), "{text}");
+    assert!(
+        text.contains("rules/added.toml:3:1") && text.contains("rules/added.toml:7:"),
+        "both mistakes: {text}"
+    );
+    assert_eq!(daemon.status()["policy"]["generation"], before.as_str(), "what was in force stays in force");
+
+    fleet.write_rule("[[rule]]\nname = \"zebra\"\nquery = \"zebra\"\naction = \"noise\"\n");
+    let (code, text) = daemon.ctl(&["policy", "reload"]);
+    assert_eq!(code, Some(0), "{text}");
+    let after = daemon.status()["policy"]["generation"].as_str().unwrap().to_owned();
+    assert_ne!(after, before);
+    assert!(text.contains(&before) && text.contains(&after), "the answer names both: {text}");
+
+    fleet.send(&[mention(1, "a zebra crossed the road"), mention(2, "my bill is wrong")]);
+    let found = fleet.wait_for_assignments(1);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["x:2"], "the new rule holds");
+    daemon.wait_until("the noise is counted", |status| status["mentions"]["settled"]["noise"] == 1);
+    assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
+
+    // The folder of the next start differs; what the control topic names stays in force.
+    fleet.write_rule("");
+    let mut next = fleet.start("one");
+    next.is_ready();
+    let policy = next.status()["policy"].clone();
+    assert_eq!(policy["generation"], after.as_str());
+    assert_eq!(policy["folder_differs"], true);
+    assert_eq!(next.terminate(), Some(0), "{}", next.log());
+}
+
+#[test]
+fn a_scrape_adds_up_and_a_second_process_of_the_same_name_is_refused() {
+    let fleet = Fleet::new("scrape");
+    fleet.create_topics();
+    let mut daemon = fleet.start("one");
+    daemon.is_ready();
+    let sent: Vec<String> = (0..500).map(|n| mention(n % 400, "the app crashes")).collect();
+    fleet.send(&sent);
+    daemon.wait_until("all are settled", |status| {
+        status["mentions"]["in_flight"] == 0 && status["mentions"]["read"] == 500
+    });
+    let scrape = daemon.metrics();
+    let value = |series: &str| -> u64 {
+        let line = scrape
+            .lines()
+            .find(|line| line.starts_with(series))
+            .unwrap_or_else(|| panic!("{series}:\n{scrape}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let settled: u64 = ["queued", "noise", "duplicate", "blocked", "dead_letter", "joined", "expired"]
+        .map(|d| value(&format!("triaged_settled_records_total{{disposition=\"{d}\"}}")))
+        .iter()
+        .sum();
+    let read = value(&format!("triaged_input_records_total{{topic=\"{}\"}}", fleet.input()));
+    assert_eq!(read, settled + value("triaged_inflight_records"));
+    assert_eq!(value("triaged_settled_records_total{disposition=\"duplicate\"}"), 100);
+
+    let mut second = fleet.start("one");
+    assert_eq!(second.exit(Duration::from_secs(20)), Some(75), "{}", second.log());
+    assert!(second.log().contains("another process runs as instance `one`"), "{}", second.log());
+    let (code, _) = daemon.ctl(&["drain"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(daemon.exit(Duration::from_secs(60)), Some(0), "{}", daemon.log());
+}
