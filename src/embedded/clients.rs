@@ -39,6 +39,7 @@ impl EmbeddedMember {
 
     fn poll_once(&mut self, read: bool) -> Result<Polled, LogError> {
         let mut state = self.cluster.state();
+        state.answers()?;
         let group = state.groups.get_mut(&self.group).expect("invariant: a member's group exists");
         if !group.is_member(self.id) {
             drop(state);
@@ -104,7 +105,8 @@ impl Member for EmbeddedMember {
     }
 
     fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<Commit>>, LogError> {
-        let state = self.cluster.state();
+        let mut state = self.cluster.state();
+        state.answers()?;
         let group = state.groups.get(&self.group).expect("invariant: a member's group exists");
         if !group.is_member(self.id) {
             return Err(LogError::Fenced("the group has forgotten this member".to_owned()));
@@ -113,11 +115,13 @@ impl Member for EmbeddedMember {
     }
 
     fn start(&mut self, from: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        self.cluster.state().answers()?;
         self.positions.extend(from.iter().cloned());
         Ok(())
     }
 
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        self.cluster.state().answers()?;
         for partition in partitions {
             self.positions.remove(partition);
         }
@@ -129,6 +133,7 @@ impl Member for EmbeddedMember {
     }
 
     fn commit(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
+        self.cluster.state().answers()?;
         self.cluster
             .state()
             .groups

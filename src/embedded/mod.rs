@@ -43,6 +43,8 @@ struct State {
     holds_sends: bool,
     /// So many sends to come are refused at once, as a client does that has found a topic gone.
     refuses: u32,
+    /// So many questions of members to come are answered with `Away`.
+    away: u32,
 }
 
 impl Cluster {
@@ -131,6 +133,11 @@ impl Cluster {
         self.state().refuses = count;
     }
 
+    /// The next `count` calls of members find no broker.
+    pub fn be_away(&self, count: u32) {
+        self.state().away = count;
+    }
+
     /// The producers that have sends waiting.
     #[must_use]
     pub fn producers_waiting(&self) -> Vec<u64> {
@@ -185,6 +192,14 @@ impl Cluster {
 }
 
 impl State {
+    fn answers(&mut self) -> Result<(), LogError> {
+        if self.away > 0 {
+            self.away -= 1;
+            return Err(LogError::Away("nobody answers".to_owned()));
+        }
+        Ok(())
+    }
+
     fn partition(&mut self, of: &TopicPartition) -> Result<&mut topics::Partition, LogError> {
         self.topics
             .get_mut(&of.topic)

@@ -158,7 +158,7 @@ impl<W: Work> Lane<W> {
         }
         self.start_ready()?;
         self.finish_revocation(now_ms)?;
-        if now_ms >= self.commit_due {
+        if now_ms >= self.commit_due || (self.draining && self.live().all(Shard::is_drained)) {
             self.commit_due = now_ms + self.limits.commit_interval_ms;
             self.commit_settled()?;
         }
@@ -202,7 +202,7 @@ impl<W: Work> Lane<W> {
                 for partition in &partitions {
                     self.drop_place(partition, None);
                 }
-                self.member.release(&partitions)?;
+                self.let_go(partitions)?;
             }
             Polled::Records(records) => self.hand_over(records),
         }
@@ -296,7 +296,14 @@ impl<W: Work> Lane<W> {
         if from.is_empty() {
             return Ok(());
         }
-        self.member.start(&from)?;
+        match self.member.start(&from) {
+            Ok(()) => {}
+            Err(LogError::Away(why)) => {
+                tracing::warn!(%why, "reading cannot start yet");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
         for (partition, _) in from {
             self.assigned.retain(|assigned| *assigned != partition);
             if let Some(Place::Ready(mut shard)) = self.held.remove(&partition) {
@@ -366,12 +373,26 @@ impl<W: Work> Lane<W> {
         if !drained && now_ms < self.revoking_until {
             return Ok(());
         }
-        self.commit_settled()?;
+        if !self.commit_settled()? && now_ms < self.revoking_until {
+            return Ok(());
+        }
         let revoked = std::mem::take(&mut self.revoking);
         for partition in &revoked {
             self.drop_place(partition, None);
         }
-        self.member.release(&revoked)
+        self.let_go(revoked)
+    }
+
+    /// Tells the member that these partitions are gone from here. While the broker is away it is told again.
+    fn let_go(&mut self, partitions: Vec<TopicPartition>) -> Result<(), LogError> {
+        match self.member.release(&partitions) {
+            Err(LogError::Away(why)) => {
+                tracing::warn!(%why, "partitions cannot be let go of yet");
+                self.revoking.extend(partitions);
+                Ok(())
+            }
+            answer => answer,
+        }
     }
 
     fn drop_place(&mut self, partition: &TopicPartition, stop: Option<&Stop>) {
@@ -384,8 +405,9 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    /// Commits what is settled. A fenced commit changes nothing: the member will say what was lost.
-    fn commit_settled(&mut self) -> Result<(), LogError> {
+    /// Commits what is settled; whether nothing is left to commit. A fenced commit changes nothing: the member will
+    /// say what was lost. While the broker is away it is tried again.
+    fn commit_settled(&mut self) -> Result<bool, LogError> {
         let due: Vec<(TopicPartition, Commit)> = self
             .held
             .iter()
@@ -395,7 +417,7 @@ impl<W: Work> Lane<W> {
             })
             .collect();
         if due.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         match self.member.commit(&due) {
             Ok(()) => {
@@ -404,11 +426,15 @@ impl<W: Work> Lane<W> {
                         shard.committed(commit.offset);
                     }
                 }
-                Ok(())
+                Ok(true)
             }
-            Err(LogError::Fenced(why) | LogError::Away(why)) => {
-                tracing::warn!(%why, "offsets were not committed");
-                Ok(())
+            Err(LogError::Fenced(why)) => {
+                tracing::warn!(%why, "offsets were not committed: the group has moved on");
+                Ok(true)
+            }
+            Err(LogError::Away(why)) => {
+                tracing::warn!(%why, "offsets were not committed yet");
+                Ok(false)
             }
             Err(error) => Err(error),
         }
@@ -417,12 +443,14 @@ impl<W: Work> Lane<W> {
     /// From now on nothing more is read; `is_drained` says when all is settled.
     pub fn drain(&mut self) {
         self.draining = true;
+        // Records that wait for their policy were never taken: the next owner reads them.
+        self.stalled = None;
     }
 
-    /// Whether all that was taken is settled.
+    /// Whether all that was taken is settled and committed.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.stalled.is_none() && self.live().all(Shard::is_drained)
+        self.live().all(|shard| shard.is_drained() && shard.commit().is_none())
     }
 
     /// Whether any shard of the lane is about to stop.
@@ -441,7 +469,7 @@ impl<W: Work> Lane<W> {
             self.drop_place(&partition, None);
         }
         self.member.close();
-        last.map(|()| self.work)
+        last.map(|_| self.work)
     }
 
     /// The shards that are live.

@@ -28,6 +28,7 @@ struct Swarm {
     refuses: bool,
     unheard: bool,
     nameless: bool,
+    away: bool,
     crashes: bool,
     zombies: bool,
     second_instance: bool,
@@ -46,6 +47,7 @@ impl Swarm {
             refuses: random.chance(30),
             unheard: random.chance(30),
             nameless: random.chance(30),
+            away: random.chance(40),
             crashes: random.chance(80),
             zombies: random.chance(50),
             second_instance: random.chance(60),
@@ -196,7 +198,8 @@ impl World {
                 self.checker.saw_fate(Fate::Refused);
                 self.cluster.refuse_sends(1 + self.random.below(2) as u32);
             }
-            98 => self.compact(),
+            98 if self.swarm.away => self.cluster.be_away(1 + self.random.below(6) as u32),
+            99 => self.compact(),
             _ => self.thaw(),
         }
         if self.instances.is_empty() && self.frozen.is_empty() {
@@ -418,6 +421,7 @@ impl World {
     fn heal(&mut self) {
         self.trace(|world| format!("heals; {} instances", world.instances.len()));
         self.cluster.refuse_sends(0);
+        self.cluster.be_away(0);
         self.swarm = Swarm { refuses: false, unheard: false, nameless: false, slow: false, ..self.swarm };
         while let Some((gone, _)) = self.frozen.pop() {
             self.bury(gone, true);
