@@ -102,18 +102,20 @@ impl Policies {
     /// The policy with this hash, compiled at first asking; `None` while its bundle was not read.
     #[must_use]
     pub fn get(&self, generation: Generation, matcher: BuildMatcher) -> Option<Arc<Compiled>> {
-        let mut known = self.known();
+        let known = self.known();
         if let Some(compiled) = known.compiled.get(&generation) {
             return Some(compiled.clone());
         }
         let bundle = known.bundles.get(&generation)?.clone();
+        // Compiling may take seconds, and every lane asks for the policy in force at every step: not under the lock.
+        drop(known);
         // A bundle that was once in force compiled then, under the same semantics; if it does not now, waiting
         // for it shows up as a shard that does not go live, with the reason in the log.
         match Compiled::new(&bundle, matcher) {
             Ok(compiled) => {
-                let compiled = Arc::new(compiled);
-                known.compiled.insert(generation, compiled.clone());
-                Some(compiled)
+                // Two who compiled at once agree on the first.
+                let mut known = self.known();
+                Some(known.compiled.entry(generation).or_insert(Arc::new(compiled)).clone())
             }
             Err(mistakes) => {
                 let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
@@ -133,6 +135,12 @@ impl Policies {
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         self.known().caught_up
+    }
+
+    /// Every generation whose bundle was read.
+    #[must_use]
+    pub fn generations(&self) -> Vec<Generation> {
+        self.known().bundles.keys().copied().collect()
     }
 
     /// Whether the bundle with this hash is on the policies topic.

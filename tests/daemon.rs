@@ -116,6 +116,47 @@ fn a_broken_policy_is_refused_with_every_mistake_and_a_good_one_switches_the_fle
 }
 
 #[test]
+fn a_desk_added_by_a_reload_must_have_its_topic_and_is_used_to_its_full_width_at_once() {
+    let fleet = Fleet::new("desk");
+    fleet.create_topics();
+    let mut daemon = fleet.start("one");
+    daemon.is_ready();
+    fleet.write_rule(
+        r#"
+[[desk]]
+name = "lab"
+log_partition = 2
+case_lapse = "1h"
+mentions_per_case_max = 10
+[[queue]]
+name = "lab.new"
+desk = "lab"
+[[rule]]
+name = "quasar"
+query = "quasar"
+tags = ["quasar"]
+[[filter]]
+name = "quasar"
+when = "tag:quasar"
+queue = "lab.new"
+"#,
+    );
+    let (code, text) = daemon.ctl(&["policy", "reload"]);
+    assert_eq!(code, Some(65), "{text}");
+    assert!(text.contains(&format!("topic `{}` does not exist", fleet.desk_topic("lab"))), "{text}");
+
+    fleet.create_topics();
+    let (code, text) = daemon.ctl(&["policy", "reload"]);
+    assert_eq!(code, Some(0), "{text}");
+    let sent: Vec<String> = (0..60).map(|n| mention(n, "a quasar is on my bill")).collect();
+    fleet.send(&sent);
+    let records = fleet.wait_for_records_of("lab", 60);
+    assert!(records.iter().all(|&count| count > 0), "cases are spread over its partitions: {records:?}");
+    assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
+    fleet.audit_finds_nothing();
+}
+
+#[test]
 fn a_scrape_adds_up_and_a_second_process_of_the_same_name_is_refused() {
     let fleet = Fleet::new("scrape");
     fleet.create_topics();

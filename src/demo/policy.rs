@@ -28,12 +28,31 @@ const FILES: &[(&str, &str)] = shipped![
     "workflow.toml",
 ];
 
-/// Writes the sample policy into `folder`.
+/// The one rule that the demo adds: most of what its feed sends concerns nobody at the brand.
+const OFF_TOPIC: (&str, &str) = (
+    "rules/off-topic.toml",
+    r##"# The demo's brand is a bank with an app. A mention that says none of its words is kept out of the queues.
+
+[[rule]]
+name   = "off-topic"
+query  = """
+NOT (card OR cards OR account OR accounts OR transfer OR transfers OR exchange OR exchanges OR cash OR money OR topup
+OR "top up" OR "topped up" OR "top-up" OR refund OR refunds OR payment OR payments OR pay OR paid OR identity OR verify
+OR verification OR pin OR passcode OR password OR app OR mastercard OR visa OR transaction OR transactions OR fund
+OR funds OR fee OR fees OR charge OR charged OR pending OR atm OR withdraw OR withdrawal OR withdrawals OR currency
+OR currencies OR beneficiary OR cheque OR debit OR contactless OR declined OR twice OR unable OR bill OR order
+OR delivery OR service OR broken OR outage OR refused OR stolen OR lost OR limit OR limits OR statement OR balance)"""
+tags   = ["off-topic"]
+action = "noise"
+"##,
+);
+
+/// Writes the sample policy and the demo's own rule into `folder`.
 ///
 /// # Errors
 /// When the folder cannot be written to.
 pub(super) fn write(folder: &Path) -> io::Result<()> {
-    for (path, text) in FILES {
+    for (path, text) in FILES.iter().chain([&OFF_TOPIC]) {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().unwrap_or(folder))?;
         fs::write(path, text)?;
@@ -47,11 +66,13 @@ mod tests {
     use crate::policy_folder::read_policy_folder;
 
     #[test]
-    fn the_demo_runs_under_the_sample_policy_file_for_file() {
+    fn the_demo_runs_under_the_sample_policy_and_one_rule_more() {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path()).expect("it can be written");
         let sample = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/policy"));
-        let written = read_policy_folder(folder.path()).expect("it can be read");
+        let mut written = read_policy_folder(folder.path()).expect("it can be read");
+        assert!(triage_engine::policy::Policy::compile(&written).is_ok());
+        assert!(written.files.remove(OFF_TOPIC.0).is_some());
         assert_eq!(written, read_policy_folder(sample).expect("it can be read"));
     }
 }

@@ -41,7 +41,6 @@ use crate::worker::{ScanSettings, Workers};
 use control::{ControlThread, Handle};
 use shared::{Shared, Stage};
 use start::InstanceLock;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use threads::{End, Threads};
@@ -153,8 +152,8 @@ impl Daemon {
         let follower = start::patiently(&shared, || start::follower(&shared))?;
         start::patiently(&shared, || start::policy_named(&shared))?;
         self.threads.follower(&shared, follower)?;
-        let outputs = start::patiently(&shared, || output_partitions(&shared))?;
-        self.desk_lane(&found, outputs)?;
+        start::patiently(&shared, || look_up_outputs(&shared))?;
+        self.desk_lane(&found)?;
         let now = start::policy_in_force(&shared, &mut || self.still_well())?;
         start::patiently(&shared, || {
             policy::check_topics(&shared.settings, shared.logs.as_ref(), now.policy.policy())
@@ -164,7 +163,7 @@ impl Daemon {
     }
 
     /// One lane for everything that desks need: their logs, the helpdesk's events, the control topic.
-    fn desk_lane(&mut self, found: &topics::Found, outputs: BTreeMap<String, u32>) -> Result<(), Halt> {
+    fn desk_lane(&mut self, found: &topics::Found) -> Result<(), Halt> {
         let shared = Arc::clone(&self.shared);
         let (settings, logs) = (shared.settings.clone(), shared.logs.clone());
         let topics = &settings.topics;
@@ -179,7 +178,7 @@ impl Daemon {
             snapshots: Arc::from(topics.snapshots.as_str()),
             outputs: DeskTopics {
                 assignments_prefix: Arc::from(topics.assignments_prefix.as_str()),
-                partitions: Arc::new(outputs),
+                partitions: shared.outputs.clone(),
                 input: Arc::from(topics.mentions.as_str()),
             },
             intake: IntakeTopics {
@@ -346,10 +345,8 @@ fn limits(settings: &Settings) -> LaneLimits {
     }
 }
 
-/// The partitions of the topics that desks write to: those of the policy in force, of those asked for, and of the
-/// local folder.
-fn output_partitions(shared: &Shared) -> Result<BTreeMap<String, u32>, Halt> {
-    let mut partitions = BTreeMap::new();
+/// Looks up the topics that desks write to: under the policy in force, under those asked for, under the local folder.
+fn look_up_outputs(shared: &Shared) -> Result<(), Halt> {
     let plans = shared.policies.plans();
     let named = plans.in_force().map(|now| now.generation);
     let asked = plans.pending().map(|request| request.generation);
@@ -358,8 +355,7 @@ fn output_partitions(shared: &Shared) -> Result<BTreeMap<String, u32>, Halt> {
     let local = policy::load(&shared.settings.policy.folder).ok();
     let all = known.iter().map(|compiled| compiled.policy()).chain(local.iter().map(|local| &local.policy));
     for policy in all {
-        let found = topics::check_policy(&shared.settings, shared.logs.as_ref(), policy);
-        partitions.extend(found.map_err(|error| Halt::Failed(error.into()))?.0);
+        shared.look_up_outputs(policy).map_err(|error| Halt::Failed(error.into()))?;
     }
-    Ok(partitions)
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! Owns the loops and nothing inside them: a lane's step is `shard::lane`, a scan is `worker`, the follower's step is
 //! `policies`. May not decide when to start or to end: `mod.rs` does. A thread that ends says so, and why.
 
+use super::policy;
 use super::publish::{self, Published};
 use super::shared::{Seat, Shared, Stage};
 use crate::counters::{Counters, Readings, Slot};
@@ -11,9 +12,11 @@ use crate::log::LogError;
 use crate::policies::Follower;
 use crate::shard::lane::Lane;
 use crossbeam::channel::{Receiver, Sender, unbounded};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use triage_engine::policy::Generation;
 
 /// How long a lane waits at most when there is nothing to do: an answer of the broker may have come meanwhile.
 const LANE_WAIT: Duration = Duration::from_millis(2);
@@ -37,7 +40,7 @@ pub(super) enum End {
     Failed(LogError),
 }
 
-/// A thread by its name, and how it ended.
+/// Which thread ended, and how.
 type Ended = (String, End);
 
 /// The threads of one instance.
@@ -95,7 +98,7 @@ impl Threads {
     }
 
     /// The next thread that ends, within `wait`.
-    pub(super) fn ended(&mut self, wait: Duration) -> Option<(String, End)> {
+    pub(super) fn ended(&mut self, wait: Duration) -> Option<Ended> {
         let (name, end) = self.ended.1.recv_timeout(wait).ok()?;
         if let Some(place) = self.running.iter().position(|(running, _)| *running == name) {
             let (_, thread) = self.running.swap_remove(place);
@@ -183,11 +186,15 @@ impl Telling {
 }
 
 fn run_follower(shared: &Shared, seat: &Seat, mut follower: Follower) -> End {
+    let mut known: BTreeSet<Generation> = shared.policies.generations().into_iter().collect();
     while shared.stage() < Stage::Stop {
-        let step = follower.step(FOLLOWER_WAIT);
+        let step = follower.step(FOLLOWER_WAIT).and_then(|read| match read {
+            true => meet_new_policies(shared, &mut known),
+            false => Ok(()),
+        });
         seat.moved(shared.clock.monotonic_ms());
         match step {
-            Ok(_) => {}
+            Ok(()) => {}
             Err(LogError::Away(why)) => {
                 tracing::warn!(%why, "the control topic cannot be read; what is in force stays");
                 std::thread::sleep(FOLLOWER_REST);
@@ -196,6 +203,21 @@ fn run_follower(shared: &Shared, seat: &Seat, mut follower: Follower) -> End {
         }
     }
     End::Drained
+}
+
+/// A bundle is published before anybody asks for it: here it is compiled before it is in force, and the topics of
+/// its desks are looked up before the first record goes there.
+fn meet_new_policies(shared: &Shared, known: &mut BTreeSet<Generation>) -> Result<(), LogError> {
+    for generation in shared.policies.generations() {
+        if known.contains(&generation) {
+            continue;
+        }
+        if let Some(compiled) = shared.policies.get(generation, policy::matcher) {
+            shared.look_up_outputs(compiled.policy())?;
+        }
+        known.insert(generation);
+    }
+    Ok(())
 }
 
 /// Asks the broker how far behind we are. In a thread of its own: an answer may take long, and nothing waits for it.

@@ -12,7 +12,7 @@ use crate::policies::{BuildMatcher, Policies};
 use crate::wire::{assignment, cloudevents, desk_log};
 use std::collections::BTreeMap;
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use triage_engine::desk::{Counts, DeskLog, DeskPolicies, DeskSettings, Effects, Event, LogEntry};
 use triage_engine::policy::Generation;
 
@@ -22,7 +22,7 @@ pub struct DeskTopics {
     /// What stands before a desk's name in its topic's.
     pub assignments_prefix: Arc<str>,
     /// How many partitions each of those topics has.
-    pub partitions: Arc<BTreeMap<String, u32>>,
+    pub partitions: Arc<RwLock<BTreeMap<String, u32>>>,
     /// The name of the input topic, for `triaged_src`.
     pub input: Arc<str>,
 }
@@ -193,7 +193,8 @@ fn outgoing(
     for effect in &effects.records {
         let topic = format!("{}{}", topics.assignments_prefix, effect.desk);
         let key = effect.case.to_string();
-        let partitions = topics.partitions.get(&topic).copied().unwrap_or(1);
+        let known = topics.partitions.read().expect("invariant: nobody panics while holding the partitions");
+        let partitions = known.get(&topic).copied().unwrap_or(1);
         let to = TopicPartition::new(&topic, cloudevents::partition_for(key.as_bytes(), partitions));
         assignment::push(effect, &entries[effect.entry], &topics.input, out.entry(to).or_default());
     }

@@ -78,7 +78,7 @@ impl Parts {
             snapshots: Arc::from("triaged.snapshots"),
             outputs: DeskTopics {
                 assignments_prefix: Arc::from("assignments."),
-                partitions: Arc::new(BTreeMap::from(partitions)),
+                partitions: Arc::new(std::sync::RwLock::new(BTreeMap::from(partitions))),
                 input: Arc::from("mentions"),
             },
             intake: IntakeTopics {

@@ -211,6 +211,26 @@ buffer_mib = 64
         }
     }
 
+    /// The topic of a desk.
+    pub fn desk_topic(&self, desk: &str) -> String {
+        format!("{}assignments.{desk}", self.prefix)
+    }
+
+    /// Waits until the desk's topic has at least so many records; how many in each partition.
+    pub fn wait_for_records_of(&self, desk: &str, count: i64) -> Vec<i64> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ends: Vec<i64> = (0..PARTITIONS)
+                .map(|n| self.logs.bounds(&TopicPartition::new(&self.desk_topic(desk), n)).unwrap().1)
+                .collect();
+            if ends.iter().sum::<i64>() >= count {
+                return ends;
+            }
+            assert!(Instant::now() < deadline, "{ends:?} of {count} records came out");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// How many records stand in the desks' topics.
     fn records(&self) -> i64 {
         let desks = ["care", "press", "tech"].iter().map(|desk| format!("{}assignments.{desk}", self.prefix));

@@ -163,7 +163,7 @@ impl World {
             snapshots: Arc::from("triaged.snapshots"),
             outputs: DeskTopics {
                 assignments_prefix: Arc::from("assignments."),
-                partitions: Arc::new(BTreeMap::from(partitions)),
+                partitions: Arc::new(std::sync::RwLock::new(BTreeMap::from(partitions))),
                 input: Arc::from(INPUT),
             },
             intake: IntakeTopics { desks: (Arc::from(DESKS), 2), dead_letter },
