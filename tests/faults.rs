@@ -175,7 +175,7 @@ fn an_instance_that_froze_longer_than_its_session_harms_nobody_when_it_wakes() {
 /// The record with another id.
 fn renamed(sent: Sent) -> Sent {
     let text = String::from_utf8(sent.value).expect("records are UTF-8");
-    let value = text.replacen(r#""mention_id":"x:"#, r#""mention_id":"x:77"#, 1).into_bytes();
+    let value = text.replacen(r#""mention_id":"x:"#, r#""mention_id":"x:late-"#, 1).into_bytes();
     Sent { value, ..sent }
 }
 

@@ -63,14 +63,14 @@ impl Event {
         if code == Code::NoError {
             return None;
         }
+        // The library reads this flag from a union without looking which member it holds, so that asking about the
+        // answer to a commit would give whatever lies there: only error events have one.
+        let has_flag = self.about() == About::Error;
         // SAFETY: the event is ours and live, and so is its string until we have copied it.
         unsafe {
             let text = text_of(sys::rd_kafka_event_error_string(self.ptr.as_ptr()));
-            Some(ClientError {
-                code,
-                text,
-                fatal: sys::rd_kafka_event_error_is_fatal(self.ptr.as_ptr()) != 0,
-            })
+            let fatal = has_flag && sys::rd_kafka_event_error_is_fatal(self.ptr.as_ptr()) != 0;
+            Some(ClientError { code, text, fatal })
         }
     }
 
