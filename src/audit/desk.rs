@@ -85,7 +85,7 @@ impl Audit<'_> {
             }
             let of = TopicPartition::new(&plan.snapshots, partition);
             let (from, to) = logs.bounds(&of)?;
-            let mut records: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+            let mut records = snapshot::SnapshotRecords::new();
             each(*logs, "snapshots", &Stretch { of, from, to }, *progress, |record| {
                 let key = record.key.unwrap_or_default().to_vec();
                 match record.value {
@@ -93,9 +93,10 @@ impl Audit<'_> {
                     None => drop(records.remove(&key)),
                 }
             })?;
-            let found = [0, 1].into_iter().filter_map(|slot| state_in(partition, slot, &records));
-            let usable = found.filter(|state| (stretch.from..=stretch.to).contains(&state.next_offset()));
-            start.state = usable.min_by_key(DeskLog::next_offset).map(Box::new);
+            let manifests = snapshot::manifests(partition, &records);
+            let usable = manifests.range(stretch.from..=stretch.to);
+            let oldest = usable.filter_map(|(_, manifest)| snapshot::state(manifest, &records).ok()).next();
+            start.state = oldest.map(Box::new);
             match &start.state {
                 None => report.note(format!(
                     "{} starts at {}, and no snapshot covers what was trimmed: its cases were not audited",
@@ -138,13 +139,6 @@ impl Audit<'_> {
         }
         Ok(())
     }
-}
-
-/// The snapshot in a slot, if it is whole.
-fn state_in(partition: u32, slot: u32, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<DeskLog> {
-    let manifest = records.get(snapshot::manifest_key(partition, slot).as_bytes())?;
-    let part = |index| records.get(snapshot::part_key(partition, slot, index).as_bytes()).map(Vec::as_slice);
-    snapshot::decode_manifest(manifest).and_then(|manifest| snapshot::decode(&manifest, part)).ok()
 }
 
 /// One desk log under audit.

@@ -243,6 +243,10 @@ impl Producer for EmbeddedProducer {
         Ok(())
     }
 
+    fn health(&self) -> Result<(), LogError> {
+        Ok(())
+    }
+
     fn flush(&mut self, _wait: Duration) -> bool {
         self.cluster.sends_waiting(self.id) == 0
     }

@@ -210,6 +210,14 @@ impl Producer for KafkaProducer {
         Ok(())
     }
 
+    fn health(&self) -> Result<(), LogError> {
+        let client = self.client.as_ref().expect("invariant: the client goes with the producer");
+        match client.fatal() {
+            Some(fatal) => Err(LogError::Fatal(format!("the producer cannot go on: {}", fatal.text))),
+            None => Ok(()),
+        }
+    }
+
     fn flush(&mut self, wait: Duration) -> bool {
         self.client.as_ref().expect("invariant: the client goes with the producer").flush(wait)
     }

@@ -132,6 +132,12 @@ pub trait Producer: Send {
     fn send(&mut self, to: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>)
     -> Result<(), LogError>;
 
+    /// Whether the client can still be used.
+    ///
+    /// # Errors
+    /// `LogError::Fatal` when it must be made anew: nothing that it is given will ever be sent.
+    fn health(&self) -> Result<(), LogError>;
+
     /// Waits until all that was enqueued is answered, at most `wait`. True when nothing is left.
     fn flush(&mut self, wait: Duration) -> bool;
 }

@@ -19,6 +19,9 @@ pub struct DeskRestore {
     log: TopicPartition,
     snapshots_to: TopicPartition,
     interval_ms: i64,
+    /// What the group has committed; `None` when it has nothing, or no more.
+    commit: Option<i64>,
+    /// From where the shard goes on; what lies below is folded silently.
     committed: i64,
     log_start: i64,
     phase: Phase,
@@ -26,11 +29,11 @@ pub struct DeskRestore {
 
 enum Phase {
     /// The last record of each key of the snapshots topic.
-    Snapshots { reader: Box<dyn Reader>, records: BTreeMap<Vec<u8>, Vec<u8>> },
+    Snapshots { reader: Box<dyn Reader>, records: snapshot::SnapshotRecords },
     Replay {
         reader: Box<dyn Reader>,
         engine: Box<DeskLog>,
-        whole: [Option<i64>; 2],
+        whole: BTreeMap<i64, u32>,
         stalled: Option<Records>,
     },
 }
@@ -48,11 +51,12 @@ impl DeskRestore {
         commit: Option<Commit>,
     ) -> Result<DeskRestore, LogError> {
         let (log_start, _) = logs.bounds(log)?;
-        let committed = commit.map_or(log_start, |commit| commit.offset);
+        let commit = commit.map(|commit| commit.offset);
+        let committed = commit.unwrap_or(log_start);
         let (start, _) = logs.bounds(&snapshots_to)?;
         let reader = logs.reader(&[(snapshots_to.clone(), start)])?;
-        let phase = Phase::Snapshots { reader, records: BTreeMap::new() };
-        Ok(DeskRestore { log: log.clone(), snapshots_to, interval_ms, committed, log_start, phase })
+        let phase = Phase::Snapshots { reader, records: snapshot::SnapshotRecords::new() };
+        Ok(DeskRestore { log: log.clone(), snapshots_to, interval_ms, commit, committed, log_start, phase })
     }
 
     /// Reads on. The shard once its state is that of the committed offset.
@@ -81,8 +85,7 @@ impl DeskRestore {
                     }
                     ReadStep::End(..) => {
                         let found = std::mem::take(found);
-                        let slots = [0, 1].map(|slot| self.snapshot_in(slot, &found));
-                        self.phase = self.replay_from(logs, slots)?;
+                        self.phase = self.replay_from(logs, &found)?;
                     }
                 }
                 Ok(Err(self))
@@ -91,30 +94,36 @@ impl DeskRestore {
         }
     }
 
-    /// The state in a slot, if it is whole; a damaged one is told of and left alone.
-    fn snapshot_in(&self, slot: u32, found: &BTreeMap<Vec<u8>, Vec<u8>>) -> Option<DeskLog> {
-        let partition = self.log.partition;
-        let manifest = found.get(snapshot::manifest_key(partition, slot).as_bytes())?;
-        let part =
-            |index| found.get(snapshot::part_key(partition, slot, index).as_bytes()).map(Vec::as_slice);
-        let state =
-            snapshot::decode_manifest(manifest).and_then(|manifest| snapshot::decode(&manifest, part));
-        match state {
-            Ok(state) => Some(state),
-            Err(why) => {
-                tracing::warn!(log = %self.log, slot, %why, "a desk snapshot cannot be used");
-                None
-            }
+    fn replay_from(
+        &mut self,
+        logs: &dyn Logs,
+        records: &snapshot::SnapshotRecords,
+    ) -> Result<Phase, LogError> {
+        let manifests = snapshot::manifests(self.log.partition, records);
+        let newest = manifests.keys().next_back().copied();
+        if self.commit.is_none() {
+            // A snapshot is published only after the commit of its S: if the group has none any more (brokers forget
+            // groups that were idle for long), the newest S is still known to have been committed.
+            self.committed = self.committed.max(newest.unwrap_or(self.committed));
         }
-    }
-
-    fn replay_from(&self, logs: &dyn Logs, found: [Option<DeskLog>; 2]) -> Result<Phase, LogError> {
-        let whole = [0, 1].map(|slot: usize| found[slot].as_ref().map(DeskLog::next_offset));
-        let usable = |state: &DeskLog| state.next_offset() <= self.committed || planted_past_commit();
-        let newest = found.into_iter().flatten().filter(usable).max_by_key(DeskLog::next_offset);
-        let engine = newest.unwrap_or_else(|| DeskLog::new(self.log.partition));
+        let usable = manifests
+            .values()
+            .rev()
+            .filter(|found| found.next_offset <= self.committed || planted_past_commit());
+        let engine = usable
+            .map(|manifest| (manifest.next_offset, snapshot::state(manifest, records)))
+            .find_map(|found| {
+                let (offset, state) = found;
+                state
+                    .inspect_err(
+                        |why| tracing::warn!(log = %self.log, offset, %why, "a desk snapshot cannot be used"),
+                    )
+                    .ok()
+            });
+        let engine = engine.unwrap_or_else(|| DeskLog::new(self.log.partition));
         let from = engine.next_offset();
-        if from < self.log_start && self.committed > self.log_start {
+        if from < self.log_start {
+            // Records of cases are gone that no snapshot holds: the shard stops and says so, again and again.
             return Err(LogError::OutOfRange {
                 partition: self.log.clone(),
                 asked: from,
@@ -122,6 +131,7 @@ impl DeskRestore {
             });
         }
         let reader = logs.reader(&[(self.log.clone(), from.max(self.log_start))])?;
+        let whole = manifests.values().map(|manifest| (manifest.next_offset, manifest.parts)).collect();
         Ok(Phase::Replay { reader, engine: Box::new(engine), whole, stalled: None })
     }
 
@@ -157,7 +167,7 @@ impl DeskRestore {
         if !done {
             return Ok(Err(self));
         }
-        let snapshots = Snapshots::new(self.snapshots_to, self.interval_ms, *whole);
+        let snapshots = Snapshots::new(self.snapshots_to, self.interval_ms, std::mem::take(whole));
         let Phase::Replay { engine, .. } = self.phase else { unreachable!("invariant: matched above") };
         let start = self.committed.max(engine.next_offset());
         debug_assert!(start == self.committed || planted_past_commit());

@@ -148,6 +148,7 @@ impl<W: Work> Lane<W> {
     /// # Errors
     /// When the member is of no more use: the lane must be made anew, and what it held is not committed.
     pub fn step(&mut self, now_ms: i64, wait: Duration) -> Result<bool, LogError> {
+        self.producer.health()?;
         let mut busy = self.work.between();
         self.restart_stopped(now_ms)?;
         self.restore_some(now_ms);

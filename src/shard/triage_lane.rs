@@ -64,6 +64,9 @@ pub struct TriageWork {
     done: BTreeMap<JobTicket, Done>,
     incarnations: u64,
     scanning: Option<Scanning>,
+    /// Partitions whose start was counted, and how they are read if it looked like a crash loop: a start is one of
+    /// the process, not one of a shard that is restored inside it.
+    starts: BTreeMap<TopicPartition, Option<Careful>>,
     /// What dropped shards counted.
     counts: TriageCounts,
     /// Records handed out and not settled when their shard was dropped: they are handed out again.
@@ -103,6 +106,7 @@ impl TriageWork {
             done: BTreeMap::new(),
             incarnations: 0,
             scanning: None,
+            starts: BTreeMap::new(),
             counts: TriageCounts::default(),
             abandoned: 0,
             restores: BTreeMap::new(),
@@ -236,7 +240,10 @@ impl Work for TriageWork {
 
     fn live(&mut self, place: &mut TriagePlace, out: &mut dyn Producer) {
         let committed = place.shard.committed_offset();
-        place.careful = self.parts.starts.count(place.shard.input(), committed);
+        let input = place.shard.input();
+        let counted =
+            self.starts.entry(input.clone()).or_insert_with(|| self.parts.starts.count(input, committed));
+        place.careful = counted.take();
         let Some(now) = self.parts.policies.in_force() else { return };
         if let Some(span) = place.lost.take() {
             tracing::error!(
@@ -288,7 +295,8 @@ impl Work for TriageWork {
         any || self.parts.workers.help()
     }
 
-    fn dropped(&mut self, place: TriagePlace, stop: Option<&Stop>) {
+    fn dropped(&mut self, mut place: TriagePlace, stop: Option<&Stop>) {
+        self.starts.insert(place.shard.input().clone(), place.careful.take());
         self.abandoned += place.shard.in_flight();
         self.done.retain(|ticket, _| ticket.incarnation != place.incarnation);
         if let Some(stop) = stop {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use triage_engine::SEMANTICS;
 use triage_engine::desk::{DeskLog, DeskSnapshot, NotADesk};
 
@@ -92,16 +93,44 @@ pub enum SnapshotFault {
     State(#[from] NotADesk),
 }
 
-/// The key of a slot's manifest in the snapshots topic.
+/// The last record of each key of a partition of the snapshots topic.
+pub type SnapshotRecords = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The key of the manifest of the state at S. Two owners that write the state at one S write the same bytes, so a
+/// former owner that wakes up can never spoil the snapshot of its successor.
 #[must_use]
-pub fn manifest_key(partition: u32, slot: u32) -> String {
-    format!("desk/{partition}/{slot}/manifest")
+pub fn manifest_key(partition: u32, next_offset: i64) -> String {
+    format!("desk/{partition}/{next_offset}/manifest")
 }
 
-/// The key of a slot's part in the snapshots topic.
+/// The key of a part of the state at S.
 #[must_use]
-pub fn part_key(partition: u32, slot: u32, index: u32) -> String {
-    format!("desk/{partition}/{slot}/part/{index}")
+pub fn part_key(partition: u32, next_offset: i64, index: u32) -> String {
+    format!("desk/{partition}/{next_offset}/part/{index}")
+}
+
+/// Every manifest of `partition` among these records, by S. One that cannot be read is passed over: it is of another
+/// release, or damaged, and its snapshot is none.
+#[must_use]
+pub fn manifests(partition: u32, records: &SnapshotRecords) -> BTreeMap<i64, Manifest> {
+    let prefix = format!("desk/{partition}/");
+    let ours = records
+        .range(prefix.clone().into_bytes()..)
+        .take_while(|(key, _)| key.starts_with(prefix.as_bytes()));
+    ours.filter(|(key, _)| key.ends_with(b"/manifest"))
+        .filter_map(|(key, value)| Some((key, decode_manifest(value).ok()?)))
+        .filter(|(key, manifest)| manifest_key(partition, manifest.next_offset).as_bytes() == key.as_slice())
+        .map(|(_, manifest)| (manifest.next_offset, manifest))
+        .collect()
+}
+
+/// The state that a manifest speaks of, from the records beside it.
+///
+/// # Errors
+/// As `decode`.
+pub fn state(manifest: &Manifest, records: &SnapshotRecords) -> Result<DeskLog, SnapshotFault> {
+    let key = |index| part_key(manifest.partition, manifest.next_offset, index);
+    decode(manifest, |index| records.get(key(index).as_bytes()).map(Vec::as_slice))
 }
 
 /// Writes the whole state.
