@@ -64,7 +64,7 @@ pub(super) fn log(level: &str) {
             told.store(now, Ordering::Relaxed);
         }
         // One line may be asked about more than once, so what comes with the first of a burst passes too.
-        since >= CLIENT_SILENCE_MS || since < CLIENT_BURST_MS
+        !(CLIENT_BURST_MS..CLIENT_SILENCE_MS).contains(&since)
     });
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color);
     tracing_subscriber::registry().with(filter).with(lines.with_filter(thinned)).init();
