@@ -76,6 +76,21 @@ fn a_wrong_configuration_is_told_with_its_place_and_missing_topics_by_name() {
 }
 
 #[test]
+fn while_no_broker_answers_the_daemon_says_what_it_waits_for_and_can_be_asked_to_end() {
+    let fleet = Fleet::new("away");
+    let mut daemon = fleet.start_at("one", "127.0.0.1:1");
+    daemon.wait_until("it says so", |status| {
+        status["ready"] == false
+            && status["waits_for"]
+                .as_str()
+                .is_some_and(|why| why.contains("waits for Apache Kafka at 127.0.0.1:1"))
+    });
+    assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
+    let lines = daemon.log().lines().filter(|line| line.contains("librdkafka")).count();
+    assert!(lines < 60, "the client library does not flood the log: {lines} lines");
+}
+
+#[test]
 fn a_broken_policy_is_refused_with_every_mistake_and_a_good_one_switches_the_fleet() {
     let fleet = Fleet::new("reload");
     fleet.create_topics();

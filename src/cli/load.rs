@@ -3,12 +3,17 @@
 //! Owns the only reads of the environment and of the configuration file. What is in them is read by `config`.
 
 use super::Config;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Settings};
 use crate::error::Error;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Where the configuration is when nobody says.
 const CONFIG_DEFAULT: &str = "/etc/triaged/triaged.toml";
@@ -39,9 +44,28 @@ pub(super) fn settings(config: &Config) -> Result<Settings, Error> {
     })
 }
 
+/// The client library writes forty lines a second while no broker answers: one burst in so many milliseconds is told.
+const CLIENT_SILENCE_MS: i64 = 5_000;
+/// What belongs to one burst.
+const CLIENT_BURST_MS: i64 = 5;
+
 /// Sends the log to standard error, from `level` on; RUST_LOG outranks it.
 pub(super) fn log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).init();
+    let (clock, told) = (SystemClock::new(), AtomicI64::new(-CLIENT_SILENCE_MS));
+    let thinned = dynamic_filter_fn(move |metadata, _| {
+        if metadata.target() != "librdkafka" {
+            return true;
+        }
+        let now = clock.monotonic_ms();
+        let since = now - told.load(Ordering::Relaxed);
+        if since >= CLIENT_SILENCE_MS {
+            told.store(now, Ordering::Relaxed);
+        }
+        // One line may be asked about more than once, so what comes with the first of a burst passes too.
+        !(CLIENT_BURST_MS..CLIENT_SILENCE_MS).contains(&since)
+    });
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color);
+    tracing_subscriber::registry().with(filter).with(lines.with_filter(thinned)).init();
 }

@@ -19,8 +19,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Pauses between two tries to reach the broker; after the last of them the start is given up.
-const PAUSES_S: [u64; 9] = [1, 1, 2, 2, 4, 4, 8, 8, 15];
+/// Pauses between two tries to reach the broker, each of which waits for an answer by itself; after the last of them
+/// the start is given up.
+const PAUSES_S: [u64; 4] = [1, 2, 4, 8];
 /// How long the first switch may take: whoever owns the control topic must be up and read the request.
 const SWITCH_WAIT: Duration = Duration::from_secs(90);
 

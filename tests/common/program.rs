@@ -64,7 +64,7 @@ impl Fleet {
         );
         let prefix = format!("{}.", kafka::fresh(name));
         let fleet = Fleet { folder, prefix, logs: kafka::cluster() };
-        fleet.configure("one");
+        fleet.configure("one", kafka::bootstrap());
         fleet
     }
 
@@ -72,7 +72,7 @@ impl Fleet {
         self.folder.path().join(name)
     }
 
-    fn configure(&self, instance: &str) -> PathBuf {
+    fn configure(&self, instance: &str, bootstrap: &str) -> PathBuf {
         let (prefix, folder) = (&self.prefix, self.folder.path().display());
         let text = format!(
             r#"instance = "{instance}"
@@ -100,7 +100,6 @@ socket = "{folder}/{instance}.sock"
 [limits]
 buffer_mib = 64
 "#,
-            bootstrap = kafka::bootstrap(),
         );
         let path = self.path(&format!("{instance}.toml"));
         fs::write(&path, text).unwrap();
@@ -161,7 +160,12 @@ buffer_mib = 64
     }
 
     pub fn start(&self, instance: &str) -> Process {
-        let config = self.configure(instance);
+        self.start_at(instance, kafka::bootstrap())
+    }
+
+    /// Starts the daemon, which looks for the broker there.
+    pub fn start_at(&self, instance: &str, bootstrap: &str) -> Process {
+        let config = self.configure(instance, bootstrap);
         let log = self.path(&format!("{instance}-{}.log", self.prefix.len()));
         let stderr = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let child = Command::new(PROGRAM)
@@ -328,7 +332,9 @@ impl Process {
     pub fn wait_until(&self, what: &str, done: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let status = self.status();
+            // Before the socket is there nobody answers.
+            let answer = self.get("/v1/status").map(|(_, text)| text).unwrap_or_default();
+            let status = serde_json::from_str(&answer).unwrap_or_default();
             if done(&status) {
                 return;
             }
