@@ -6,14 +6,14 @@
 #[path = "common/faults.rs"]
 mod common;
 
-use common::daemon::{Fleet, FleetOptions};
+use common::daemon::{Fleet, FleetOptions, read_all};
 use common::kafka;
 use common::load::{PARTITIONS, alone, audited, feed, points, seed, settled};
-use common::mentions::{Mentions, Random, Sent, asked};
+use common::mentions::{Fate, Mentions, Random, Sent, asked, mention};
 use common::oracle::judge;
 use std::process::Command;
 use std::time::Duration;
-use triaged::log::Logs;
+use triaged::log::{Logs, Outgoing, TopicPartition};
 
 /// How many mentions the largest test sends unless told otherwise.
 const MENTIONS: u64 = 300_000;
@@ -51,8 +51,63 @@ fn killed_at_ten_random_points_every_mention_is_decided_once_and_nothing_is_lost
     let verdict = judge(&fleet, &asked);
     verdict.expect_right(name);
     assert_eq!(verdict.inputs, count, "what was sent is what the log holds");
-    assert!(verdict.under_second > 0, "the second policy was in force before the end");
     audited(&fleet, name);
+    assert!(verdict.under_second > 0, "the second policy was in force before the end");
+}
+
+#[test]
+fn the_oracle_sees_what_is_lost_doubled_or_made_up() {
+    let name = "oracle";
+    let _alone = alone();
+    let fleet = Fleet::new(kafka::bootstrap(), "oracle", PARTITIONS, FleetOptions::default());
+    feed(&fleet, 7, 2_000);
+    let daemon = fleet.start("a");
+    fleet.finish(&[&daemon]);
+    daemon.terminate();
+    judge(&fleet, &asked).expect_right(name);
+    let first = |topic: &str, partition: u32| {
+        let mut found = None;
+        read_all(&fleet.logs, topic, partition + 1, |of, record| {
+            let value = record.value.expect("a value").to_vec();
+            if of == partition && found.is_none() && value.len() > 64 {
+                found = Some((record.key.map(<[u8]>::to_vec), value));
+            }
+        });
+        found.expect("a record")
+    };
+    let mut producer = fleet.logs.producer("forger").expect("a producer");
+    let mut forge = |topic: &str, partition: u32, key: Option<&[u8]>, value: &[u8]| {
+        let mut batch = Outgoing::default();
+        batch.push(key, Some(value));
+        kafka::send(producer.as_mut(), &TopicPartition::new(topic, partition), &batch);
+    };
+    let ((care_key, care), (desk_key, mut desk)) =
+        (first(&fleet.assignments("care"), 0), first(&fleet.desks(), 0));
+    let other = String::from_utf8(care.clone()).expect("text").replace("care.general", "care.other");
+    forge(&fleet.assignments("care"), 0, care_key.as_deref(), other.as_bytes());
+    forge(&fleet.assignments("tech"), 0, care_key.as_deref(), &care);
+    let text = desk.windows(5).position(|window| window == b"order").expect("every text speaks of an order");
+    desk[text..text + 5].copy_from_slice(b"pizza");
+    forge(&fleet.desks(), 0, desk_key.as_deref(), &desk);
+    let late = mention(5_000_000, 1, "question", Fate::Care, PARTITIONS);
+    forge(&fleet.input(), late.partition, Some(&late.key), &late.value);
+    forge(
+        &fleet.dead_letter(),
+        0,
+        None,
+        br#"{"topic":"t","partition":0,"offset":0,"length":1,"sha256":"","reason":"not_json"}"#,
+    );
+    let found = judge(&fleet, &asked).findings().join("\n");
+    for part in [
+        "(x:5000000) has no ledger entry",
+        "in other words",
+        "does not follow from the desk log",
+        "repeats (",
+        "is not what was decided",
+        ": committed ",
+    ] {
+        assert!(found.contains(part), "the oracle did not see `{part}` in:\n{found}");
+    }
 }
 
 /// A broker of its own that may be killed; stopped and its data deleted at the end.
@@ -111,6 +166,7 @@ fn a_broker_that_is_killed_and_comes_back_costs_nothing_and_the_daemon_goes_on()
     let verdict = judge(&fleet, &asked);
     verdict.expect_right(name);
     assert_eq!(verdict.inputs, count, "what was sent is what the log holds");
+    audited(&fleet, name);
 }
 
 #[test]
@@ -136,6 +192,7 @@ fn an_instance_may_join_and_another_may_leave_under_load() {
     let verdict = judge(&fleet, &asked);
     verdict.expect_right(name);
     assert_eq!(verdict.inputs, count, "what was sent is what the log holds");
+    audited(&fleet, name);
     verdict.expect_no_repeats(name);
 }
 
@@ -170,6 +227,7 @@ fn an_instance_that_froze_longer_than_its_session_harms_nobody_when_it_wakes() {
     let verdict = judge(&fleet, &asked);
     verdict.expect_right(name);
     assert_eq!(verdict.inputs, count + AFTERWARDS as u64, "what was sent is what the log holds");
+    audited(&fleet, name);
 }
 
 /// The record with another id.
@@ -203,5 +261,6 @@ fn ended_ten_times_under_load_it_drains_each_time_and_repeats_nothing() {
     let verdict = judge(&fleet, &asked);
     verdict.expect_right(name);
     assert_eq!(verdict.inputs, count, "what was sent is what the log holds");
+    audited(&fleet, name);
     verdict.expect_no_repeats(name);
 }

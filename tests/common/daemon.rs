@@ -262,12 +262,12 @@ socket = "{socket}"
     }
 
     /// Runs a verb of the daemon's program; its exit status and what it said.
-    pub fn verb(&self, verb: &str, more: &[&str]) -> (ExitStatus, String) {
+    pub fn verb(&self, verb: &str) -> (ExitStatus, String) {
         let config = self.config("outside");
         let answer = Command::new(env!("CARGO_BIN_EXE_triaged"))
             .arg(verb)
-            .args(if more == ["--help"] { vec![] } else { vec!["--config".into(), config.into_os_string()] })
-            .args(more)
+            .arg("--config")
+            .arg(config)
             .output()
             .expect("the program runs");
         let said = [answer.stdout, answer.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());

@@ -53,6 +53,11 @@ impl Verdict {
         }
     }
 
+    /// What was wrong, the first of it.
+    pub fn findings(&self) -> &[String] {
+        &self.findings
+    }
+
     /// Fails when anything was wrong; prints the figures.
     pub fn expect_right(&self, name: &str) {
         println!(
