@@ -6,6 +6,7 @@
 
 use crate::log::LogError;
 use std::fmt;
+use std::io::Write;
 
 /// What kind of failure it was, which decides the exit code (sysexits.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +140,22 @@ impl From<LogError> for Error {
             LogError::Fenced(_) | LogError::Fatal(_) => Error::try_again(message),
         }
     }
+}
+
+/// Prints one line on standard output. A reader that has gone (`triaged topics | head`) ends the process quietly:
+/// it has seen what it wanted.
+pub fn print_line(line: fmt::Arguments<'_>) {
+    let written = writeln!(std::io::stdout(), "{line}");
+    if written.is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// `println!` for verbs: see [`print_line`].
+#[macro_export]
+macro_rules! say {
+    () => { $crate::error::print_line(format_args!("")) };
+    ($($line:tt)*) => { $crate::error::print_line(format_args!($($line)*)) };
 }
 
 #[cfg(test)]

@@ -18,12 +18,13 @@ pub(super) fn check(settings: &Settings) -> Result<ExitCode, Error> {
     let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
     let policy = &local.policy;
     let dedup = policy.dedup();
-    println!(
+    crate::say!(
         "configuration: no mistakes; instance `{}`, group `{}`",
-        settings.host.instance, settings.group.name
+        settings.host.instance,
+        settings.group.name
     );
-    println!("policy:        {} ({})", folder.display(), local.bundle.generation());
-    println!(
+    crate::say!("policy:        {} ({})", folder.display(), local.bundle.generation());
+    crate::say!(
         "               {} rules of {} words and phrases, {} desks, {} queues, {} filters",
         policy.rules().len(),
         policy.literals().len(),
@@ -31,7 +32,7 @@ pub(super) fn check(settings: &Settings) -> Result<ExitCode, Error> {
         policy.queues().len(),
         policy.filters().len()
     );
-    println!(
+    crate::say!(
         "memory:        {} MiB of buffers; exact dedup remembers up to {} ids for {} min on each input partition",
         settings.limits.buffer_mib,
         dedup.ids_max,

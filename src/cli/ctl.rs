@@ -73,7 +73,7 @@ pub(super) fn ctl(options: &Options) -> Result<ExitCode, Error> {
         Error::unavailable(format!("the answer on `{}` is no JSON: {why}", socket.display()))
     })?;
     if options.json {
-        println!("{answer:#}");
+        crate::say!("{answer:#}");
         return Ok(if status < 300 {
             ExitCode::SUCCESS
         } else {
@@ -86,7 +86,7 @@ pub(super) fn ctl(options: &Options) -> Result<ExitCode, Error> {
     match options.verb {
         Verb::Status => show_status(&answer),
         Verb::Policy(PolicyVerb::Reload) => show_reload(&answer),
-        Verb::Drain => println!("draining: the daemon settles what it has read, commits and ends"),
+        Verb::Drain => crate::say!("draining: the daemon settles what it has read, commits and ends"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -135,10 +135,10 @@ fn text(value: &Value) -> String {
 fn show_reload(answer: &Value) {
     let (before, after) = (text(&answer["before"]["generation"]), text(&answer["after"]["generation"]));
     if answer["changed"] == Value::Bool(false) {
-        println!("nothing changed: the folder's policy is in force already\n  {after}");
+        crate::say!("nothing changed: the folder's policy is in force already\n  {after}");
     } else {
         let before = if before.is_empty() { "none".to_owned() } else { before };
-        println!("in force:  {after} (epoch {})\nbefore:    {before}", answer["after"]["epoch"]);
+        crate::say!("in force:  {after} (epoch {})\nbefore:    {before}", answer["after"]["epoch"]);
     }
 }
 
@@ -148,7 +148,7 @@ fn show_status(answer: &Value) {
     } else {
         format!("not ready: {}", text(&answer["waits_for"]))
     };
-    println!(
+    crate::say!(
         "triaged {} `{}`: {}, {ready}",
         text(&answer["version"]),
         text(&answer["instance"]),
@@ -157,26 +157,26 @@ fn show_status(answer: &Value) {
     let policy = &answer["policy"];
     let generation = text(&policy["generation"]);
     if generation.is_empty() {
-        println!("policy:    none in force");
+        crate::say!("policy:    none in force");
     } else {
-        println!("policy:    {generation} (epoch {}, {} rules)", policy["epoch"], policy["rules"]);
+        crate::say!("policy:    {generation} (epoch {}, {} rules)", policy["epoch"], policy["rules"]);
     }
     if policy["folder_differs"] == Value::Bool(true) {
-        println!(
+        crate::say!(
             "           the folder {} differs; `triaged ctl policy reload` puts it in force",
             text(&policy["folder"])
         );
     }
     if let Some(problem) = policy["folder_problem"].as_str() {
-        println!("           the folder cannot be used: {}", problem.replace('\n', "\n           "));
+        crate::say!("           the folder cannot be used: {}", problem.replace('\n', "\n           "));
     }
     let mentions = &answer["mentions"];
-    println!("mentions:  {} read, {} in flight", mentions["read"], mentions["in_flight"]);
+    crate::say!("mentions:  {} read, {} in flight", mentions["read"], mentions["in_flight"]);
     for (disposition, count) in mentions["settled"].as_object().into_iter().flatten() {
-        println!("           {count:>12} {disposition}");
+        crate::say!("           {count:>12} {disposition}");
     }
     for lane in answer["lanes"].as_array().into_iter().flatten() {
-        println!(
+        crate::say!(
             "lane:      {}: {} partitions, {} being restored",
             text(&lane["lane"]),
             lane["partitions"],

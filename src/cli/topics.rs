@@ -66,7 +66,7 @@ pub(super) fn topics(options: &Options) -> Result<ExitCode, Error> {
         };
         let config: Vec<String> = new.config.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let line = format!("{:width$}  {partitions:>5}  {state:<7}  {}", new.name, config.join(" "));
-        println!("{}", line.trim_end());
+        crate::say!("{}", line.trim_end());
     }
     if !options.create && !missing.is_empty() {
         eprintln!("triaged: {} missing; `triaged topics --create` makes them", missing.len());

@@ -142,10 +142,6 @@ sections! {
     "limits" limits: Limits {
         /// All buffers together, in MiB; the one knob for memory beside the tables. At least 64.
         buffer_mib: u32 = 512,
-        /// The most records that one run decides at once; 1 to 262144.
-        run_records_max: u32 = 4096,
-        /// The most runs of one partition that may wait for the broker; 1 to 1024.
-        runs_in_flight_max: u32 = 16,
     }
     /// Threads of the triage.
     "triage" triage: Triage {
@@ -226,14 +222,6 @@ impl Settings {
         for (section, key, value, least, most) in [
             ("input", "mention_bytes_max", self.input.mention_bytes_max, 1024, 16 << 20),
             ("limits", "buffer_mib", self.limits.buffer_mib, 64, 1 << 20),
-            (
-                "limits",
-                "run_records_max",
-                self.limits.run_records_max,
-                1,
-                crate::wire::ledger::ENTRIES_MAX as u32,
-            ),
-            ("limits", "runs_in_flight_max", self.limits.runs_in_flight_max, 1, 1024),
             ("triage", "lanes", self.triage.lanes, 0, 1024),
             ("triage", "workers", self.triage.workers, 0, 1024),
         ] {

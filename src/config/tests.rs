@@ -76,8 +76,8 @@ fn a_wrong_override_is_told_by_its_own_name() {
 fn what_is_out_of_range_or_contradicts_itself_is_refused() {
     for text in [
         "[limits]\nbuffer_mib = 1",
-        "[limits]\nrun_records_max = 0",
-        "[limits]\nrun_records_max = -1",
+        "[limits]\nbuffer_mib = 0",
+        "[limits]\nbuffer_mib = -1",
         "[desk]\ntick_interval = '0s'",
         "[input]\npreset = 'custom'",
         "[input.fields]\ntext = 'body'",

@@ -152,7 +152,6 @@ impl Daemon {
         let follower = start::patiently(&shared, || start::follower(&shared))?;
         start::patiently(&shared, || start::policy_named(&shared))?;
         self.threads.follower(&shared, follower)?;
-        start::patiently(&shared, || look_up_outputs(&shared))?;
         self.desk_lane(&found)?;
         let now = start::policy_in_force(&shared, &mut || self.still_well())?;
         start::patiently(&shared, || {
@@ -176,11 +175,7 @@ impl Daemon {
             helpdesk: (Arc::from(topics.helpdesk_events.as_str()), found.helpdesk),
             control: Arc::from(topics.control.as_str()),
             snapshots: Arc::from(topics.snapshots.as_str()),
-            outputs: DeskTopics {
-                assignments_prefix: Arc::from(topics.assignments_prefix.as_str()),
-                partitions: shared.outputs.clone(),
-                input: Arc::from(topics.mentions.as_str()),
-            },
+            outputs: DeskTopics::new(&topics.assignments_prefix, &topics.mentions, logs.clone()),
             intake: IntakeTopics {
                 desks: (Arc::from(topics.desks.as_str()), found.partitions_of(&topics.desks)),
                 dead_letter,
@@ -343,19 +338,4 @@ fn limits(settings: &Settings) -> LaneLimits {
         drain_ms: i64::try_from(settings.kafka.session_timeout.as_millis() / 2).unwrap_or(i64::MAX),
         retry_ms: RETRY_MS,
     }
-}
-
-/// Looks up the topics that desks write to: under the policy in force, under those asked for, under the local folder.
-fn look_up_outputs(shared: &Shared) -> Result<(), Halt> {
-    let plans = shared.policies.plans();
-    let named = plans.in_force().map(|now| now.generation);
-    let asked = plans.pending().map(|request| request.generation);
-    let known: Vec<_> =
-        named.into_iter().chain(asked).filter_map(|g| shared.policies.get(g, policy::matcher)).collect();
-    let local = policy::load(&shared.settings.policy.folder).ok();
-    let all = known.iter().map(|compiled| compiled.policy()).chain(local.iter().map(|local| &local.policy));
-    for policy in all {
-        shared.look_up_outputs(policy).map_err(|error| Halt::Failed(error.into()))?;
-    }
-    Ok(())
 }

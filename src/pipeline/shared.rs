@@ -3,18 +3,15 @@
 //! Owns the stages of a life (starting, running, draining in order, ended) and the seats from which threads tell that
 //! they move. May not touch a record. Written by the threads, read by the control plane.
 
-use super::topics;
 use crate::admin::Exporter;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::log::{LogError, Logs, TopicPartition};
+use crate::log::{Logs, TopicPartition};
 use crate::policies::Policies;
 use crate::worker::Workers;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use triage_engine::policy::Policy;
 
 /// How far the daemon is. The order is that of a life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,8 +56,6 @@ pub(super) struct Shared {
     stage: AtomicU8,
     asked_to_drain: AtomicBool,
     notes: Mutex<Notes>,
-    /// The partitions of the topics that desks write to.
-    pub(super) outputs: Arc<RwLock<BTreeMap<String, u32>>>,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
 }
@@ -106,7 +101,6 @@ impl Shared {
             stage: AtomicU8::new(Stage::Starting as u8),
             asked_to_drain: AtomicBool::new(false),
             notes: Mutex::default(),
-            outputs: Arc::default(),
             reloading: Mutex::default(),
         }
     }
@@ -151,13 +145,6 @@ impl Shared {
                 crate::systemd::status(what);
             }
         }
-    }
-
-    /// Looks up the topics of this policy's desks.
-    pub(super) fn look_up_outputs(&self, policy: &Policy) -> Result<(), LogError> {
-        let (found, _) = topics::check_policy(&self.settings, self.logs.as_ref(), policy)?;
-        self.outputs.write().unwrap_or_else(PoisonError::into_inner).extend(found);
-        Ok(())
     }
 
     pub(super) fn local_policy(&self, local: Result<String, String>) {

@@ -189,7 +189,10 @@ fn run_follower(shared: &Shared, seat: &Seat, mut follower: Follower) -> End {
     let mut known: BTreeSet<Generation> = shared.policies.generations().into_iter().collect();
     while shared.stage() < Stage::Stop {
         let step = follower.step(FOLLOWER_WAIT).and_then(|read| match read {
-            true => meet_new_policies(shared, &mut known),
+            true => {
+                meet_new_policies(shared, &mut known);
+                Ok(())
+            }
             false => Ok(()),
         });
         seat.moved(shared.clock.monotonic_ms());
@@ -205,19 +208,17 @@ fn run_follower(shared: &Shared, seat: &Seat, mut follower: Follower) -> End {
     End::Drained
 }
 
-/// A bundle is published before anybody asks for it: here it is compiled before it is in force, and the topics of
-/// its desks are looked up before the first record goes there.
-fn meet_new_policies(shared: &Shared, known: &mut BTreeSet<Generation>) -> Result<(), LogError> {
+/// A bundle is published before anybody asks for it: here it is compiled before it is in force, so that
+/// no lane waits for it.
+fn meet_new_policies(shared: &Shared, known: &mut BTreeSet<Generation>) {
     for generation in shared.policies.generations() {
         if known.contains(&generation) {
             continue;
         }
-        if let Some(compiled) = shared.policies.get(generation, policy::matcher) {
-            shared.look_up_outputs(compiled.policy())?;
-        }
+        // What it gives is kept by the policies themselves; a bundle that does not compile is told of there.
+        let _ = shared.policies.get(generation, policy::matcher);
         known.insert(generation);
     }
-    Ok(())
 }
 
 /// Asks the broker how far behind we are. In a thread of its own: an answer may take long, and nothing waits for it.

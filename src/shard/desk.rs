@@ -7,7 +7,7 @@
 use super::Stop;
 use super::desk_snapshot::Snapshots;
 use super::runs::Runs;
-use crate::log::{LogError, Outgoing, Producer, Records, Ticket, TopicPartition};
+use crate::log::{LogError, Logs, Outgoing, Producer, Records, Ticket, TopicPartition};
 use crate::policies::{BuildMatcher, Policies};
 use crate::wire::{assignment, cloudevents, desk_log};
 use std::collections::BTreeMap;
@@ -17,14 +17,15 @@ use triage_engine::desk::{Counts, DeskLog, DeskPolicies, DeskSettings, Effects, 
 use triage_engine::policy::Generation;
 
 /// Where a desk's records go.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DeskTopics {
     /// What stands before a desk's name in its topic's.
-    pub assignments_prefix: Arc<str>,
-    /// How many partitions each of those topics has.
-    pub partitions: Arc<RwLock<BTreeMap<String, u32>>>,
+    assignments_prefix: Arc<str>,
     /// The name of the input topic, for `triaged_src`.
-    pub input: Arc<str>,
+    input: Arc<str>,
+    logs: Arc<dyn Logs>,
+    /// How many partitions each of those topics has, as far as it was asked.
+    partitions: Arc<RwLock<BTreeMap<String, u32>>>,
 }
 
 /// One desk-log partition that is ours.
@@ -132,7 +133,10 @@ impl DeskShard {
         let mut effects = Effects::new();
         self.engine.step(&log, &named, &mut effects);
         self.counts.add(&effects.counts);
-        let out = outgoing(&effects, &log, topics);
+        let out = outgoing(&effects, &log, topics).unwrap_or_else(|(topic, error)| {
+            self.runs.refused(&ticket, &topic, &error);
+            BTreeMap::new()
+        });
         for (to, batch) in out {
             if let Err(error) = producer.send(&to, &batch, &ticket) {
                 self.runs.refused(&ticket, &to.topic, &error);
@@ -183,20 +187,46 @@ impl DeskShard {
     }
 }
 
-/// The records that a step asks for, by topic and partition, in log order for each.
+/// The records that a step asks for, by topic and partition, in log order for each; or the topic that is not known.
 fn outgoing(
     effects: &Effects,
     entries: &[LogEntry<'_>],
     topics: &DeskTopics,
-) -> BTreeMap<TopicPartition, Outgoing> {
+) -> Result<BTreeMap<TopicPartition, Outgoing>, (String, LogError)> {
     let mut out: BTreeMap<TopicPartition, Outgoing> = BTreeMap::new();
     for effect in &effects.records {
         let topic = format!("{}{}", topics.assignments_prefix, effect.desk);
         let key = effect.case.to_string();
-        let known = topics.partitions.read().expect("invariant: nobody panics while holding the partitions");
-        let partitions = known.get(&topic).copied().unwrap_or(1);
+        let partitions = match topics.partitions_of(&topic) {
+            Ok(partitions) => partitions,
+            Err(error) => return Err((topic, error)),
+        };
         let to = TopicPartition::new(&topic, cloudevents::partition_for(key.as_bytes(), partitions));
         assignment::push(effect, &entries[effect.entry], &topics.input, out.entry(to).or_default());
     }
-    out
+    Ok(out)
+}
+
+impl DeskTopics {
+    /// The topics that begin with `assignments_prefix`, on `logs`.
+    #[must_use]
+    pub fn new(assignments_prefix: &str, input: &str, logs: Arc<dyn Logs>) -> DeskTopics {
+        let (assignments_prefix, input) = (Arc::from(assignments_prefix), Arc::from(input));
+        DeskTopics { assignments_prefix, input, logs, partitions: Arc::default() }
+    }
+
+    /// How many partitions a desk's topic has, asked of the broker once: a case's records must all lie in one.
+    fn partitions_of(&self, topic: &str) -> Result<u32, LogError> {
+        let known = self.partitions.read().expect("invariant: nobody panics while holding the partitions");
+        if let Some(&partitions) = known.get(topic) {
+            return Ok(partitions);
+        }
+        drop(known);
+        let info = self.logs.describe(&[topic])?.pop().flatten();
+        let partitions = info.ok_or_else(|| LogError::Missing(topic.to_owned()))?.partitions;
+        let mut known =
+            self.partitions.write().expect("invariant: nobody panics while holding the partitions");
+        known.insert(topic.to_owned(), partitions);
+        Ok(partitions)
+    }
 }

@@ -14,7 +14,6 @@ use crate::shard::starts::Starts;
 use crate::shard::triage_lane::{TriageNames, TriageParts, TriageWork};
 use crate::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig, Preset};
 use crate::worker::{ScanSettings, Workers};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::model::StreamId;
@@ -67,7 +66,6 @@ impl Parts {
     }
 
     fn desk(&self, helpdesk: StreamId) -> DeskParts {
-        let partitions = ["assignments.care", "assignments.tech"].map(|topic| (topic.to_owned(), 2));
         DeskParts {
             logs: self.logs.clone(),
             policies: self.policies.clone(),
@@ -76,11 +74,7 @@ impl Parts {
             helpdesk: (Arc::from("helpdesk.events"), helpdesk),
             control: Arc::from("triaged.control"),
             snapshots: Arc::from("triaged.snapshots"),
-            outputs: DeskTopics {
-                assignments_prefix: Arc::from("assignments."),
-                partitions: Arc::new(std::sync::RwLock::new(BTreeMap::from(partitions))),
-                input: Arc::from("mentions"),
-            },
+            outputs: DeskTopics::new("assignments.", "mentions", self.logs.clone()),
             intake: IntakeTopics {
                 desks: (Arc::from("triaged.desks"), self.desk_partitions),
                 dead_letter: TopicPartition::new("triaged.dead-letter", 0),

@@ -152,7 +152,6 @@ impl World {
             instance: Arc::from("one"),
             starts: Starts::new(None),
         };
-        let partitions = ["assignments.care", "assignments.tech"].map(|topic| (topic.to_owned(), 2));
         let desk = DeskParts {
             logs: logs.clone(),
             policies: known,
@@ -161,11 +160,7 @@ impl World {
             helpdesk: (Arc::from("helpdesk.events"), ids[1]),
             control: Arc::from("triaged.control"),
             snapshots: Arc::from("triaged.snapshots"),
-            outputs: DeskTopics {
-                assignments_prefix: Arc::from("assignments."),
-                partitions: Arc::new(std::sync::RwLock::new(BTreeMap::from(partitions))),
-                input: Arc::from(INPUT),
-            },
+            outputs: DeskTopics::new("assignments.", INPUT, logs.clone()),
             intake: IntakeTopics { desks: (Arc::from(DESKS), 2), dead_letter },
             tick_interval_ms: 200,
             snapshot_interval_ms: 300,
