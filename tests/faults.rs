@@ -11,6 +11,7 @@ use common::kafka;
 use common::load::{PARTITIONS, alone, audited, feed, points, seed, settled};
 use common::mentions::{Fate, Mentions, Random, Sent, asked, mention};
 use common::oracle::judge;
+use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 use triaged::log::{Logs, Outgoing, TopicPartition};
@@ -117,8 +118,12 @@ struct OwnBroker {
 
 impl OwnBroker {
     fn start() -> (OwnBroker, String) {
-        let near = std::env::var("KAFKA_PORT").ok().and_then(|port| port.parse::<u32>().ok());
-        let broker = OwnBroker { port: (near.unwrap_or(19_392) + 100).to_string() };
+        let near = std::env::var("KAFKA_PORT").ok().and_then(|port| port.parse::<u16>().ok());
+        let near = near.unwrap_or(19_392) + 100;
+        // The broker takes this port, its controller the next one.
+        let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        let port = (near..near + 200).step_by(2).find(|&port| free(port) && free(port + 1));
+        let broker = OwnBroker { port: port.expect("two ports are free").to_string() };
         let address = broker.does("start");
         (broker, address)
     }

@@ -6,6 +6,7 @@
 
 use super::daemon::{DESKS, Fleet, read_all};
 use super::mentions::{Fate, policy};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use triage_engine::desk::Event;
@@ -101,8 +102,11 @@ struct Handed {
     desk: String,
 }
 
-/// Judges a fleet that has come to rest. `asked` tells what a record asks for by itself, and its mention's id.
-pub fn judge(fleet: &Fleet, asked: &dyn Fn(Option<&[u8]>) -> (Fate, String)) -> Verdict {
+/// Tells from a record's value what it asks for by itself, and its mention's id.
+pub type Ask<'a> = dyn Fn(Option<&[u8]>) -> (Fate, String) + 'a;
+
+/// Judges a fleet that has come to rest.
+pub fn judge(fleet: &Fleet, asked: &Ask<'_>) -> Verdict {
     let mut verdict = Verdict::default();
     let mut inputs: Vec<BTreeMap<i64, Asked>> = Vec::new();
     inputs.resize_with(fleet.partitions as usize, BTreeMap::new);
@@ -139,10 +143,9 @@ fn judge_ledger(fleet: &Fleet, inputs: &[BTreeMap<i64, Asked>], verdict: &mut Ve
         for entry in run.entries {
             // The first entry in the log wins.
             let place = (partition, entry.offset);
-            if decided.contains_key(&place) {
-                verdict.ledger_repeats += 1;
-            } else {
-                decided.insert(place, (entry, run.generation));
+            match decided.entry(place) {
+                Entry::Occupied(_) => verdict.ledger_repeats += 1,
+                Entry::Vacant(vacant) => _ = vacant.insert((entry, run.generation)),
             }
         }
     });
