@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::log::{LogError, Logs, TopicPartition};
+use crate::shard::Alerts;
 use crate::shard::desk::DeskTopics;
 use crate::shard::desk_lane::{DeskParts, DeskWork};
 use crate::shard::intake::IntakeTopics;
@@ -171,6 +172,7 @@ impl Daemon {
             logs: logs.clone(),
             policies: shared.policies.clone(),
             matcher: policy::matcher,
+            alerts: Alerts::new(&topics.alerts, shared.clock.clone()),
             desks: Arc::from(topics.desks.as_str()),
             helpdesk: (Arc::from(topics.helpdesk_events.as_str()), found.helpdesk),
             control: Arc::from(topics.control.as_str()),
@@ -218,7 +220,7 @@ impl Daemon {
                 ),
                 control: Arc::from(topics.control.as_str()),
             },
-            instance: Arc::from(settings.host.instance.as_str()),
+            alerts: Alerts::new(&topics.alerts, shared.clock.clone()),
             starts: Starts::new(Some(settings.host.state_dir.join("starts"))),
         };
         for lane in 0..start::lanes(settings) {

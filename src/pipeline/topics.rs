@@ -57,6 +57,7 @@ fn fixed(settings: &Settings) -> Vec<String> {
         &topics.policies,
         &topics.snapshots,
         &topics.dead_letter,
+        &topics.alerts,
     ];
     names.into_iter().cloned().chain([ledger(settings)]).collect()
 }
@@ -252,7 +253,7 @@ pub fn needed(
             name if *name == topics.snapshots => (desks, &compact),
             name if *name == topics.policies => (1, &compact),
             name if *name == topics.control => (1, &control),
-            name if *name == topics.dead_letter => (1, &[]),
+            name if *name == topics.dead_letter || *name == topics.alerts => (1, &[]),
             _ => (sizes.inputs, &[]),
         };
         let config = config.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();

@@ -4,12 +4,12 @@
 //! read a mention from the firehose, so a backlog of mentions never starves the desks. Stepped through
 //! `Lane<DeskWork>`.
 
-use super::Stop;
 use super::desk::{DeskShard, DeskTopics};
 use super::desk_restore::DeskRestore;
 use super::intake::{IntakeShard, IntakeTopics};
 use super::lane::{Progress, Shard, Work};
 use super::plan::PlanShard;
+use super::{Alerts, Stop};
 use crate::log::{
     Commit, LogError, Logs, Outgoing, Producer, ReadStep, Reader, Records, Ticket, TopicPartition,
 };
@@ -31,6 +31,8 @@ pub struct DeskParts {
     pub policies: Arc<Policies>,
     /// How matchers are built.
     pub matcher: BuildMatcher,
+    /// Where alerts go.
+    pub alerts: Alerts,
     /// The desk log.
     pub desks: Arc<str>,
     /// The helpdesk's events and the broker's id of that topic.
@@ -287,6 +289,10 @@ impl Work for DeskWork {
 
     fn between(&mut self) -> bool {
         false
+    }
+
+    fn stopped(&mut self, partition: &TopicPartition, stop: &Stop, out: &mut dyn Producer) {
+        self.parts.alerts.stopped(stop, partition, out);
     }
 
     fn dropped(&mut self, place: DeskPlace, stop: Option<&Stop>) {

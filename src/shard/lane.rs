@@ -65,6 +65,9 @@ pub trait Work {
     /// Work that belongs to no partition; whether there was any.
     fn between(&mut self) -> bool;
 
+    /// A shard has stopped, and will be restored: people may have to know.
+    fn stopped(&mut self, partition: &TopicPartition, stop: &Stop, out: &mut dyn Producer);
+
     /// A shard is dropped: what it counted is taken over. `stop` says why, if it failed.
     fn dropped(&mut self, shard: Self::Shard, stop: Option<&Stop>);
 }
@@ -330,6 +333,7 @@ impl<W: Work> Lane<W> {
             match self.prove_ownership(&partition) {
                 Ok(()) => {
                     tracing::warn!(%partition, %stop, "stopped; restoring from what is committed");
+                    self.work.stopped(&partition, &stop, self.producer.as_mut());
                     self.drop_place(&partition, Some(&stop));
                     let wait =
                         if matches!(stop, Stop::Undelivered { .. }) { self.limits.retry_ms } else { 0 };

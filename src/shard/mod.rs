@@ -20,7 +20,55 @@ pub mod triage_counts;
 pub mod triage_lane;
 pub mod triage_restore;
 
+use crate::clock::Clock;
+use crate::log::{Outgoing, Producer, Ticket, TopicPartition};
+use crate::wire::alert::{self, Alert};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// Where alerts go, and by which clock they are stamped.
+#[derive(Clone)]
+pub struct Alerts {
+    to: TopicPartition,
+    clock: Arc<dyn Clock>,
+    /// When each partition's trouble was last told, in milliseconds of the monotonic clock.
+    told: Arc<Mutex<BTreeMap<TopicPartition, i64>>>,
+}
+
+/// Milliseconds for which the same trouble of one partition is not told again: it is tried twice a second.
+const TOLD_AGAIN_MS: i64 = 60_000;
+
+impl Alerts {
+    /// Alerts to partition 0 of `topic`.
+    #[must_use]
+    pub fn new(topic: &str, clock: Arc<dyn Clock>) -> Alerts {
+        Alerts { to: TopicPartition::new(topic, 0), clock, told: Arc::default() }
+    }
+
+    /// Sends an alert about a partition; not tied to any offset. One that cannot be sent stands in the log beside.
+    pub fn send(&self, alert: &Alert<'_>, about: &TopicPartition, out: &mut dyn Producer) {
+        let mut batch = Outgoing::default();
+        alert::push(alert, about, self.clock.wall(), &mut batch);
+        if let Err(error) = out.send(&self.to, &batch, &Arc::new(Ticket::new())) {
+            tracing::warn!(%about, kind = alert.kind(), %error, "an alert was not sent");
+        }
+    }
+
+    /// Sends what people must know of a shard that has stopped.
+    pub fn stopped(&self, stop: &Stop, about: &TopicPartition, out: &mut dyn Producer) {
+        if let Stop::Undelivered { topic, why } = stop {
+            let now = self.clock.monotonic_ms();
+            let mut told = self.told.lock().expect("invariant: nobody panics while holding what was told");
+            if told.get(about).is_some_and(|&last| now - last < TOLD_AGAIN_MS) {
+                return;
+            }
+            told.insert(about.clone(), now);
+            drop(told);
+            self.send(&Alert::OutputRefused { topic, why }, about, out);
+        }
+    }
+}
 
 /// Why a shard stops where it is, drains what is certain, and starts again from what is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,14 +3,15 @@
 //! Owns the order of the jobs of each partition, and which policy each is scanned under. May not decide, and may
 //! not commit. Stepped through `Lane<TriageWork>`.
 
-use super::Stop;
 use super::lane::{Progress, Shard, Work};
 use super::starts::{Careful, Starts};
 use super::triage::{TriageCounts, TriageShard, TriageTopics};
 use super::triage_restore::TriageRestore;
+use super::{Alerts, Stop};
 use crate::clock::Clock;
 use crate::log::{Commit, LogError, Logs, Outgoing, Producer, Records, Ticket, TopicPartition};
 use crate::policies::{BuildMatcher, InForce, Policies};
+use crate::wire::alert::Alert;
 use crate::wire::control;
 use crate::worker::{Done, Job, JobTicket, Scanning, Workers};
 use crossbeam::channel::{Receiver, Sender, unbounded};
@@ -51,8 +52,8 @@ pub struct TriageParts {
     pub clock: Arc<dyn Clock>,
     /// The topics.
     pub names: TriageNames,
-    /// The instance's name, for acknowledgements.
-    pub instance: Arc<str>,
+    /// Where alerts go.
+    pub alerts: Alerts,
     /// Counts starts, to find the record that kills the process.
     pub starts: Starts,
 }
@@ -244,12 +245,18 @@ impl Work for TriageWork {
         let counted =
             self.starts.entry(input.clone()).or_insert_with(|| self.parts.starts.count(input, committed));
         place.careful = counted.take();
+        if let Some(offset) = place.careful.as_ref().and_then(Careful::culprit) {
+            tracing::error!(partition = %input, offset, "a record has killed the process twice; it is set aside");
+            self.parts.alerts.send(&Alert::RecordCrashed { offset }, input, out);
+        }
         let Some(now) = self.parts.policies.in_force() else { return };
         if let Some(span) = place.lost.take() {
             tracing::error!(
                 partition = %place.shard.input(), first = span.0, last = span.1,
                 "mentions were lost to retention before they were read; they are ledgered as expired"
             );
+            let alert = Alert::RecordsExpired { first: span.0, last: span.1 };
+            self.parts.alerts.send(&alert, place.shard.input(), out);
             place.shard.expire(now.policy.generation(), now.epoch, span, out);
         }
     }
@@ -293,6 +300,10 @@ impl Work for TriageWork {
         }
         // A lane with nothing to take back scans too.
         any || self.parts.workers.help()
+    }
+
+    fn stopped(&mut self, partition: &TopicPartition, stop: &Stop, out: &mut dyn Producer) {
+        self.parts.alerts.stopped(stop, partition, out);
     }
 
     fn dropped(&mut self, mut place: TriagePlace, stop: Option<&Stop>) {

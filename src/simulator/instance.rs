@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::embedded::{Cluster, MemberId};
 use crate::log::{LogError, Logs, TopicPartition};
 use crate::policies::{Follower, Policies};
+use crate::shard::Alerts;
 use crate::shard::desk::DeskTopics;
 use crate::shard::desk_lane::{DeskParts, DeskPlace, DeskWork};
 use crate::shard::intake::IntakeTopics;
@@ -46,7 +47,11 @@ struct Parts {
 }
 
 impl Parts {
-    fn triage(&self, name: &str, input: StreamId) -> TriageParts {
+    fn alerts(&self) -> Alerts {
+        Alerts::new("triaged.alerts", self.clock.clone())
+    }
+
+    fn triage(&self, input: StreamId) -> TriageParts {
         TriageParts {
             logs: self.logs.clone(),
             policies: self.policies.clone(),
@@ -60,7 +65,7 @@ impl Parts {
                 dead_letter: (Arc::from("triaged.dead-letter"), 1),
                 control: Arc::from("triaged.control"),
             },
-            instance: Arc::from(name),
+            alerts: self.alerts(),
             starts: Starts::new(None),
         }
     }
@@ -70,6 +75,7 @@ impl Parts {
             logs: self.logs.clone(),
             policies: self.policies.clone(),
             matcher: reference,
+            alerts: self.alerts(),
             desks: Arc::from("triaged.desks"),
             helpdesk: (Arc::from("helpdesk.events"), helpdesk),
             control: Arc::from("triaged.control"),
@@ -104,7 +110,7 @@ impl Instance {
             Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", policies.clone(), reference)
                 .expect("a follower");
         let parts = Parts { logs: logs.clone(), policies, clock, desk_partitions };
-        let (triage, desk) = (parts.triage(name, ids[0]), parts.desk(ids[1]));
+        let (triage, desk) = (parts.triage(ids[0]), parts.desk(ids[1]));
         let producers_before = cluster.producers_made();
         let triage_lane = Lane::new(
             TriageWork::new(triage),

@@ -135,6 +135,7 @@ impl World {
             topic("triaged.control", 1),
             topic("triaged.policies", 1),
             topic("triaged.dead-letter", 1),
+            topic("triaged.alerts", 1),
             topic("assignments.care", 2),
             topic("assignments.tech", 2),
         ];

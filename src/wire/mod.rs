@@ -3,6 +3,7 @@
 //! Owns every byte layout that another process may read; docs/formats.md describes them. May not decide
 //! anything, nor touch a log. Called by the shards and by the verbs that read topics from outside.
 
+pub mod alert;
 pub mod assignment;
 pub mod cloudevents;
 pub mod control;

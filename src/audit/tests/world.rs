@@ -8,6 +8,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::embedded::{Cluster, StoredRecord};
 use crate::log::{Logs, NewTopic, TopicPartition};
 use crate::policies::{Follower, Policies};
+use crate::shard::Alerts;
 use crate::shard::desk::DeskTopics;
 use crate::shard::desk_lane::{DeskParts, DeskWork};
 use crate::shard::intake::IntakeTopics;
@@ -108,7 +109,12 @@ impl World {
         let clock = Arc::new(ManualClock::new(START));
         let cluster = Cluster::new(clock.clone());
         let names = [(INPUT, 2), (LEDGER, 2), ("helpdesk.events", 1), (DESKS, 2), ("triaged.snapshots", 2)];
-        let more = [("triaged.control", 1), ("triaged.policies", 1), ("triaged.dead-letter", 1)];
+        let more = [
+            ("triaged.control", 1),
+            ("triaged.policies", 1),
+            ("triaged.dead-letter", 1),
+            ("triaged.alerts", 1),
+        ];
         let outputs = [("assignments.care", 2), ("assignments.tech", 2)];
         let topics = names.into_iter().chain(more).chain(outputs).map(|(name, partitions)| NewTopic {
             name: name.to_owned(),
@@ -136,6 +142,7 @@ impl World {
             Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", known.clone(), reference);
         let dead_letter = at("triaged.dead-letter", 0);
         let wall: Arc<dyn Clock> = clock.clone();
+        let alerts = Alerts::new("triaged.alerts", wall.clone());
         let triage = TriageParts {
             logs: logs.clone(),
             policies: known.clone(),
@@ -149,13 +156,14 @@ impl World {
                 dead_letter: (dead_letter.topic.clone(), 1),
                 control: Arc::from("triaged.control"),
             },
-            instance: Arc::from("one"),
+            alerts: alerts.clone(),
             starts: Starts::new(None),
         };
         let desk = DeskParts {
             logs: logs.clone(),
             policies: known,
             matcher: reference,
+            alerts,
             desks: Arc::from(DESKS),
             helpdesk: (Arc::from("helpdesk.events"), ids[1]),
             control: Arc::from("triaged.control"),
