@@ -78,7 +78,7 @@ sections! {
         /// The name of this process in its consumer groups, unique in the fleet and the same after a restart.
         /// Empty takes the host's name.
         instance: String = String::new(),
-        /// Where dedup tables and the lock on the instance's name are kept. Systemd's StateDirectory fits.
+        /// Where the lock on the instance's name and the counts of starts are kept. Systemd's StateDirectory fits.
         state_dir: PathBuf = PathBuf::from("/var/lib/triaged"),
     }
     /// How to reach Apache Kafka.
@@ -126,7 +126,7 @@ sections! {
     }
     /// Where the policy comes from.
     "policy" policy: PolicyFolder {
-        /// The folder that `policy reload` publishes, and that file runs use.
+        /// The folder that `policy reload` publishes; put in force by itself only where no policy is yet.
         folder: PathBuf = PathBuf::from("/etc/triaged/policy"),
     }
     /// How mentions are read.
