@@ -126,7 +126,7 @@ sections! {
     }
     /// Where the policy comes from.
     "policy" policy: PolicyFolder {
-        /// The folder that `policy reload` publishes, and that file runs use.
+        /// The folder that `policy reload` publishes; put in force by itself only where no policy is yet.
         folder: PathBuf = PathBuf::from("/etc/triaged/policy"),
     }
     /// How mentions are read.
