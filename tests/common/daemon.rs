@@ -158,7 +158,6 @@ name = "{prefix}"
 folder = "{policy}"
 [limits]
 buffer_mib = 128
-run_records_max = 500
 [desk]
 tick_interval = "250ms"
 snapshot_interval = "2s"
