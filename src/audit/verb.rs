@@ -7,7 +7,6 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::log::Logs;
-use crate::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig};
 use crate::worker::ScanSettings;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -77,26 +76,11 @@ pub fn plan_of(settings: &Settings, options: &AuditOptions) -> Result<AuditPlan,
         assignments_prefix: topics.assignments_prefix.clone(),
         triage_group: format!("{group}.triage"),
         desk_group: format!("{group}.desk"),
-        scan: scan_settings(settings)?,
+        scan: ScanSettings::of(settings)?,
         sample_every: options.sample.unwrap_or(SAMPLE_EVERY_DEFAULT),
         from: options.from,
         to: options.to,
     })
-}
-
-fn scan_settings(settings: &Settings) -> Result<ScanSettings, Error> {
-    let input = &settings.input;
-    let preset = if input.preset == "triaged" { "native".to_owned() } else { input.preset.replace('-', "_") };
-    let fields = input.fields.iter().map(|(field, path)| (field.clone(), path.clone()));
-    let all =
-        fields.chain([("preset".to_owned(), preset)]).map(|(key, text)| (key, serde_json::Value::from(text)));
-    let config: FieldMapConfig = serde_json::from_value(serde_json::Value::Object(all.collect()))
-        .map_err(|error| Error::configuration(format!("`input`: {error}")))?;
-    let map = FieldMap::compile(&config)
-        .map_err(|mistakes| Error::configuration("`input.fields` has mistakes").mistakes(mistakes))?;
-    let mention_bytes_max = input.mention_bytes_max as usize;
-    let limits = DecodeLimits { mention_bytes_max, ..DecodeLimits::default() };
-    Ok(ScanSettings { map: Arc::new(map), limits })
 }
 
 /// A time as people write it: RFC 3339, or a date, which is its midnight in UTC.

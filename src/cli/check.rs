@@ -5,6 +5,7 @@
 use crate::config::Settings;
 use crate::error::Error;
 use crate::pipeline::{self, policy};
+use crate::worker::ScanSettings;
 use std::process::ExitCode;
 
 /// Checks the configuration (which was read already) and the policy folder that it names.
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 /// 78 with every mistake.
 pub(super) fn check(settings: &Settings) -> Result<ExitCode, Error> {
     pipeline::connect(settings)?;
-    pipeline::scan_settings(settings)?;
+    ScanSettings::of(settings)?;
     let folder = &settings.policy.folder;
     let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
     let policy = &local.policy;

@@ -23,7 +23,7 @@ mod start;
 mod threads;
 pub mod topics;
 
-pub use start::{connect, scan_settings};
+pub use start::connect;
 
 use crate::admin::{Control, Exporter, InputNames};
 use crate::clock::Clock;
@@ -123,7 +123,7 @@ impl Daemon {
         clock: Arc<dyn Clock>,
         tuning: Tuning,
     ) -> Result<Daemon, Error> {
-        let scan = start::scan_settings(&settings)?;
+        let scan = ScanSettings::of(&settings)?;
         let lock = InstanceLock::take(&settings.host.state_dir, &settings.host.instance)?;
         let exporter = Arc::new(Exporter::new(InputNames {
             mentions: settings.topics.mentions.clone(),

@@ -11,8 +11,6 @@ use crate::error::{Error, Kind};
 use crate::kafka::{KafkaLogs, KafkaSettings};
 use crate::log::Logs;
 use crate::policies::{Follower, InForce};
-use crate::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig};
-use crate::worker::ScanSettings;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::path::Path;
@@ -80,29 +78,6 @@ fn buffers_kib(settings: &Settings) -> u32 {
 /// Bytes that one lane may hold in flight.
 pub(super) fn lane_bytes(settings: &Settings) -> usize {
     buffers_kib(settings) as usize * 1024 / 2
-}
-
-/// How mentions are read.
-///
-/// # Errors
-/// 78 with every mistake in the field map.
-pub fn scan_settings(settings: &Settings) -> Result<ScanSettings, Error> {
-    let preset = match settings.input.preset.as_str() {
-        "triaged" => "native".to_owned(),
-        other => other.replace('-', "_"),
-    };
-    let mut object: serde_json::Map<String, serde_json::Value> =
-        settings.input.fields.iter().map(|(name, path)| (name.clone(), path.clone().into())).collect();
-    object.insert("preset".to_owned(), preset.into());
-    let config: FieldMapConfig = serde_json::from_value(object.into())
-        .map_err(|error| Error::configuration(format!("`input.fields`: {error}")))?;
-    let map = FieldMap::compile(&config)
-        .map_err(|mistakes| Error::configuration("`input.fields` has mistakes").mistakes(mistakes))?;
-    let limits = DecodeLimits {
-        mention_bytes_max: settings.input.mention_bytes_max as usize,
-        ..DecodeLimits::default()
-    };
-    Ok(ScanSettings { map: Arc::new(map), limits })
 }
 
 /// The lock on the instance's name; held as long as the value lives.

@@ -5,8 +5,10 @@
 
 use super::Job;
 use super::{Scanned, ScannedRecord};
+use crate::config::Settings;
+use crate::error::Error;
 use crate::policies::Compiled;
-use crate::wire::mention::{DecodeLimits, Decoded, Decoder, FieldMap};
+use crate::wire::mention::{DecodeLimits, Decoded, Decoder, FieldMap, FieldMapConfig};
 use crate::wire::{dead_letter, desk_log, redact};
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +27,31 @@ pub struct ScanSettings {
     pub map: Arc<FieldMap>,
     /// How large and how deep a record may be.
     pub limits: DecodeLimits,
+}
+
+impl ScanSettings {
+    /// How mentions are read under these settings.
+    ///
+    /// # Errors
+    /// 78 with every mistake in the field map.
+    pub fn of(settings: &Settings) -> Result<ScanSettings, Error> {
+        let preset = match settings.input.preset.as_str() {
+            "triaged" => "native".to_owned(),
+            other => other.replace('-', "_"),
+        };
+        let mut object: serde_json::Map<String, serde_json::Value> =
+            settings.input.fields.iter().map(|(name, path)| (name.clone(), path.clone().into())).collect();
+        object.insert("preset".to_owned(), preset.into());
+        let config: FieldMapConfig = serde_json::from_value(object.into())
+            .map_err(|error| Error::configuration(format!("`input.fields`: {error}")))?;
+        let map = FieldMap::compile(&config)
+            .map_err(|mistakes| Error::configuration("`input.fields` has mistakes").mistakes(mistakes))?;
+        let limits = DecodeLimits {
+            mention_bytes_max: settings.input.mention_bytes_max as usize,
+            ..DecodeLimits::default()
+        };
+        Ok(ScanSettings { map: Arc::new(map), limits })
+    }
 }
 
 /// One thread's scanning.
