@@ -50,6 +50,9 @@ pub(super) struct KafkaMember {
     // In the order in which they must go; `None` only while dropping.
     parts: Option<Parts>,
     name: String,
+    seat: Seat,
+    /// Whether the broker was away since a commit last succeeded.
+    was_away: bool,
     holdings: BTreeMap<TopicPartition, Holding>,
     /// Released, but not said to the library yet, since others of the same revocation are not.
     released: Vec<TopicPartition>,
@@ -60,6 +63,28 @@ struct Parts {
     fetcher: Fetcher,
     group: Queue,
     client: Arc<Client>,
+}
+
+/// Where the member sits: what it takes to join anew.
+#[derive(Debug)]
+struct Seat {
+    settings: KafkaSettings,
+    group: String,
+    instance: String,
+    topics: Vec<String>,
+}
+
+impl Seat {
+    fn take(&self) -> Result<Parts, LogError> {
+        let properties = self.settings.consumer_properties(&self.group, Some(&self.instance));
+        let events = Event::REBALANCES | Event::ERRORS | Event::COMMITS;
+        let wrong = |error: ClientError| log_error(&error, &self.group);
+        let client = Client::new(Kind::Consumer, &properties, events).map_err(wrong)?;
+        client.serve_on_consumer_queue().map_err(wrong)?;
+        let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
+        client.subscribe(&PartitionList::topics(&topics)).map_err(wrong)?;
+        Ok(Parts { fetcher: Fetcher::new(&client), group: Queue::consumer(&client), client })
+    }
 }
 
 impl Drop for KafkaMember {
@@ -81,19 +106,37 @@ impl KafkaMember {
         instance: &str,
         topics: &[&str],
     ) -> Result<KafkaMember, LogError> {
-        let properties = settings.consumer_properties(group, Some(instance));
-        let events = Event::REBALANCES | Event::ERRORS | Event::COMMITS;
-        let wrong = |error: ClientError| log_error(&error, group);
-        let client = Client::new(Kind::Consumer, &properties, events).map_err(wrong)?;
-        client.serve_on_consumer_queue().map_err(wrong)?;
-        client.subscribe(&PartitionList::topics(topics)).map_err(wrong)?;
-        let (fetcher, group_queue) = (Fetcher::new(&client), Queue::consumer(&client));
+        let seat = Seat {
+            settings: settings.clone(),
+            group: group.to_owned(),
+            instance: instance.to_owned(),
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        };
         Ok(KafkaMember {
-            parts: Some(Parts { fetcher, group: group_queue, client }),
+            parts: Some(seat.take()?),
             name: format!("member {instance} of {group}"),
+            seat,
+            was_away: false,
             holdings: BTreeMap::new(),
             released: Vec::new(),
         })
+    }
+
+    /// Joins with a new client after an outage; all that was held is lost, as far as the lane is concerned.
+    ///
+    /// A commit that the library held back while the coordinator was away may go out after the session has timed out
+    /// here, without the member's id. The broker then takes it for a rival's of the same name, and the client is of no
+    /// more use although nobody has its place. A real rival fences without an outage before it.
+    fn join_again(&mut self, why: &str) -> Result<Polled, LogError> {
+        tracing::warn!(why, "{} was fenced when the broker came back and joins anew", self.name);
+        self.was_away = false;
+        let fresh = self.seat.take()?;
+        if let Some(Parts { fetcher, group, client }) = self.parts.replace(fresh) {
+            close_consumer(&self.name, client, (fetcher, group));
+        }
+        self.released.clear();
+        let held: Vec<TopicPartition> = std::mem::take(&mut self.holdings).into_keys().collect();
+        Ok(if held.is_empty() { Polled::Nothing } else { Polled::Lost(held) })
     }
 
     fn parts(&mut self) -> &mut Parts {
@@ -278,8 +321,14 @@ impl Member for KafkaMember {
         loop {
             let slice = deadline.left().min(GROUP_EVERY);
             let group_wait = if read { Duration::ZERO } else { slice };
-            if let Some(polled) = self.serve_group(group_wait)? {
-                return Ok(polled);
+            match self.serve_group(group_wait) {
+                Ok(None) => {}
+                Ok(Some(polled)) => return Ok(polled),
+                Err(LogError::Fenced(why)) if self.was_away => return self.join_again(&why),
+                Err(error) => {
+                    self.was_away |= matches!(error, LogError::Away(_));
+                    return Err(error);
+                }
             }
             if read && let Some(fetched) = self.parts().fetcher.next(slice) {
                 if let Some(polled) = self.judge(fetched)? {
@@ -313,6 +362,10 @@ impl Member for KafkaMember {
     }
 
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
+        if !partitions.iter().any(|partition| self.holdings.contains_key(partition)) {
+            // They went with a client that is gone: this one was asked for nothing.
+            return Ok(());
+        }
         for partition in partitions {
             let was = self.holdings.remove(partition);
             if matches!(
@@ -347,15 +400,19 @@ impl Member for KafkaMember {
         let deadline = Deadline::after(COMMIT_AGAIN);
         loop {
             match self.commit_once(&list) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.was_away = false;
+                    return Ok(());
+                }
                 // The group is in the middle of a rebalance that may not touch us; it passes without our help.
                 Err(error) if error.code == Code::RebalanceInProgress && !deadline.has_passed() => {
                     std::thread::sleep(PAUSE);
                 }
                 Err(error) if is_fenced(error.code) => return Err(LogError::Fenced(error.text)),
                 Err(error) => {
-                    let error = self.client().fatal().unwrap_or(error);
-                    return Err(log_error(&error, &self.name));
+                    let error = log_error(&self.client().fatal().unwrap_or(error), &self.name);
+                    self.was_away |= matches!(error, LogError::Away(_));
+                    return Err(error);
                 }
             }
         }
