@@ -93,6 +93,9 @@ pub struct LaneLimits {
     pub retry_ms: i64,
 }
 
+/// Milliseconds for which it is not said again that the broker is away.
+const AWAY_TOLD_AGAIN_MS: i64 = 5_000;
+
 /// One lane.
 pub struct Lane<W: Work> {
     /// What it does with its partitions.
@@ -107,6 +110,7 @@ pub struct Lane<W: Work> {
     revoking_until: i64,
     stalled: Option<Records>,
     commit_due: i64,
+    away_told_until: i64,
     draining: bool,
     /// Partitions brought back and made live since the start.
     pub restored: u64,
@@ -138,6 +142,7 @@ impl<W: Work> Lane<W> {
             revoking_until: 0,
             stalled: None,
             commit_due: 0,
+            away_told_until: 0,
             draining: false,
             restored: 0,
             backpressure_ms: 0,
@@ -183,7 +188,11 @@ impl<W: Work> Lane<W> {
                     shard.overtaken();
                 }
             }
-            Err(LogError::Away(why)) => tracing::warn!(%why, "the broker is away"),
+            Err(LogError::Away(why)) if now_ms >= self.away_told_until => {
+                self.away_told_until = now_ms + AWAY_TOLD_AGAIN_MS;
+                tracing::warn!(%why, "the broker is away");
+            }
+            Err(LogError::Away(_)) => {}
             Err(error) => return Err(error),
         }
         Ok(busy)
