@@ -188,12 +188,10 @@ impl Telling {
 fn run_follower(shared: &Shared, seat: &Seat, mut follower: Follower) -> End {
     let mut known: BTreeSet<Generation> = shared.policies.generations().into_iter().collect();
     while shared.stage() < Stage::Stop {
-        let step = follower.step(FOLLOWER_WAIT).and_then(|read| match read {
-            true => {
+        let step = follower.step(FOLLOWER_WAIT).map(|read| {
+            if read {
                 meet_new_policies(shared, &mut known);
-                Ok(())
             }
-            false => Ok(()),
         });
         seat.moved(shared.clock.monotonic_ms());
         match step {
