@@ -218,6 +218,14 @@ impl Work for DeskWork {
         Ok(DeskRestoring::Intake(partition.clone(), committed.max(start)))
     }
 
+    fn pin_of(restore: &DeskRestoring) -> Option<i64> {
+        match restore {
+            DeskRestoring::Intake(_, committed) => Some(*committed),
+            // Nothing expires there; and a desk without a commit may still find a snapshot that knows better.
+            DeskRestoring::Desk(_) | DeskRestoring::Plan(..) => None,
+        }
+    }
+
     fn restore(&mut self, restore: DeskRestoring, _: &mut dyn Producer) -> Result<Progress<Self>, LogError> {
         let parts = &self.parts;
         match restore {

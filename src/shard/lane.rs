@@ -46,6 +46,9 @@ pub trait Work {
         commit: Option<Commit>,
     ) -> Result<Self::Restore, LogError>;
 
+    /// Where a partition that was never committed begins, if that is to be committed at once.
+    fn pin_of(restore: &Self::Restore) -> Option<i64>;
+
     /// Goes on bringing it back.
     ///
     /// # Errors
@@ -289,7 +292,18 @@ impl<W: Work> Lane<W> {
 
     fn begin(&mut self, partition: &TopicPartition) -> Result<Place<W>, LogError> {
         let commit = self.member.committed(std::slice::from_ref(partition))?.pop().flatten();
-        Ok(Place::Restoring(self.work.begin(partition, commit)?))
+        let is_new = commit.is_none();
+        let restore = self.work.begin(partition, commit)?;
+        if is_new && let Some(start) = W::pin_of(&restore) {
+            self.pin(partition, start)?;
+        }
+        Ok(Place::Restoring(restore))
+    }
+
+    /// Commits where a partition without a commit begins, before anything of it is read: what retention takes from
+    /// then on is known to be lost, and cannot be mistaken for what was never ours.
+    fn pin(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), LogError> {
+        self.member.commit(&[(partition.clone(), Commit { offset, metadata: String::new() })])
     }
 
     /// Starts reading what is restored: what was assigned together, together; what was restarted, by itself.

@@ -217,6 +217,10 @@ impl Work for TriageWork {
         TriageRestore::begin(self.parts.logs.as_ref(), partition, stream, ledger, commit, &now.policy)
     }
 
+    fn pin_of(restore: &TriageRestore) -> Option<i64> {
+        Some(restore.committed())
+    }
+
     fn restore(&mut self, restore: TriageRestore, _: &mut dyn Producer) -> Result<Progress<Self>, LogError> {
         let restored = match restore.step(Duration::from_millis(1))? {
             Ok(restored) => restored,

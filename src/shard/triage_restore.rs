@@ -25,7 +25,9 @@ pub struct TriageRestore {
     obeyed: BTreeMap<i64, Obeyed>,
     ledger: LedgerTail,
     reader: Box<dyn Reader>,
-    /// Ledger records that could not be read, with the reason: each is told once.
+    /// From here on the ledger holds entries that must be obeyed; what lies below only fills the window.
+    obey_from: i64,
+    /// Ledger records below it that could not be read, with the reason: each is told once.
     damaged: Vec<(i64, String)>,
 }
 
@@ -57,6 +59,10 @@ impl TriageRestore {
         let (ledger_start, _) = logs.bounds(&ledger)?;
         let note = commit.as_ref().and_then(|commit| LedgerNote::from_text(&commit.metadata));
         let committed = commit.map_or(start, |commit| commit.offset);
+        if let Some(note) = note.filter(|note| ledger_start > note.open) {
+            // Entries that must be obeyed are gone: deciding again could decide otherwise. The shard stops and says so.
+            return Err(LogError::OutOfRange { partition: ledger, asked: note.open, start: ledger_start });
+        }
         let lost = (start > committed).then(|| (committed, start - 1));
         let from = note.map_or(ledger_start, |note| note.from().max(ledger_start));
         let limits = policy.policy().dedup();
@@ -69,8 +75,15 @@ impl TriageRestore {
             obeyed: BTreeMap::new(),
             ledger: LedgerTail::new(ledger.clone(), from, limits.window_ms),
             reader: logs.reader(&[(ledger, from)])?,
+            obey_from: note.map_or(ledger_start, |note| note.open),
             damaged: Vec::new(),
         })
+    }
+
+    /// The committed offset, or where a group that never committed begins.
+    #[must_use]
+    pub fn committed(&self) -> i64 {
+        self.committed
     }
 
     /// Reads on. The shard once the ledger's end is reached.
@@ -82,7 +95,7 @@ impl TriageRestore {
             ReadStep::Nothing => Ok(Err(self)),
             ReadStep::Records(records) => {
                 for record in records.iter() {
-                    self.take(record.offset, record.value);
+                    self.take(record.offset, record.value)?;
                 }
                 Ok(Err(self))
             }
@@ -96,13 +109,18 @@ impl TriageRestore {
         }
     }
 
-    fn take(&mut self, at: i64, value: Option<&[u8]>) {
-        let Some(value) = value else { return };
+    fn take(&mut self, at: i64, value: Option<&[u8]>) -> Result<(), LogError> {
+        let Some(value) = value else { return Ok(()) };
         let run = match ledger::decode(value) {
             Ok(run) => run,
+            // Without it a mention would be decided again, perhaps otherwise: the shard stops and says so.
+            Err(error) if at >= self.obey_from => {
+                let ledger = &self.ledger.partition;
+                return Err(LogError::Fatal(format!("ledger record {ledger}/{at} cannot be read: {error}")));
+            }
             Err(error) => {
                 self.damaged.push((at, error.to_string()));
-                return;
+                return Ok(());
             }
         };
         for entry in run.entries {
@@ -116,5 +134,6 @@ impl TriageRestore {
         }
         self.engine.recall(run.now.max(Millis::MIN), None);
         self.ledger.mark(run.now, at);
+        Ok(())
     }
 }

@@ -37,6 +37,8 @@ struct Swarm {
     slow: bool,
     /// Revoked partitions are let go of before they are drained, when that takes long.
     impatient: bool,
+    /// Retention takes mentions, read or not.
+    retention: bool,
 }
 
 impl Swarm {
@@ -55,6 +57,7 @@ impl Swarm {
             holes: random.chance(50),
             slow: random.chance(50),
             impatient: random.chance(20),
+            retention: random.chance(25),
         }
     }
 }
@@ -186,7 +189,9 @@ impl World {
             0..15 => self.feed.mentions(&self.cluster, &mut self.random, self.swarm.holes),
             15..18 => self.feed.helpdesk(&self.cluster, &mut self.random, self.checker.open_cases()),
             18..60 => self.step_one(),
-            60..88 => self.deliver(),
+            60..87 => self.deliver(),
+            87 if self.swarm.retention => self.expire_mentions(),
+            87 => self.deliver(),
             88..90 => self.clock.advance(self.random.below(40_000) as i64),
             90..92 if self.swarm.crashes => self.crash(),
             92..94 if self.swarm.zombies => self.freeze(),
@@ -409,6 +414,16 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Retention takes the oldest mentions of a partition, some of which nobody may have read.
+    fn expire_mentions(&mut self) {
+        let partition = self.random.below(u64::from(self.swarm.input_partitions)) as u32;
+        let of = TopicPartition::new("mentions", partition);
+        let (start, next) = self.cluster.bounds(&of).expect("the topic exists");
+        let below = start + self.random.below((next - start) as u64 + 1) as i64;
+        self.checker.mentions_expire(&self.cluster, partition, below);
+        self.cluster.trim(&of, below).expect("the topic exists");
     }
 
     fn compact(&mut self) {
