@@ -63,7 +63,7 @@ fn a_wrong_configuration_is_told_with_its_place_and_missing_topics_by_name() {
     assert!(text.contains("wrong.toml:5:1"), "every mistake at once: {text}");
 
     let (code, text) = fleet.triaged(&["run"]);
-    assert_eq!(code, Some(78), "{text}");
+    assert_eq!(code, Some(69), "what is missing is waited for, then named: {text}");
     for name in fleet.topic_names() {
         assert!(text.contains(&format!("topic `{name}` does not exist")), "{name}: {text}");
     }

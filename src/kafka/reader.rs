@@ -60,14 +60,15 @@ impl Reader for KafkaReader {
         let (fetcher, troubles, client) =
             self.parts.as_mut().expect("invariant: the parts go with the reader");
         loop {
+            // While the broker is away the library tells of it many times a second: all that waits is taken at once, or
+            // the reader would be busy with old troubles long after the broker is back.
+            let mut trouble = None;
             while let Some(event) = troubles.event(Duration::ZERO) {
-                if event.about() == About::Error
-                    && let Some(error) = event.error().and_then(|error| standing_error(&error, "a reader"))
-                {
-                    return Err(error);
+                if event.about() == About::Error {
+                    trouble = event.error().and_then(|error| standing_error(&error, "a reader")).or(trouble);
                 }
             }
-            let slice = deadline.left().min(TROUBLES_EVERY);
+            let slice = if trouble.is_some() { Duration::ZERO } else { deadline.left().min(TROUBLES_EVERY) };
             let failed = match fetcher.next(slice) {
                 Some(Fetched::Records(records)) => return Ok(ReadStep::Records(records)),
                 Some(Fetched::End(partition, offset)) => return Ok(ReadStep::End(partition, offset)),
@@ -75,6 +76,7 @@ impl Reader for KafkaReader {
                     failed_partition(client, &partition, offset, &error)
                 }
                 Some(Fetched::Failed { partition: None, error, .. }) => standing_error(&error, "a reader"),
+                None if trouble.is_some() => trouble,
                 None if deadline.has_passed() => return Ok(ReadStep::Nothing),
                 None => None,
             };

@@ -40,6 +40,9 @@ impl Stage {
     }
 }
 
+/// Milliseconds for which a lane counts as cut off after its client last found no broker; the client says it many
+/// times a second as long as that lasts.
+const AWAY_FOR_MS: i64 = 3_000;
 /// A thread that does not move for so long hangs: many times what a rebalance or a slow broker costs one step.
 const STILL_MS_MAX: i64 = 30_000;
 /// A lane that was given no partition within this time is a spare one: the others are enough.
@@ -79,6 +82,8 @@ pub(super) struct Seat {
     not_live: AtomicU64,
     is_lane: bool,
     gone: AtomicBool,
+    /// When its client last found no broker.
+    away_ms: AtomicI64,
     /// Each partition that is live, with its committed offset.
     committed: Mutex<Vec<(TopicPartition, i64)>>,
 }
@@ -169,6 +174,7 @@ impl Shared {
             not_live: AtomicU64::new(0),
             is_lane,
             gone: AtomicBool::new(false),
+            away_ms: AtomicI64::new(i64::MIN),
             committed: Mutex::default(),
         });
         self.notes().seats.push(Arc::clone(&seat));
@@ -194,6 +200,9 @@ impl Shared {
         let now = self.clock.monotonic_ms();
         for seat in notes.seats.iter().filter(|seat| seat.is_lane) {
             let (held, not_live) = seat.holds();
+            if now.saturating_sub(seat.away_ms.load(Ordering::Relaxed)) < AWAY_FOR_MS {
+                return Err(format!("{}: no broker answers", seat.name));
+            }
             if not_live > 0 {
                 return Err(format!("{}: {not_live} of {held} partitions are being restored", seat.name));
             }
@@ -226,6 +235,11 @@ impl Shared {
 impl Seat {
     pub(super) fn moved(&self, now_ms: i64) {
         self.moved_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// When its client last found no broker.
+    pub(super) fn away(&self, at_ms: i64) {
+        self.away_ms.store(at_ms, Ordering::Relaxed);
     }
 
     /// A thread that has ended need not move.

@@ -132,6 +132,7 @@ fn run_lane<W: Published>(
         let step = lane.step(now, LANE_WAIT);
         let now = shared.clock.monotonic_ms();
         seat.moved(now);
+        seat.away(lane.away_at);
         telling.tell(shared, seat, slot, &lane, now, false);
         match (step, drain_until) {
             (Err(error), _) => break End::Failed(error),

@@ -114,6 +114,8 @@ pub struct Lane<W: Work> {
     stalled: Option<Records>,
     commit_due: i64,
     away_told_until: i64,
+    /// When a poll last found no broker; `i64::MIN` when none ever did.
+    pub away_at: i64,
     draining: bool,
     /// Partitions brought back and made live since the start.
     pub restored: u64,
@@ -146,6 +148,7 @@ impl<W: Work> Lane<W> {
             stalled: None,
             commit_due: 0,
             away_told_until: 0,
+            away_at: i64::MIN,
             draining: false,
             restored: 0,
             backpressure_ms: 0,
@@ -192,10 +195,11 @@ impl<W: Work> Lane<W> {
                 }
             }
             Err(LogError::Away(why)) if now_ms >= self.away_told_until => {
+                self.away_at = now_ms;
                 self.away_told_until = now_ms + AWAY_TOLD_AGAIN_MS;
                 tracing::warn!(%why, "the broker is away");
             }
-            Err(LogError::Away(_)) => {}
+            Err(LogError::Away(_)) => self.away_at = now_ms,
             Err(error) => return Err(error),
         }
         Ok(busy)
