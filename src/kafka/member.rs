@@ -389,7 +389,10 @@ impl Member for KafkaMember {
     fn commit(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
         let mut list = PartitionList::new();
         for (partition, commit) in offsets {
-            if !matches!(self.holdings.get(partition), Some(Holding::Live | Holding::Leaving { .. })) {
+            if !matches!(
+                self.holdings.get(partition),
+                Some(Holding::Offered | Holding::Live | Holding::Leaving { .. })
+            ) {
                 return Err(LogError::Fenced(format!("{partition} is not ours")));
             }
             list.push(partition, commit.offset, Some(&commit.metadata));
