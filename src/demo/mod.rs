@@ -12,6 +12,7 @@ mod texts;
 pub use feed::{Feed, Weather};
 pub use texts::{Origin, Text, texts};
 
+use crate::audit::{self, AuditOptions};
 use crate::counters::{Counters, Input, Outcome};
 use crate::error::Error;
 use crate::log::{LogError, Outgoing, Producer, Ticket, TopicPartition};
@@ -256,6 +257,7 @@ impl<'s> Show<'s> {
         if queued != arrived {
             faults.push(format!("{queued} mentions were queued and {arrived} arrived at their desks"));
         }
+        let audited = self.audit(&mut faults)?;
         let sent = self.sent;
         if faults.is_empty() {
             let parts: Vec<String> =
@@ -269,11 +271,24 @@ impl<'s> Show<'s> {
                 outcome(Outcome::Linked),
                 outcome(Outcome::Copy)
             ));
+            say(&format!("  audit:          {audited}"));
             return Ok(true);
         }
         say(&format!("NOT all offsets are accounted for; {sent} mentions were sent:"));
         faults.iter().take(20).for_each(|fault| say(&format!("  {fault}")));
         Ok(false)
+    }
+
+    /// Audits the topics from outside, as `triaged audit` does; what it looked at.
+    fn audit(&self, faults: &mut Vec<String>) -> Result<String, Error> {
+        let plan = audit::plan_of(
+            &self.stage.settings,
+            &AuditOptions { sample: Some(10), ..AuditOptions::default() },
+        )?;
+        let report = audit::audit(self.stage.logs.as_ref(), &plan, &mut |_| {})?;
+        faults.extend(report.findings.iter().map(ToString::to_string));
+        let records: u64 = report.partitions.iter().map(|partition| partition.records).sum();
+        Ok(format!("{records} records that are still on the topic read again from outside, nothing found"))
     }
 }
 
