@@ -157,6 +157,9 @@ impl Handle {
         let shared = &self.shared;
         let local = policy::load(&shared.settings.policy.folder)?;
         policy::check_topics(&shared.settings, shared.logs.as_ref(), &local.policy)?;
+        if let Some(now) = shared.policies.in_force() {
+            policy::check_lasting(now.policy.policy(), &local.policy)?;
+        }
         let generation = local.bundle.generation();
         shared.local_policy(Ok(generation.to_string()));
         let shown = |now: &crate::policies::InForce| json!({ "generation": now.policy.generation().to_string(), "epoch": now.epoch });

@@ -82,7 +82,7 @@ impl Refused {
             }
             Refused::Cluster(wrong) => {
                 let wrong: Vec<Value> = wrong.iter().map(|what| json!({ "what": what })).collect();
-                json!({ "error": "the policy does not fit the topics", "mistakes": wrong })
+                json!({ "error": "the policy cannot be put in force here", "mistakes": wrong })
             }
             Refused::Log(error) => json!({ "error": error.to_string(), "mistakes": [] }),
         }
@@ -119,6 +119,30 @@ pub fn load(folder: &Path) -> Result<Local, Refused> {
 /// Every desk whose topic is missing, whose place in the desk log does not exist, and so on.
 pub fn check_topics(settings: &Settings, logs: &dyn Logs, policy: &Policy) -> Result<(), Refused> {
     let (_, wrong) = topics::check_policy(settings, logs, policy)?;
+    if wrong.is_empty() { Ok(()) } else { Err(Refused::Cluster(wrong)) }
+}
+
+/// Checks that what must never change does not change with this policy: cases and copies are found by it.
+///
+/// # Errors
+/// The fleet's hash key, and every desk that would leave its place in the desk log while its cases are open there.
+pub fn check_lasting(before: &Policy, after: &Policy) -> Result<(), Refused> {
+    let mut wrong = Vec::new();
+    if before.hash_key() != after.hash_key() {
+        wrong.push(
+            "`fleet.hash_key` differs from the one in force: no author and no copy would be known again"
+                .into(),
+        );
+    }
+    for desk in after.desks() {
+        let was = before.desks().iter().find(|was| was.name == desk.name);
+        if let Some(was) = was.filter(|was| was.log_partition != desk.log_partition) {
+            let (name, from, to) = (&desk.name, was.log_partition, desk.log_partition);
+            wrong.push(format!(
+                "desk `{name}` has log_partition {to}, but lives in {from}: its cases are there"
+            ));
+        }
+    }
     if wrong.is_empty() { Ok(()) } else { Err(Refused::Cluster(wrong)) }
 }
 
@@ -168,5 +192,34 @@ fn send(producer: &mut dyn Producer, to: &TopicPartition, batch: &Outgoing) -> R
     match ticket.failure() {
         None => Ok(()),
         Some(failure) => Err(LogError::Fatal(format!("topic `{}` refused: {}", failure.topic, failure.why))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(tech: u32, key: &str) -> Policy {
+        let text = format!(
+            "[[desk]]\nname = \"care\"\nlog_partition = 0\ncase_lapse = \"1h\"\nmentions_per_case_max = 10\n\
+             [[desk]]\nname = \"tech\"\nlog_partition = {tech}\ncase_lapse = \"1h\"\nmentions_per_case_max = 10\n\
+             [[queue]]\nname = \"care.all\"\ndesk = \"care\"\n[workflow]\ndefault = \"care.all\"\n\
+             [dedup]\nwindow = \"10m\"\nids_max = 1000\n[fleet]\nhash_key = \"{key}\"\n"
+        );
+        let files = [("policy.toml".to_owned(), text)].into();
+        Policy::compile(&Bundle { files }).expect("the policy is right")
+    }
+
+    #[test]
+    fn a_policy_that_would_move_a_desk_or_change_the_fleets_key_is_refused() {
+        let (key, other) = ("00112233445566778899aabbccddeeff", "ff112233445566778899aabbccddeeff");
+        let now = policy(1, key);
+        assert!(check_lasting(&now, &policy(1, key)).is_ok());
+        let Err(Refused::Cluster(wrong)) = check_lasting(&now, &policy(2, other)) else {
+            panic!("it is refused")
+        };
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        assert!(wrong[0].contains("fleet.hash_key"), "{wrong:?}");
+        assert!(wrong[1].contains("desk `tech` has log_partition 2, but lives in 1"), "{wrong:?}");
     }
 }

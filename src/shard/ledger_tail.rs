@@ -74,11 +74,6 @@ impl LedgerTail {
         }
     }
 
-    /// The window changed with the policy.
-    pub fn set_window(&mut self, window_ms: i64) {
-        self.window_ms = window_ms;
-    }
-
     /// Where the dedup window begins.
     #[must_use]
     pub fn window_from(&self) -> i64 {

@@ -14,13 +14,14 @@ const SEEDS_TO_FIND: u64 = 256;
 
 fn run_or_panic(seed: u64) -> super::check::Summary {
     run(seed).unwrap_or_else(|violation| {
-        panic!("{violation}\nreplay: TRIAGED_SEED={seed} cargo test --lib simulator::tests::one_seed -- --nocapture")
+        panic!("{violation}\nreplay: TRIAGED_SEED={seed} cargo test --lib simulator::tests::one_seed -- --ignored --nocapture")
     })
 }
 
 #[test]
+#[ignore = "replays the seed in TRIAGED_SEED"]
 fn one_seed() {
-    let Some(seed) = std::env::var("TRIAGED_SEED").ok() else { return };
+    let seed = std::env::var("TRIAGED_SEED").expect("TRIAGED_SEED names the seed to replay");
     let summary = run_or_panic(seed.parse().expect("TRIAGED_SEED is a number"));
     println!("seed {seed} holds: {summary:?}");
 }
