@@ -1,0 +1,2 @@
+//! triaged-storm: rehearses a brand's worst day.
+fn main() {}
