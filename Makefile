@@ -3,7 +3,7 @@
 
 CARGO := scripts/cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build kafka kafka3 kafka-stop
+.PHONY: help demo test bench check build kafka kafka3 kafka-stop
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,3 +34,6 @@ kafka3: ## Start three brokers, replication 3
 
 kafka-stop: ## Stop what `make kafka` or `make kafka3` started
 	@scripts/kafka stop
+
+bench: ## Measure against the targets and write docs/performance.md (BENCH=engine or kafka: that part alone)
+	@scripts/bench
