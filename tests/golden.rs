@@ -126,7 +126,7 @@ fn run(lines: &[Value], step_entries: usize) -> Vec<Value> {
         counts.add(&effects.counts);
         for effect in &effects.records {
             let mut out = Outgoing::default();
-            assignment::push(effect, &entries[effect.entry], "mentions", &mut out);
+            assignment::Writer::new("mentions").push(effect, &entries[effect.entry], |_| &mut out);
             records.push(record(&format!("assignments.{}", effect.desk), &out));
         }
     }

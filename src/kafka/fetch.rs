@@ -69,34 +69,28 @@ impl Fetcher {
 
     fn fill(&mut self, most: usize, wait: Duration) {
         self.queue.messages(&mut self.batch, most, wait);
-        if self.batch.len() == 0 {
-            return;
-        }
-        let mut run: Option<(Records, Message<'_>, i64)> = None;
-        for message in self.batch.iter() {
-            if message.code() == Code::NoError {
-                let (offset, timestamp) = (message.offset(), message.timestamp());
-                // Offsets that go back start a run of their own: the reader of the records judges it.
-                if let Some((records, first, last)) = &mut run
-                    && message.is_of_the_partition_of(first)
-                    && *last < offset
-                {
-                    records.push(offset, timestamp, message.key(), message.value());
-                    *last = offset;
+        let mut messages = self.batch.iter().peekable();
+        while let Some(first) = messages.next() {
+            let partition = match (first.code(), first.partition()) {
+                (Code::NoError, Some(partition)) => partition,
+                _ => {
+                    self.ready.push_back(fetched_otherwise(&first));
                     continue;
                 }
-                if let Some(partition) = message.partition() {
-                    self.ready.extend(run.take().map(|(records, ..)| Fetched::Records(records)));
-                    let mut records = Records::new(partition);
-                    records.push(offset, timestamp, message.key(), message.value());
-                    run = Some((records, message, offset));
-                    continue;
-                }
+            };
+            // Counted before it is copied: a buffer that grows is copied again and again.
+            let (mut count, mut bytes, mut last) = (1, first.bytes(), first.offset());
+            let mut rest = messages.clone();
+            while let Some(next) = rest.next_if(|next| next.follows(&first, last)) {
+                (count, bytes, last) = (count + 1, bytes + next.bytes(), next.offset());
             }
-            self.ready.extend(run.take().map(|(records, ..)| Fetched::Records(records)));
-            self.ready.push_back(fetched_otherwise(&message));
+            let mut records = Records::with_capacity(partition, count, bytes);
+            for message in std::iter::once(first).chain(messages.by_ref().take(count - 1)) {
+                records.push(message.offset(), message.timestamp(), message.key(), message.value());
+            }
+            self.ready.push_back(Fetched::Records(records));
         }
-        self.ready.extend(run.map(|(records, ..)| Fetched::Records(records)));
+        drop(messages);
         self.batch.clear();
     }
 }

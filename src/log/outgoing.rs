@@ -9,7 +9,7 @@ use std::ops::Range;
 pub struct Outgoing {
     bytes: Vec<u8>,
     slots: Vec<Slot>,
-    headers: Vec<(Range<usize>, Range<usize>)>,
+    headers: Vec<(&'static str, Range<usize>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -29,25 +29,53 @@ pub struct OutgoingRecord<'a> {
 impl Outgoing {
     /// Appends a record without headers; `None` as the value is a tombstone.
     pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) {
-        self.push_with_headers(key, value, std::iter::empty::<(&str, &[u8])>());
+        self.push_with_headers(key, value, std::iter::empty());
     }
 
     /// Appends a record with headers.
-    pub fn push_with_headers<'h, N: AsRef<str>>(
+    pub fn push_with_headers<'h>(
         &mut self,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        headers: impl IntoIterator<Item = (N, &'h [u8])>,
+        headers: impl IntoIterator<Item = (&'static str, &'h [u8])>,
+    ) {
+        let value = value.map(|bytes| self.copy(bytes));
+        self.finish(key, value, headers);
+    }
+
+    /// Appends a record whose value `write` appends to the buffer: it need not be made elsewhere and copied.
+    pub fn push_written<'h>(
+        &mut self,
+        key: Option<&[u8]>,
+        write: impl FnOnce(&mut Vec<u8>),
+        headers: impl IntoIterator<Item = (&'static str, &'h [u8])>,
+    ) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        assert!(self.bytes.len() >= start, "a value is appended to what stands there");
+        let value = start..self.bytes.len();
+        self.finish(key, Some(value), headers);
+    }
+
+    fn finish<'h>(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<Range<usize>>,
+        headers: impl IntoIterator<Item = (&'static str, &'h [u8])>,
     ) {
         let key = key.map(|bytes| self.copy(bytes));
-        let value = value.map(|bytes| self.copy(bytes));
         let first = self.headers.len();
         for (name, bytes) in headers {
-            let name = self.copy(name.as_ref().as_bytes());
             let bytes = self.copy(bytes);
             self.headers.push((name, bytes));
         }
         self.slots.push(Slot { key, value, headers: first..self.headers.len() });
+    }
+
+    /// Makes room for so many more records of so many bytes together.
+    pub fn reserve(&mut self, records: usize, bytes: usize) {
+        self.slots.reserve(records);
+        self.bytes.reserve(bytes);
     }
 
     fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
@@ -107,12 +135,10 @@ impl<'a> OutgoingRecord<'a> {
     }
 
     /// Its headers, names and values, in order.
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'a [u8])> + use<'a> {
         let batch = self.batch;
-        batch.headers[batch.slots[self.index].headers.clone()].iter().map(|(name, value)| {
-            let name =
-                std::str::from_utf8(&batch.bytes[name.clone()]).expect("invariant: names are pushed as str");
-            (name, &batch.bytes[value.clone()])
-        })
+        batch.headers[batch.slots[self.index].headers.clone()]
+            .iter()
+            .map(|(name, value)| (*name, &batch.bytes[value.clone()]))
     }
 }

@@ -43,6 +43,12 @@ impl Records {
         Records { partition, bytes: Vec::new(), slots: Vec::new() }
     }
 
+    /// An empty batch of `partition` with room for so many records of so many bytes together.
+    #[must_use]
+    pub fn with_capacity(partition: TopicPartition, records: usize, bytes: usize) -> Records {
+        Records { partition, bytes: Vec::with_capacity(bytes), slots: Vec::with_capacity(records) }
+    }
+
     /// Appends a copy of one record.
     ///
     /// # Panics

@@ -109,8 +109,8 @@ impl Published for DeskWork {
         for place in lane.live() {
             let DeskPlace::Desk(desk) = place else { continue };
             for ((name, queue), open) in desk.shard.engine().open_by_queue() {
-                *desks.entry(name).or_default() += open;
-                *queues.entry(queue).or_default() += open;
+                *desks.entry(name.clone()).or_default() += open;
+                *queues.entry(queue.clone()).or_default() += open;
             }
             if snapshot_new && desk.shard.snapshots.published > 0 {
                 readings.snapshot_bytes = desk.shard.snapshots.bytes;

@@ -135,7 +135,7 @@ impl DeskShard {
         self.counts.add(&effects.counts);
         let out = outgoing(&effects, &log, topics).unwrap_or_else(|(topic, error)| {
             self.runs.refused(&ticket, &topic, &error);
-            BTreeMap::new()
+            Vec::new()
         });
         for (to, batch) in out {
             if let Err(error) = producer.send(&to, &batch, &ticket) {
@@ -192,19 +192,52 @@ fn outgoing(
     effects: &Effects,
     entries: &[LogEntry<'_>],
     topics: &DeskTopics,
-) -> Result<BTreeMap<TopicPartition, Outgoing>, (String, LogError)> {
-    let mut out: BTreeMap<TopicPartition, Outgoing> = BTreeMap::new();
+) -> Result<Vec<(TopicPartition, Outgoing)>, (String, LogError)> {
+    let mut desks: Vec<DeskOut> = Vec::new();
+    let mut writer = assignment::Writer::new(&topics.input);
     for effect in &effects.records {
-        let topic = format!("{}{}", topics.assignments_prefix, effect.desk);
-        let key = effect.case.to_string();
-        let partitions = match topics.partitions_of(&topic) {
-            Ok(partitions) => partitions,
-            Err(error) => return Err((topic, error)),
+        let place = match desks.iter().position(|known| known.desk == effect.desk) {
+            Some(place) => place,
+            None => {
+                desks.push(DeskOut::new(&effect.desk, topics)?);
+                desks.len() - 1
+            }
         };
-        let to = TopicPartition::new(&topic, cloudevents::partition_for(key.as_bytes(), partitions));
-        assignment::push(effect, &entries[effect.entry], &topics.input, out.entry(to).or_default());
+        let DeskOut { partitions, .. } = &mut desks[place];
+        let count = partitions.len() as u32;
+        writer.push(effect, &entries[effect.entry], |key| {
+            &mut partitions[cloudevents::partition_for(key, count) as usize]
+        });
+    }
+    let mut out = Vec::new();
+    for desk in desks {
+        let parts = (0..).zip(desk.partitions).filter(|(_, part)| !part.is_empty());
+        out.extend(
+            parts.map(|(partition, part)| (TopicPartition { topic: desk.topic.clone(), partition }, part)),
+        );
     }
     Ok(out)
+}
+
+/// What goes to one desk's topic.
+struct DeskOut {
+    desk: Arc<str>,
+    topic: Arc<str>,
+    partitions: Vec<Outgoing>,
+}
+
+impl DeskOut {
+    fn new(desk: &Arc<str>, topics: &DeskTopics) -> Result<DeskOut, (String, LogError)> {
+        let topic = format!("{}{desk}", topics.assignments_prefix);
+        match topics.partitions_of(&topic) {
+            Ok(count) => Ok(DeskOut {
+                desk: desk.clone(),
+                topic: Arc::from(topic),
+                partitions: vec![Outgoing::default(); count as usize],
+            }),
+            Err(error) => Err((topic, error)),
+        }
+    }
 }
 
 impl DeskTopics {

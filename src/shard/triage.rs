@@ -383,17 +383,25 @@ impl TriageShard {
         found.map(|found| scanned.records[found].offset)
     }
 
-    fn effects_of(&self, run: &Run, topics: &TriageTopics) -> BTreeMap<TopicPartition, Outgoing> {
-        let mut effects: BTreeMap<TopicPartition, Outgoing> = BTreeMap::new();
-        let Some(scanned) = &run.scanned else { return effects };
-        let mut value = Vec::new();
+    /// What the run sends, by partition; for each partition in the order of the log.
+    fn effects_of(&self, run: &Run, topics: &TriageTopics) -> Vec<(TopicPartition, Outgoing)> {
+        let Some(scanned) = &run.scanned else { return Vec::new() };
+        let mut desks: Vec<(u32, Outgoing)> = Vec::new();
+        let mut dead = Outgoing::default();
         for (index, (record, decision)) in scanned.records.iter().zip(&run.decisions).enumerate() {
             let body = scanned.body(index);
             match decision.disposition {
                 Disposition::Queued => {
                     assert!(!body.is_empty(), "invariant: `act` looked for every queued mention's bytes");
-                    let desk = &scanned.policy.policy().desks()[usize::from(decision.desk)];
-                    let to = TopicPartition { topic: topics.desks.clone(), partition: desk.log_partition };
+                    let to = scanned.policy.policy().desks()[usize::from(decision.desk)].log_partition;
+                    let place = desks.iter().position(|(partition, _)| *partition == to);
+                    let place = place.unwrap_or_else(|| {
+                        let mut out = Outgoing::default();
+                        let records = scanned.records.len() - index;
+                        out.reserve(records, scanned.bodies.len() + records * desk_log::MARK_BYTES_MAX);
+                        desks.push((to, out));
+                        desks.len() - 1
+                    });
                     let position = Position {
                         stream: self.stream,
                         partition: self.input.partition,
@@ -401,20 +409,21 @@ impl TriageShard {
                     };
                     let mark =
                         SourceMark { source: Source { position, ordinal: 0 }, committed: self.committed };
-                    value.clear();
-                    desk_log::encode_marked(Some(&mark), body, &mut value);
-                    effects.entry(to).or_default().push(None, Some(&value));
+                    let write = |value: &mut Vec<u8>| desk_log::encode_marked(Some(&mark), body, value);
+                    desks[place].1.push_written(None, write, []);
                 }
-                Disposition::DeadLetter => {
-                    let out = effects.entry(topics.dead_letter.clone()).or_default();
-                    dead_letter::push(&self.input, record.offset, body, out);
-                }
+                Disposition::DeadLetter => dead_letter::push(&self.input, record.offset, body, &mut dead),
                 Disposition::Joined
                 | Disposition::Noise
                 | Disposition::Blocked
                 | Disposition::Duplicate
                 | Disposition::Expired => {}
             }
+        }
+        let desk_log = |partition| TopicPartition { topic: topics.desks.clone(), partition };
+        let mut effects: Vec<_> = desks.into_iter().map(|(to, out)| (desk_log(to), out)).collect();
+        if !dead.is_empty() {
+            effects.push((topics.dead_letter.clone(), dead));
         }
         effects
     }

@@ -7,7 +7,9 @@
 use super::cloudevents::{self, Classification, Envelope, generation_text, rfc3339};
 use crate::log::Outgoing;
 use serde::Serialize;
+use std::sync::Arc;
 use triage_engine::desk::{CloseReason, Effect, Event, LogEntry, QueuedMention, What};
+use triage_engine::policy::Generation;
 
 /// The plan in force until plans can be switched.
 const PLAN: &str = "normal";
@@ -90,44 +92,67 @@ struct ClosedRecord<'a> {
     policy: &'a str,
 }
 
-/// Appends the record of one effect, keyed by its case, with its headers. `entry` is the entry that the effect
-/// names, `input_topic` the name of the topic that mentions come from.
-///
-/// # Panics
-/// When the effect speaks of a mention and the entry holds none.
-pub fn push(effect: &Effect, entry: &LogEntry<'_>, input_topic: &str, out: &mut Outgoing) {
-    let case = effect.case.to_string();
-    let policy = generation_text(&effect.generation);
-    let (value, input, classification) = match effect.what {
-        What::AssignmentCreated { .. } | What::MentionAdded => {
-            let Event::Mention(mention) = &entry.event else {
-                panic!("invariant: an effect that speaks of a mention was caused by one")
-            };
-            let found = !mention.pii_found.is_empty();
-            let classification = if found { Classification::Confidential } else { Classification::Internal };
-            (
-                with_mention(effect, &case, &policy, mention),
-                Some((input_topic, mention.input)),
-                classification,
-            )
-        }
-        What::CaseClosed { .. } => (closed(effect, &case, &policy, entry), None, Classification::Internal),
-    };
-    let envelope = Envelope {
-        id: &format!("{case}.{}", effect.case_version),
-        source: &format!("/triaged/desks/{}", effect.desk),
-        kind: kind(&effect.what),
-        at: effect.at,
-        key: &case,
-        classification,
-        input,
-        policy: &policy,
-        plan: &format!("{PLAN}@{}", effect.epoch),
-    };
-    cloudevents::push(&envelope, &value, out);
+/// Writes the records of a step, with what they have in common made once.
+pub struct Writer<'a> {
+    input_topic: &'a str,
+    policy: Option<(Generation, String)>,
+    source: Option<(Arc<str>, String)>,
 }
 
-fn with_mention(effect: &Effect, case: &str, policy: &str, mention: &QueuedMention<'_>) -> Vec<u8> {
+impl<'a> Writer<'a> {
+    /// A writer of records about mentions of `input_topic`.
+    #[must_use]
+    pub fn new(input_topic: &'a str) -> Writer<'a> {
+        Writer { input_topic, policy: None, source: None }
+    }
+
+    /// Appends the record of one effect, keyed by its case, with its headers, to the batch that `place` names for the
+    /// key. `entry` is the entry that the effect names.
+    ///
+    /// # Panics
+    /// When the effect speaks of a mention and the entry holds none.
+    pub fn push<'o>(
+        &mut self,
+        effect: &Effect,
+        entry: &LogEntry<'_>,
+        place: impl FnOnce(&[u8]) -> &'o mut Outgoing,
+    ) {
+        if self.policy.as_ref().is_none_or(|(known, _)| *known != effect.generation) {
+            self.policy = Some((effect.generation, generation_text(&effect.generation)));
+        }
+        if self.source.as_ref().is_none_or(|(known, _)| *known != effect.desk) {
+            self.source = Some((effect.desk.clone(), format!("/triaged/desks/{}", effect.desk)));
+        }
+        let (Some((_, policy)), Some((_, source))) = (&self.policy, &self.source) else {
+            unreachable!("invariant: just set")
+        };
+        let case = effect.case.to_string();
+        let mention = match (&effect.what, &entry.event) {
+            (What::CaseClosed { .. }, _) => None,
+            (_, Event::Mention(mention)) => Some(mention),
+            _ => panic!("invariant: an effect that speaks of a mention was caused by one"),
+        };
+        let found = mention.is_some_and(|mention| !mention.pii_found.is_empty());
+        let envelope = Envelope {
+            id: &format!("{case}.{}", effect.case_version),
+            source,
+            kind: kind(&effect.what),
+            at: effect.at,
+            key: &case,
+            classification: if found { Classification::Confidential } else { Classification::Internal },
+            input: mention.map(|mention| (self.input_topic, mention.input)),
+            policy,
+            plan: &format!("{PLAN}@{}", effect.epoch),
+        };
+        let out = place(case.as_bytes());
+        cloudevents::push(&envelope, out, |value| match mention {
+            Some(mention) => with_mention(effect, &case, policy, mention, value),
+            None => closed(effect, &case, policy, entry, value),
+        });
+    }
+}
+
+fn with_mention(effect: &Effect, case: &str, policy: &str, mention: &QueuedMention<'_>, value: &mut Vec<u8>) {
     // A case that gets another mention stays with whom it is: today that is always its queue.
     let (mode, reason) = match effect.what {
         What::AssignmentCreated { mode } => (mode.name(), "opened"),
@@ -164,18 +189,17 @@ fn with_mention(effect: &Effect, case: &str, policy: &str, mention: &QueuedMenti
         plan: PlanRecord { id: PLAN, epoch: effect.epoch },
         policy,
     };
-    let mut value = Vec::with_capacity(1_024 + mention.raw.len());
-    write_json(&record, &mut value);
+    value.reserve(1_024 + mention.raw.len());
+    write_json(&record, value);
     let brace = value.pop();
     assert_eq!(brace, Some(b'}'), "invariant: a record is an object");
     value.extend_from_slice(b",\"mention\":");
     // Nothing was sent in its place where triage had no bytes of it.
     value.extend_from_slice(if mention.raw.is_empty() { b"null" } else { mention.raw });
     value.push(b'}');
-    value
 }
 
-fn closed(effect: &Effect, case: &str, policy: &str, entry: &LogEntry<'_>) -> Vec<u8> {
+fn closed(effect: &Effect, case: &str, policy: &str, entry: &LogEntry<'_>, value: &mut Vec<u8>) {
     let What::CaseClosed { reason, opened_at, mentions } = effect.what else {
         panic!("invariant: called for closed cases")
     };
@@ -198,9 +222,7 @@ fn closed(effect: &Effect, case: &str, policy: &str, entry: &LogEntry<'_>) -> Ve
         plan: PlanRecord { id: PLAN, epoch: effect.epoch },
         policy,
     };
-    let mut value = Vec::with_capacity(512);
-    write_json(&record, &mut value);
-    value
+    write_json(&record, value);
 }
 
 fn write_json<T: Serialize>(record: &T, value: &mut Vec<u8>) {

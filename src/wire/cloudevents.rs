@@ -55,8 +55,8 @@ pub struct Envelope<'a> {
     pub plan: &'a str,
 }
 
-/// Appends a JSON record with its headers.
-pub fn push(envelope: &Envelope<'_>, value: &[u8], out: &mut Outgoing) {
+/// Appends a JSON record, which `write` appends to the batch's own bytes, with its headers.
+pub fn push(envelope: &Envelope<'_>, out: &mut Outgoing, write: impl FnOnce(&mut Vec<u8>)) {
     assert!(!envelope.key.is_empty() && !envelope.id.is_empty(), "a record has a key and an id");
     let time = rfc3339(envelope.at);
     let input =
@@ -76,7 +76,7 @@ pub fn push(envelope: &Envelope<'_>, value: &[u8], out: &mut Outgoing) {
     ];
     let source = input.as_deref().map(|input| ("triaged_src", input));
     let headers = headers.into_iter().chain(source).map(|(name, text)| (name, text.as_bytes()));
-    out.push_with_headers(Some(envelope.key.as_bytes()), Some(value), headers);
+    out.push_written(Some(envelope.key.as_bytes()), write, headers);
 }
 
 /// A generation as text, `sha256:<hex>`; the same as its `Display`, without its formatting machinery, for it

@@ -13,6 +13,10 @@ use triage_engine::policy::Generation;
 /// The version that this release writes. The high bits keep a desk-log record apart from text.
 const VERSION: u8 = 0xd1;
 
+/// Bytes that stand before an event at most: version, whether there is a mark, and as varints its log (128 bits),
+/// partition, offset, ordinal and committed offset.
+pub const MARK_BYTES_MAX: usize = 1 + 1 + 19 + 5 + 10 + 5 + 10;
+
 const KIND_TICK: u8 = 0;
 const KIND_MENTION: u8 = 1;
 const KIND_CASE_RESOLVED: u8 = 2;
@@ -169,16 +173,28 @@ fn checked_mark(mark: Mark) -> Result<SourceMark, DeskLogFault> {
 }
 
 fn append<T: Serialize>(envelope: &T, value: &mut Vec<u8>) {
-    // `extend` into a vector cannot run out of room, and no envelope has a type that postcard refuses.
-    postcard::to_extend(envelope, Appender(value)).expect("invariant: envelopes can be written");
+    // A vector cannot run out of room, and no envelope has a type that postcard refuses.
+    postcard::serialize_with_flavor(envelope, Appender(value)).expect("invariant: envelopes can be written");
 }
 
-/// Lets postcard append to a vector that the caller keeps.
+/// Lets postcard append whole slices to a vector that the caller keeps.
 struct Appender<'v>(&'v mut Vec<u8>);
 
-impl Extend<u8> for Appender<'_> {
-    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
-        self.0.extend(bytes);
+impl postcard::ser_flavors::Flavor for Appender<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 

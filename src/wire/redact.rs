@@ -10,6 +10,7 @@
 
 use super::mention::map::{FieldMap, ROOT};
 use super::mention::{TextFormat, markup};
+use memchr::memchr2;
 use std::sync::Arc;
 use triage_engine::signals::pii::{PiiKind, PiiSpan, find_pii};
 
@@ -148,13 +149,31 @@ impl Redactor {
 
     /// Looks at a string value, whose inner bytes begin at `offset` in the record.
     fn look_at(&mut self, inner: &[u8], offset: usize, here: Option<u8>) {
-        if here.is_some_and(|node| self.map.is_identifier(node)) || !is_suspicious(inner) {
+        let Some(hides) = suspicion(inner) else { return };
+        if here.is_some_and(|node| self.map.is_identifier(node)) {
+            return;
+        }
+        let is_text = here.is_some_and(|node| self.map.is_text(node));
+        if !hides {
+            // Most strings say what they are: their bytes are the text, and need not be written out again.
+            let Ok(text) = std::str::from_utf8(inner) else { return };
+            if is_text || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+                self.found.clear();
+                find_pii(text, &mut self.found);
+                let place = |span: &PiiSpan| RedactSpan {
+                    start: offset + span.start,
+                    end: offset + span.end,
+                    kind: span.kind,
+                };
+                let first = self.spans.len();
+                self.spans.extend(self.found.iter().map(place));
+                merge(&mut self.spans, first);
+            }
             return;
         }
         if self.unescape(inner, offset).is_none() {
             return;
         }
-        let is_text = here.is_some_and(|node| self.map.is_text(node));
         if !is_text && self.text.bytes().all(|byte| byte.is_ascii_digit()) {
             return;
         }
@@ -241,26 +260,31 @@ fn merge(spans: &mut Vec<RedactSpan>, first: usize) {
     spans.truncate(kept + 1);
 }
 
-/// Whether a string could hold personal data at all, told from its bytes.
-fn is_suspicious(inner: &[u8]) -> bool {
-    let mut digits = 0;
+/// Whether a string could hold personal data at all, told from its bytes: `None` when not, else whether an escape or an
+/// entity may hide some of it from a look at the bytes.
+fn suspicion(inner: &[u8]) -> Option<bool> {
+    // No way out of the loop, so that the compiler can use vectors.
+    let (mut digits, mut sign, mut escape, mut tag) = (0_usize, false, false, false);
     for &byte in inner {
-        match byte {
-            // An escape or an entity may hide anything, and full-width digits and signs start with the last.
-            b'@' | b'\\' | b'&' | 0xEF => return true,
-            b'0'..=b'9' => digits += 1,
-            _ => {}
-        }
+        digits += usize::from(byte.is_ascii_digit());
+        // Full-width digits and signs start with the last.
+        sign |= byte == b'@' || byte == 0xEF;
+        escape |= byte == b'\\' || byte == b'&';
+        tag |= byte == b'<';
     }
-    digits >= CARD_DIGITS_MIN
+    let could = sign || escape || digits >= CARD_DIGITS_MIN;
+    could.then_some(escape || tag)
 }
 
 /// Where the string that begins at `at` ends: the place of its closing quote, or the end of the bytes.
 fn string_end(raw: &[u8], mut at: usize) -> usize {
-    while at < raw.len() && raw[at] != b'"' {
-        at += if raw[at] == b'\\' { 2 } else { 1 };
+    loop {
+        match memchr2(b'"', b'\\', &raw[at.min(raw.len())..]) {
+            None => return raw.len(),
+            Some(ahead) if raw[at + ahead] == b'"' => return at + ahead,
+            Some(ahead) => at += ahead + 2,
+        }
     }
-    at.min(raw.len())
 }
 
 /// The character of an escape and its length. A lone surrogate is U+FFFD.

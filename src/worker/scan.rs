@@ -60,6 +60,8 @@ pub struct Scanning {
     redactor: redact::Redactor,
     rules: Rules,
     redacted: Vec<u8>,
+    /// Bytes of bodies that a batch is expected to need.
+    bodies_expected: usize,
 }
 
 /// The rules' part of it, apart from the decoder that the mention borrows from.
@@ -88,6 +90,7 @@ impl Scanning {
                 matched: Vec::new(),
             },
             redacted: Vec::new(),
+            bodies_expected: 0,
         }
     }
 
@@ -103,7 +106,7 @@ impl Scanning {
             partition: partition.clone(),
             policy: job.policy.clone(),
             records: Vec::with_capacity(job.range.len()),
-            bodies: Vec::new(),
+            bodies: Vec::with_capacity(self.bodies_expected),
             bytes: 0,
         };
         for index in job.range.clone() {
@@ -131,6 +134,8 @@ impl Scanning {
             });
         }
         about_to_read(None);
+        // The next batch is probably like this one: a buffer that grows is copied again and again.
+        self.bodies_expected = scanned.bodies.len() + scanned.bodies.len() / 8;
         scanned.bytes = scanned.bodies.len() + scanned.records.len() * size_of::<ScannedRecord>();
         scanned
     }

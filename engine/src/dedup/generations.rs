@@ -41,6 +41,8 @@ pub(super) struct Generations {
     alive: VecDeque<Generation>,
     /// The number of the oldest one alive; the newest is `oldest + alive.len() - 1`.
     oldest: u64,
+    /// The tag of the newest one: asked for with every slot that is looked at, so it is not worked out each time.
+    newest_tag: u16,
     ids: usize,
 }
 
@@ -54,6 +56,7 @@ impl Generations {
             ids_per_generation: limits.ids_max.div_ceil(STEPS),
             alive: VecDeque::new(),
             oldest: 0,
+            newest_tag: 0,
             ids: 0,
         }
     }
@@ -108,6 +111,7 @@ impl Generations {
             forgotten += self.drop_oldest();
         }
         self.alive.push_back(Generation { start: now, ids: 0 });
+        self.newest_tag = tag_of(self.oldest + self.alive.len() as u64 - 1);
         Some(forgotten)
     }
 
@@ -118,7 +122,7 @@ impl Generations {
         newest.ids += 1;
         self.ids += 1;
         assert!(self.ids <= self.limits.ids_max);
-        tag_of(self.oldest + self.alive.len() as u64 - 1)
+        self.newest_tag
     }
 
     /// Takes one id out of the generation that `tag` names, which must be alive.
@@ -133,13 +137,9 @@ impl Generations {
     /// How many generations younger than `tag`'s there are; none when it is dead or no tag at all.
     #[inline]
     pub(super) fn age(&self, tag: u16) -> Option<usize> {
-        if tag == 0 || self.alive.is_empty() {
-            return None;
-        }
-        let newest = u64::from(tag_of(self.oldest + self.alive.len() as u64 - 1));
-        let tag = u64::from(tag);
+        let (newest, tag) = (u64::from(self.newest_tag), u64::from(tag));
         let age = if newest >= tag { newest - tag } else { newest + TAG_MAX - tag } as usize;
-        (age < self.alive.len()).then_some(age)
+        (tag != 0 && age < self.alive.len()).then_some(age)
     }
 
     fn drop_oldest(&mut self) -> usize {

@@ -20,6 +20,16 @@ pub(super) struct Table<W: Word> {
     swept: usize,
 }
 
+/// Where a key may stand, worked out once for a look-up and the insertion that follows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spot<W> {
+    home: usize,
+    second: usize,
+    remainder: W,
+    /// How many buckets there were.
+    buckets: usize,
+}
+
 /// What became of an insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placed {
@@ -45,32 +55,45 @@ impl<W: Word> Table<W> {
         self.buckets.capacity() * size_of::<W::Bucket>()
     }
 
-    /// Whether the key is here and alive.
+    /// Where the key may stand.
     #[inline]
-    pub(super) fn contains(&self, key: W::Key, generations: &Generations) -> bool {
+    pub(super) fn spot(&self, key: W::Key) -> Spot<W> {
         let (home, remainder) = W::split(key, self.buckets.len());
-        let second = self.second(home, remainder);
-        self.holds(home, remainder, false, generations) || self.holds(second, remainder, true, generations)
+        Spot { home, second: self.second(home, remainder), remainder, buckets: self.buckets.len() }
+    }
+
+    /// Whether the key of this spot is here and alive.
+    #[inline]
+    pub(super) fn contains(&self, spot: Spot<W>, generations: &Generations) -> bool {
+        debug_assert_eq!(spot.buckets, self.buckets.len());
+        self.holds(spot.home, spot.remainder, false, generations)
+            || self.holds(spot.second, spot.remainder, true, generations)
     }
 
     /// Reads the two lines of a key and gives back what need not be used: many such reads, one after the other, wait
     /// for memory together, where look-ups would wait one by one.
     #[inline]
     pub(super) fn touch(&self, key: W::Key) -> u16 {
-        let (home, remainder) = W::split(key, self.buckets.len());
-        let second = self.second(home, remainder);
-        self.buckets[home].as_ref()[0].low() ^ self.buckets[second].as_ref()[0].low()
+        let spot = self.spot(key);
+        self.buckets[spot.home].as_ref()[0].low() ^ self.buckets[spot.second].as_ref()[0].low()
     }
 
-    /// Stores a key that is not here and alive, under a tag that is.
-    pub(super) fn insert(&mut self, key: W::Key, tag: u16, generations: &Generations) -> Placed {
-        debug_assert!(!self.contains(key, generations));
+    /// Stores a key that is not here and alive, under a tag that is. `spot` is where it was looked for.
+    pub(super) fn insert(
+        &mut self,
+        key: W::Key,
+        spot: Spot<W>,
+        tag: u16,
+        generations: &Generations,
+    ) -> Placed {
+        debug_assert!(!self.contains(spot, generations));
         debug_assert!(generations.age(tag).is_some());
         let full = (self.placed + 1) * 100 > self.buckets.len() * W::SLOTS * LOAD_PERCENT_MAX;
         if full && self.buckets.len() < self.buckets_max {
             self.rebuild(generations);
         }
-        self.place(key, tag, generations)
+        let spot = if spot.buckets == self.buckets.len() { spot } else { self.spot(key) };
+        self.place(spot, tag, generations)
     }
 
     /// Clears dead slots from the next part of the table; called once per generation.
@@ -113,7 +136,8 @@ impl<W: Word> Table<W> {
             Table { buckets: vec![W::EMPTY; buckets], buckets_max: self.buckets_max, placed: 0, swept: 0 };
         let mut all_free = true;
         self.for_each_living(generations, |key, tag| {
-            all_free &= larger.place(key, tag, generations) == Placed::Free;
+            let spot = larger.spot(key);
+            all_free &= larger.place(spot, tag, generations) == Placed::Free;
         });
         // A table that is too full for its own keys would have to say which ones it lost. It grows from a load below
         // a half, where that needs a crafted set of ids; then the old table stays and keys are pushed out one by one.
@@ -126,9 +150,8 @@ impl<W: Word> Table<W> {
         }
     }
 
-    fn place(&mut self, key: W::Key, tag: u16, generations: &Generations) -> Placed {
-        let (home, remainder) = W::split(key, self.buckets.len());
-        let second = self.second(home, remainder);
+    fn place(&mut self, spot: Spot<W>, tag: u16, generations: &Generations) -> Placed {
+        let Spot { home, second, remainder, .. } = spot;
         let (at_home, at_second) = (self.free(home, generations), self.free(second, generations));
         let choice = match (at_home, at_second) {
             // The emptier of the two: that is what keeps both from being full.
@@ -206,11 +229,9 @@ impl<W: Word> Table<W> {
 
     #[inline]
     fn holds(&self, bucket: usize, remainder: W, alternate: bool, generations: &Generations) -> bool {
-        self.buckets[bucket].as_ref().iter().any(|word| {
-            word.remainder() == remainder
-                && word.alternate() == alternate
-                && generations.age(word.tag()).is_some()
-        })
+        let wanted = remainder.with(alternate, 0);
+        let same = |word: &&W| word.without_tag() == wanted;
+        self.buckets[bucket].as_ref().iter().filter(same).any(|word| generations.age(word.tag()).is_some())
     }
 
     /// The other bucket of a key: from the home the second, from the second the home.

@@ -13,9 +13,6 @@ use std::collections::BTreeMap;
 /// Networks that get a table of numeric ids of their own. Ids of further ones cost 24 bytes instead of 12.
 pub const NETWORKS_MAX: usize = 8;
 
-/// Keys whose memory is fetched together.
-const BATCH: usize = 32;
-
 const MASK_127: u128 = u128::MAX >> 1;
 
 /// Remembers mention keys for a time and up to a number.
@@ -66,13 +63,28 @@ impl ExactWindow {
     /// `now` is log time; one that goes back counts as the highest so far.
     pub fn check_and_insert(&mut self, key: MentionKey, now: Millis) -> bool {
         self.advance(now);
-        let place = self.place(key);
-        if self.contains(place) {
-            return true;
-        }
-        self.admit(place);
+        let seen = match self.place(key) {
+            Place::Numeric(table, id) => {
+                let spot = self.numeric[table].spot(id);
+                self.numeric[table].contains(spot, &self.generations) || {
+                    let tag = self.admit();
+                    let placed = self.numeric[table].insert(id, spot, tag, &self.generations);
+                    self.count(placed);
+                    false
+                }
+            }
+            Place::Hashed(hash) => {
+                let spot = self.hashed.spot(hash);
+                self.hashed.contains(spot, &self.generations) || {
+                    let tag = self.admit();
+                    let placed = self.hashed.insert(hash, spot, tag, &self.generations);
+                    self.count(placed);
+                    false
+                }
+            }
+        };
         self.check_invariants();
-        false
+        seen
     }
 
     /// Inserts a key, if it is not there: for reading a window back from the ledger.
@@ -80,23 +92,17 @@ impl ExactWindow {
         let _ = self.check_and_insert(key, now);
     }
 
-    /// [`ExactWindow::check_and_insert`] for each key in order, all at one `now`; appends the answers to `seen`.
-    /// Faster than one by one, since the memory of many keys is fetched together.
-    pub fn check_and_insert_batch(&mut self, keys: &[MentionKey], now: Millis, seen: &mut Vec<bool>) {
-        seen.reserve(keys.len());
-        for chunk in keys.chunks(BATCH) {
-            let touched = chunk.iter().fold(0, |sum, &key| {
-                sum ^ match self.known_place(key) {
-                    Some(Place::Numeric(table, id)) => self.numeric[table].touch(id),
-                    Some(Place::Hashed(hash)) => self.hashed.touch(hash),
-                    None => 0,
-                }
-            });
-            std::hint::black_box(touched);
-            for &key in chunk {
-                seen.push(self.check_and_insert(key, now));
+    /// Reads the places of these keys into the caches, which changes nothing: many reads one after the other wait for
+    /// memory together, where look-ups would wait one by one. To be called before each few dozen look-ups.
+    pub fn fetch(&self, keys: impl Iterator<Item = MentionKey>) {
+        let touched = keys.fold(0, |sum, key| {
+            sum ^ match self.known_place(key) {
+                Some(Place::Numeric(table, id)) => self.numeric[table].touch(id),
+                Some(Place::Hashed(hash)) => self.hashed.touch(hash),
+                None => 0,
             }
-        }
+        });
+        std::hint::black_box(touched);
     }
 
     /// Ids remembered, as of the latest time told.
@@ -134,14 +140,8 @@ impl ExactWindow {
         self.generations.expire(self.now);
     }
 
-    fn contains(&self, place: Place) -> bool {
-        match place {
-            Place::Numeric(table, id) => self.numeric[table].contains(id, &self.generations),
-            Place::Hashed(hash) => self.hashed.contains(hash, &self.generations),
-        }
-    }
-
-    fn admit(&mut self, place: Place) {
+    /// Makes room for one more id and counts it; the tag to store it under.
+    fn admit(&mut self) -> u16 {
         self.forced_evictions += self.generations.make_room() as u64;
         if let Some(forgotten) = self.generations.begin_if_due(self.now) {
             self.forced_evictions += forgotten as u64;
@@ -150,11 +150,10 @@ impl ExactWindow {
                 table.sweep(&self.generations);
             }
         }
-        let tag = self.generations.admit();
-        let placed = match place {
-            Place::Numeric(table, id) => self.numeric[table].insert(id, tag, &self.generations),
-            Place::Hashed(hash) => self.hashed.insert(hash, tag, &self.generations),
-        };
+        self.generations.admit()
+    }
+
+    fn count(&mut self, placed: Placed) {
         if let Placed::PushedOut(tag) = placed {
             self.generations.remove(tag);
             self.forced_evictions += 1;

@@ -38,6 +38,8 @@ pub(super) trait Word: Copy + Eq + std::fmt::Debug {
     fn with(self, alternate: bool, tag: u16) -> Self;
     /// The low bits.
     fn low(self) -> u16;
+    /// All but the generation's tag.
+    fn without_tag(self) -> Self;
 
     /// The generation's tag; 0 when the slot is empty.
     #[inline]
@@ -130,6 +132,11 @@ impl Word for u64 {
     }
 
     #[inline]
+    fn without_tag(self) -> u64 {
+        self >> 10 << 10
+    }
+
+    #[inline]
     fn low(self) -> u16 {
         (self & ((1 << LOW_BITS) - 1)) as u16
     }
@@ -172,6 +179,11 @@ impl Word for u128 {
     #[inline]
     fn with(self, alternate: bool, tag: u16) -> u128 {
         self.remainder() | u128::from(alternate) << 10 | u128::from(tag)
+    }
+
+    #[inline]
+    fn without_tag(self) -> u128 {
+        self >> 10 << 10
     }
 
     #[inline]

@@ -36,6 +36,8 @@ pub(super) struct Cases {
     by_id: BTreeMap<CaseId, Case>,
     by_author: BTreeMap<(AuthorKey, Arc<str>), CaseId>,
     due: BTreeSet<(Millis, CaseId)>,
+    /// How many are open on each desk in each queue; none at 0.
+    open: BTreeMap<(Arc<str>, Arc<str>), u64>,
     /// Names of desks and queues, each held once: as many as the policies of this log have had.
     names: BTreeSet<Arc<str>>,
 }
@@ -76,6 +78,7 @@ impl Cases {
             return false;
         }
         self.by_author.insert(place, id);
+        *self.open.entry((Arc::clone(&case.desk), Arc::clone(&case.queue))).or_default() += 1;
         let timer_is_new = self.due.insert((case.lapses_at, id));
         assert!(timer_is_new, "invariant: a case that was not open has no timer: {id}");
         self.by_id.insert(id, case);
@@ -88,6 +91,10 @@ impl Cases {
         let case = self.by_id.get_mut(&id).expect("invariant: only open cases are changed");
         let due_before = case.lapses_at;
         change(case);
+        debug_assert!(
+            self.open.contains_key(&(Arc::clone(&case.desk), Arc::clone(&case.queue))),
+            "a case stays where it is counted"
+        );
         if case.lapses_at != due_before {
             let had_timer = self.due.remove(&(due_before, id));
             assert!(had_timer, "invariant: every open case has a timer: {id}");
@@ -104,7 +111,18 @@ impl Cases {
         assert!(had_timer, "invariant: every open case has a timer: {id}");
         let place = self.by_author.remove(&(case.author, Arc::clone(&case.desk)));
         assert_eq!(place, Some(id), "invariant: every open case is its author's case");
+        let counted = (Arc::clone(&case.desk), Arc::clone(&case.queue));
+        let open = self.open.get_mut(&counted).expect("invariant: every open case is counted");
+        *open -= 1;
+        if *open == 0 {
+            self.open.remove(&counted);
+        }
         Some(case)
+    }
+
+    /// How many are open on each desk in each queue; what has none is not named.
+    pub(super) fn open_by_queue(&self) -> &BTreeMap<(Arc<str>, Arc<str>), u64> {
+        &self.open
     }
 
     /// The case that is due first, if it is due at `now`; of two due at one time the older.
@@ -120,6 +138,7 @@ impl Cases {
         if !deep && self.by_id.len() > DEEP_CHECK_CASES_MAX {
             return;
         }
+        assert_eq!(self.open.values().sum::<u64>(), self.by_id.len() as u64, "invariant: each counted once");
         for (id, case) in &self.by_id {
             assert!(self.due.contains(&(case.lapses_at, *id)), "invariant: {id} has a timer at its due time");
             let place = (case.author, Arc::clone(&case.desk));

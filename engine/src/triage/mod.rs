@@ -7,6 +7,9 @@
 use crate::dedup::ExactWindow;
 use crate::model::{DeadLetterReason, Disposition, MentionKey, Millis};
 
+/// Records whose keys the window fetches together: a cache miss each, waited for at once and not one by one.
+const WINDOW_BATCH: usize = 32;
+
 /// The `detail` of a decision that has none.
 pub const DETAIL_NONE: u16 = u16::MAX;
 /// The `detail` of noise that is no mention at all: a well-formed event of another kind, such as a like.
@@ -67,6 +70,17 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The key that the window is asked for.
+    fn key(&self) -> Option<MentionKey> {
+        match *self {
+            Event::Record { verdict: Verdict::Mention { key, .. }, .. } => Some(key),
+            Event::Record { .. } => None,
+            Event::Decided { key, .. } => key,
+        }
+    }
+}
+
 /// What becomes of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
@@ -104,24 +118,28 @@ impl Triage {
     /// Decides or obeys each event, in order; one decision each is appended to `decisions`.
     pub fn step(&mut self, events: &[Event], decisions: &mut Vec<Decision>) {
         let before = (decisions.len(), self.now);
-        for event in events {
-            let decision = match *event {
-                Event::Record { at, verdict } => {
-                    self.now = self.now.max(at);
-                    self.decide(verdict)
-                }
-                Event::Decided { now, key, decision } => {
-                    self.now = self.now.max(now);
-                    if let Some(key) = key {
-                        self.window.insert(key, self.now);
-                    }
-                    decision
-                }
-            };
-            decisions.push(decision);
+        for chunk in events.chunks(WINDOW_BATCH) {
+            self.window.fetch(chunk.iter().filter_map(Event::key));
+            decisions.extend(chunk.iter().map(|event| self.take(event)));
         }
         debug_assert_eq!(decisions.len(), before.0 + events.len(), "one decision for each event");
         debug_assert!(self.now >= before.1, "time in the log never goes back");
+    }
+
+    fn take(&mut self, event: &Event) -> Decision {
+        match *event {
+            Event::Record { at, verdict } => {
+                self.now = self.now.max(at);
+                self.decide(verdict)
+            }
+            Event::Decided { now, key, decision } => {
+                self.now = self.now.max(now);
+                if let Some(key) = key {
+                    self.window.insert(key, self.now);
+                }
+                decision
+            }
+        }
     }
 
     fn decide(&mut self, verdict: Verdict) -> Decision {

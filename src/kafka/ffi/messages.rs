@@ -107,12 +107,8 @@ impl Batch {
         Batch { slots, filled: 0, _client: Arc::clone(client) }
     }
 
-    pub(in crate::kafka) fn len(&self) -> usize {
-        self.filled
-    }
-
     /// The messages, in the order fetched.
-    pub(in crate::kafka) fn iter(&self) -> impl Iterator<Item = Message<'_>> {
+    pub(in crate::kafka) fn iter(&self) -> impl Iterator<Item = Message<'_>> + Clone {
         self.slots[..self.filled].iter().map(|&slot| {
             // SAFETY: the first `filled` slots hold live messages of ours, until `clear`, which needs `&mut`.
             Message { raw: unsafe { &*slot } }
@@ -146,9 +142,18 @@ impl<'a> Message<'a> {
         unsafe { text_of(sys::rd_kafka_message_errstr(self.raw)) }
     }
 
-    /// Whether both are of one partition.
-    pub(in crate::kafka) fn is_of_the_partition_of(&self, other: &Message<'_>) -> bool {
-        self.raw.rkt == other.raw.rkt && self.raw.partition == other.raw.partition
+    /// Whether it is a record of the partition of `first`, above `last`. Offsets that go back start a run of their
+    /// own: the reader of the records judges it.
+    pub(in crate::kafka) fn follows(&self, first: &Message<'_>, last: i64) -> bool {
+        self.code() == Code::NoError
+            && self.raw.rkt == first.raw.rkt
+            && self.raw.partition == first.raw.partition
+            && last < self.raw.offset
+    }
+
+    /// Bytes of key and value together.
+    pub(in crate::kafka) fn bytes(&self) -> usize {
+        self.raw.key_len + self.raw.len
     }
 
     /// Its partition; `None` for an error that is of no partition.
