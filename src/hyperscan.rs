@@ -11,7 +11,7 @@ mod self_test;
 use std::sync::{Arc, OnceLock};
 
 use hyperscan::{BlockDatabase, Builder, LiteralFlags, Literals, Matching, Scratch};
-use triage_engine::scan::{Hit, Literal, Matcher, ReferenceMatcher, Scanner};
+use triage_engine::scan::{Hit, Literal, Matcher, ReferenceMatcher, Scanner, WordMatcher};
 use triage_engine::text::{Accents, NormalText, bounded};
 
 /// The most literals of one policy. 100,000 take some 4 s and 220 MB to compile.
@@ -57,8 +57,9 @@ pub enum LibraryError {
 
 /// Compiles the literals for scanning; a hit names them by their index in `literals`.
 ///
-/// Gives the fast matcher, or, with a warning in the log, the reference where libhs refuses the literals or
-/// fails its self-test (which runs once per process and takes some milliseconds).
+/// Words find what begins with a word; libhs finds the rest (emoji, signs, scripts without blanks), or, with a warning
+/// in the log, the reference where libhs refuses them or fails its self-test (which runs once per process and takes
+/// some milliseconds).
 ///
 /// # Errors
 /// If there are more literals, or longer ones, than a policy may have.
@@ -73,15 +74,24 @@ pub fn build(literals: &[Literal]) -> Result<Arc<dyn Matcher>, BuildError> {
         let start = long.text.chars().take(20).collect();
         return Err(BuildError::TooLong { start, bytes: long.text.len() });
     }
+    let matcher = WordMatcher::build(literals, |rest| Ok::<_, BuildError>(others(rest)))?;
+    Ok(Arc::new(matcher))
+}
+
+/// The matcher for literals that begin with no word.
+fn others(literals: &[Literal]) -> Arc<dyn Matcher> {
     if literals.len() > HYPERSCAN_LITERALS_MAX {
-        tracing::info!(literals = literals.len(), "the reference matcher serves so many words and phrases");
-        return Ok(Arc::new(ReferenceMatcher::new(literals)));
+        tracing::info!(
+            literals = literals.len(),
+            "the reference matcher serves so many signs and unspaced words"
+        );
+        return Arc::new(ReferenceMatcher::new(literals));
     }
     match tested_library().and_then(|()| HyperscanMatcher::new(literals)) {
-        Ok(matcher) => Ok(Arc::new(matcher)),
+        Ok(matcher) => Arc::new(matcher),
         Err(error) => {
             tracing::warn!(%error, "the slower reference matcher serves instead of libhs");
-            Ok(Arc::new(ReferenceMatcher::new(literals)))
+            Arc::new(ReferenceMatcher::new(literals))
         }
     }
 }

@@ -24,8 +24,10 @@ struct Compared {
 /// Scans all texts with both matchers and stops at the first difference.
 fn compare(literals: &[Literal], texts: &[String]) -> Compared {
     let fast = HyperscanMatcher::new(literals).expect("libhs compiles the literals");
+    let used = hyperscan::build(literals).expect("the literals are within the limits");
     let reference = ReferenceMatcher::new(literals);
-    let (mut fast, mut reference) = (fast.scanner(), reference.scanner());
+    let (mut fast, mut used, mut reference) = (fast.scanner(), used.scanner(), reference.scanner());
+    let mut by_used = Vec::new();
     let mut normaliser = Normaliser::new();
     let mut normal = NormalText::default();
     let (mut expected, mut found) = (Vec::new(), Vec::new());
@@ -37,6 +39,9 @@ fn compare(literals: &[Literal], texts: &[String]) -> Compared {
         reference.scan(&normal, &mut expected);
         fast.scan(&normal, &mut found);
         assert_eq!(found, expected, "hits in {text:?}");
+        by_used.clear();
+        used.scan(&normal, &mut by_used);
+        assert_eq!(by_used, expected, "hits of the matcher in use in {text:?}");
         assert!(found.is_sorted(), "hits are sorted by literal and start");
         for hit in &found {
             let literal = &literals[hit.literal as usize];
@@ -223,10 +228,10 @@ fn a_literal_with_accents_is_looked_for_in_the_exact_form_only() {
 
 #[test]
 fn the_library_of_this_machine_passes_its_self_test_and_serves() {
-    let literals = [Literal::of_term("refund", Accents::Ignore).unwrap()];
+    let literals = ["refund", "😡"].map(|term| Literal::of_term(term, Accents::Ignore).unwrap());
     let matcher = hyperscan::build(&literals).unwrap();
     println!("libhs {}: {} serves, {} bytes", hyperscan::version(), matcher.name(), matcher.bytes());
-    assert_eq!(matcher.name(), "hyperscan");
+    assert_eq!(matcher.name(), "words and hyperscan");
     assert!(matcher.bytes() > 0);
 }
 

@@ -7,8 +7,10 @@
 mod reference;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use reference::ReferenceMatcher;
+pub use words::WordMatcher;
 
 use crate::text::{Accents, NormalText, normalise_term};
 

@@ -1,8 +1,10 @@
-//! What a matcher promises, run over the reference.
+//! What a matcher promises, run over the reference and the word matcher.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::text::Normaliser;
+use proptest::prelude::*;
+use std::sync::Arc;
 
 fn hits(terms: &[(&str, Accents)], text: &str) -> Vec<(u32, u32, u32)> {
     let literals: Vec<Literal> =
@@ -11,7 +13,15 @@ fn hits(terms: &[(&str, Accents)], text: &str) -> Vec<(u32, u32, u32)> {
     Normaliser::new().normalise(text, true, &mut normal);
     let mut hits = Vec::new();
     ReferenceMatcher::new(&literals).scanner().scan(&normal, &mut hits);
+    let mut by_words = Vec::new();
+    words(&literals).scanner().scan(&normal, &mut by_words);
+    assert_eq!(by_words, hits, "both matchers agree on {text:?}");
     hits.iter().map(|hit| (hit.literal, hit.start, hit.end)).collect()
+}
+
+fn words(literals: &[Literal]) -> WordMatcher {
+    let rest = |rest: &[Literal]| Ok::<_, ()>(Arc::new(ReferenceMatcher::new(rest)) as Arc<dyn Matcher>);
+    WordMatcher::build(literals, rest).unwrap()
 }
 
 const IGNORE: Accents = Accents::Ignore;
@@ -59,4 +69,52 @@ fn a_matcher_is_never_built_on_an_empty_literal() {
 #[should_panic(expected = "a literal with a line break is never found")]
 fn a_matcher_is_never_built_on_a_literal_with_a_line_break() {
     let _ = ReferenceMatcher::new(&[Literal { text: "a\nb".into(), accents: IGNORE }]);
+}
+
+#[test]
+fn words_that_begin_with_a_sign_and_words_of_scripts_without_blanks_are_found() {
+    let terms = [
+        ("@united", IGNORE),
+        ("#fail", IGNORE),
+        ("united", IGNORE),
+        ("@united help", IGNORE),
+        ("don't work", IGNORE),
+        ("c++", IGNORE),
+        ("停电", IGNORE),
+        ("iphone手机", IGNORE),
+        ("wi-fi", IGNORE),
+        ("@", IGNORE),
+        ("😡", IGNORE),
+    ];
+    let found = hits(&terms, "@United help! #FAIL, don't work: 今天停电了 iPhone手机 c++ Wi-Fi 😡 united's");
+    let literals: Vec<u32> = found.iter().map(|hit| hit.0).collect();
+    assert_eq!(literals, [0, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn phrases_that_begin_alike_are_all_found(
+        terms in prop::collection::vec("a b[ ab]{0,6}", 1..30),
+        text in "(a b |a |b |ab ){0,12}",
+    ) {
+        let terms: Vec<(&str, Accents)> = terms.iter().map(|term| (term.as_str(), IGNORE)).collect();
+        let _ = hits(&terms, &text);
+    }
+
+    #[test]
+    fn the_word_matcher_finds_what_the_reference_finds(
+        terms in prop::collection::vec("[abt@#'_1é́ß手ก \\-.😡]{1,9}", 1..40),
+        text in "[abt@#'_1é́ß手ก \\-.😡\n]{0,60}",
+    ) {
+        let terms: Vec<(&str, Accents)> = terms
+            .iter()
+            .enumerate()
+            .map(|(at, term)| (term.as_str(), if at % 3 == 0 { EXACT } else { IGNORE }))
+            .filter(|(term, accents)| Literal::of_term(term, *accents).is_some())
+            .collect();
+        // Compares inside.
+        let _ = hits(&terms, &text);
+    }
 }

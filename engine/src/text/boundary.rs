@@ -62,6 +62,12 @@ const WORD_BYTES: [bool; 256] = {
     table
 };
 
+/// Whether a byte of ASCII is part of a word; false for every other byte.
+#[inline]
+pub(crate) fn is_word_byte(byte: u8) -> bool {
+    WORD_BYTES[usize::from(byte)]
+}
+
 /// Whether a character is part of a word in a script that puts blanks between words. A combining mark is, since
 /// it changes the letter before it.
 pub(crate) fn is_word(character: char) -> bool {

@@ -18,7 +18,7 @@ mod table;
 mod tests;
 
 pub use boundary::bounded;
-pub(crate) use boundary::{is_unspaced, is_word};
+pub(crate) use boundary::{is_unspaced, is_word, is_word_byte};
 
 use fold::Sink;
 

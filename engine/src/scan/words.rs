@@ -1,0 +1,397 @@
+//! The word matcher: finds words and phrases by the words that a text has, not by the literals that a policy has.
+//!
+//! Owns two tables of hashed words, one per form of a text, for the literals that begin with a word, or with a word
+//! after `@` or `#`. A bounded hit of such a literal can only stand where a word of the text begins, and that word must
+//! be the literal's first one, whole: so one walk over the text and two look-ups a word find all candidates, however
+//! many literals there are. Each candidate is compared byte by byte, so a hash only ever costs time. What begins
+//! otherwise (emoji, signs, scripts without blanks) is left to another matcher. Made by the daemon's `build`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Hit, Literal, Matcher, Scanner};
+use crate::text::{Accents, NormalText, bounded, is_word, is_word_byte};
+
+/// Bits of the filter for each key: one look-up in sixteen or fewer of words that no literal begins with goes further.
+const FILTER_BITS_PER_KEY: usize = 16;
+/// The filter's least size in bits.
+const FILTER_BITS_MIN: usize = 1 << 12;
+
+/// One word of a text or a literal.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    start: u32,
+    end: u32,
+    hash: u64,
+}
+
+/// A literal to compare with the text. Those of one key stand in the order of their bytes.
+#[derive(Debug, Clone)]
+struct Candidate {
+    literal: u32,
+    text: Range<u32>,
+    /// The longest other candidate of the key that this one begins with, or `NO_PARENT`.
+    parent: u32,
+}
+
+const NO_PARENT: u32 = u32::MAX;
+
+/// Where the candidates of a key stand.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    key: u64,
+    from: u32,
+    to: u32,
+}
+
+/// All literals of one form.
+struct Form {
+    /// One bit for each key, by the key's top bits.
+    filter: Vec<u64>,
+    filter_shift: u32,
+    /// Open addressing, never more than half full; a slot without candidates is empty.
+    slots: Vec<Slot>,
+    candidates: Vec<Candidate>,
+    texts: String,
+}
+
+/// Finds literals by words.
+pub struct WordMatcher {
+    forms: Arc<[Option<Form>; 2]>,
+    rest: Option<Rest>,
+}
+
+/// The literals that words do not find.
+struct Rest {
+    matcher: Arc<dyn Matcher>,
+    /// By the index in `matcher`: the literal's index among all.
+    literals: Arc<[u32]>,
+    /// Whether none of them can stand in a text of ASCII alone.
+    beyond_ascii: bool,
+}
+
+impl WordMatcher {
+    /// Compiles the literals; a hit names them by their index in `literals`. `rest` builds the matcher for those that
+    /// begin with no word, and is not called when there are none.
+    ///
+    /// # Errors
+    /// What `rest` says.
+    ///
+    /// # Panics
+    /// If a literal is empty or holds a line break, or if all together have 4 GiB.
+    pub fn build<E>(
+        literals: &[Literal],
+        rest: impl FnOnce(&[Literal]) -> Result<Arc<dyn Matcher>, E>,
+    ) -> Result<WordMatcher, E> {
+        literals.iter().for_each(Literal::assert_valid);
+        let others: Vec<u32> =
+            (0..literals.len() as u32).filter(|&at| key_of(&literals[at as usize].text).is_none()).collect();
+        let forms = [Accents::Ignore, Accents::Exact].map(|accents| Form::new(literals, accents));
+        let rest = match others.is_empty() {
+            true => None,
+            false => {
+                let texts: Vec<Literal> = others.iter().map(|&at| literals[at as usize].clone()).collect();
+                let beyond_ascii = texts.iter().all(|literal| !literal.text.is_ascii());
+                Some(Rest { matcher: rest(&texts)?, literals: others.into(), beyond_ascii })
+            }
+        };
+        Ok(WordMatcher { forms: Arc::new(forms), rest })
+    }
+}
+
+impl Matcher for WordMatcher {
+    fn scanner(&self) -> Box<dyn Scanner> {
+        let rest = self.rest.as_ref().map(|rest| RestScanner {
+            scanner: rest.matcher.scanner(),
+            literals: rest.literals.clone(),
+            beyond_ascii: rest.beyond_ascii,
+        });
+        Box::new(WordScanner { forms: self.forms.clone(), words: Vec::new(), rest })
+    }
+
+    fn name(&self) -> &'static str {
+        match self.rest.as_ref().map(|rest| rest.matcher.name()) {
+            None => "words",
+            Some("hyperscan") => "words and hyperscan",
+            Some(_) => "words and reference",
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let rest = self.rest.as_ref().map_or(0, |rest| rest.matcher.bytes() + rest.literals.len() * 4);
+        self.forms.iter().flatten().map(Form::bytes).sum::<usize>() + rest
+    }
+}
+
+/// What a literal is looked up by: its sign, its first word, and its second if one ASCII character stands between them.
+/// None for a literal that begins with no word.
+fn key_of(literal: &str) -> Option<u64> {
+    let sign = sign_of(literal.as_bytes().first().copied());
+    let first = word_at(literal, usize::from(sign != 0))?;
+    let between = literal.as_bytes().get(first.end as usize).filter(|byte| byte.is_ascii());
+    let second = between.and_then(|&byte| Some((byte, word_at(literal, first.end as usize + 1)?)));
+    Some(match second {
+        Some((byte, second)) => pair_key(sign, first.hash, byte, second.hash),
+        None => single_key(sign, first.hash),
+    })
+}
+
+impl Form {
+    /// None if words find no literal of this form.
+    fn new(literals: &[Literal], accents: Accents) -> Option<Form> {
+        let chosen = literals.iter().enumerate().filter(|(_, literal)| literal.accents == accents);
+        let mut keyed: Vec<(u64, &str, u32)> = chosen
+            .filter_map(|(at, literal)| Some((key_of(&literal.text)?, &*literal.text, at as u32)))
+            .collect();
+        if keyed.is_empty() {
+            return None;
+        }
+        keyed.sort_unstable();
+        let bits = (keyed.len() * FILTER_BITS_PER_KEY).next_power_of_two().max(FILTER_BITS_MIN);
+        let mut form = Form {
+            filter: vec![0; bits / 64],
+            filter_shift: 64 - bits.trailing_zeros(),
+            slots: vec![Slot::default(); (keyed.len() * 2).next_power_of_two()],
+            candidates: Vec::with_capacity(keyed.len()),
+            texts: String::new(),
+        };
+        for group in keyed.chunk_by(|one, other| one.0 == other.0) {
+            let from = form.candidates.len() as u32;
+            // Those that the present one may begin with, each a beginning of the next.
+            let mut open: Vec<(u32, &str)> = Vec::new();
+            for &(_, text, literal) in group {
+                while open.pop_if(|(_, shorter)| !text.starts_with(*shorter)).is_some() {}
+                let parent = open.last().map_or(NO_PARENT, |&(at, _)| at);
+                open.push((form.candidates.len() as u32, text));
+                let start = form.texts.len();
+                form.texts.push_str(text);
+                let end =
+                    u32::try_from(form.texts.len()).expect("invariant: bundles are limited far below 4 GiB");
+                form.candidates.push(Candidate { literal, text: start as u32..end, parent });
+            }
+            form.add(group[0].0, from, form.candidates.len() as u32);
+        }
+        Some(form)
+    }
+
+    fn add(&mut self, key: u64, from: u32, to: u32) {
+        assert!(from < to, "a key has candidates");
+        let bit = (key >> self.filter_shift) as usize;
+        self.filter[bit / 64] |= 1 << (bit % 64);
+        let mask = self.slots.len() - 1;
+        let mut at = key as usize & mask;
+        while self.slots[at].from < self.slots[at].to {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = Slot { key, from, to };
+    }
+
+    fn bytes(&self) -> usize {
+        self.filter.len() * 8
+            + self.slots.len() * size_of::<Slot>()
+            + self.candidates.len() * size_of::<Candidate>()
+            + self.texts.len()
+    }
+
+    /// Where the candidates of a key stand; nowhere for most keys.
+    #[inline]
+    fn candidates(&self, key: u64) -> Range<usize> {
+        let bit = (key >> self.filter_shift) as usize;
+        if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
+            return 0..0;
+        }
+        let mask = self.slots.len() - 1;
+        let mut at = key as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot.from == slot.to || slot.key == key {
+                return slot.from as usize..slot.to as usize;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Appends the hits of the literals with this key that stand at `start`.
+    ///
+    /// What the text begins with there lies, in the order of bytes, at or before the text; and whatever lies between
+    /// such a literal and the text begins with that literal too. So all of them are found from the last one that does
+    /// not lie behind the text, along its parents: in the logarithm of their number.
+    #[inline]
+    fn check(&self, key: u64, text: &str, start: usize, hits: &mut Vec<Hit>) {
+        let found = self.candidates(key);
+        if found.is_empty() {
+            return;
+        }
+        let bytes_of = |candidate: &Candidate| {
+            &self.texts.as_bytes()[candidate.text.start as usize..candidate.text.end as usize]
+        };
+        let rest = &text.as_bytes()[start..];
+        let group = &self.candidates[found.clone()];
+        let before = group.partition_point(|candidate| bytes_of(candidate) <= rest);
+        let mut next = if before == 0 { NO_PARENT } else { (found.start + before - 1) as u32 };
+        while next != NO_PARENT {
+            let candidate = &self.candidates[next as usize];
+            let literal = bytes_of(candidate);
+            let end = start + literal.len();
+            if rest.starts_with(literal) && bounded(text, start, end) {
+                hits.push(Hit { literal: candidate.literal, start: start as u32, end: end as u32 });
+            }
+            next = candidate.parent;
+        }
+    }
+
+    fn scan(&self, text: &str, words: &mut Vec<Word>, hits: &mut Vec<Hit>) {
+        assert!(u32::try_from(text.len()).is_ok(), "a hit is 32 bits wide");
+        words.clear();
+        let mut at = 0;
+        while let Some(word) = next_word(text, at) {
+            at = word.end as usize;
+            words.push(word);
+        }
+        for (at, &word) in words.iter().enumerate() {
+            let next = words.get(at + 1).filter(|next| next.start == word.end + 1);
+            let start = word.start as usize;
+            self.check_word(text, 0, start, word, next, hits);
+            let sign = sign_of(start.checked_sub(1).map(|before| text.as_bytes()[before]));
+            if sign != 0 {
+                self.check_word(text, sign, start - 1, word, next, hits);
+            }
+        }
+    }
+
+    /// The literals that begin at `start` with this sign and this word. `next` is the word after it, if one character
+    /// of one byte stands between them.
+    #[inline]
+    fn check_word(
+        &self,
+        text: &str,
+        sign: u64,
+        start: usize,
+        word: Word,
+        next: Option<&Word>,
+        hits: &mut Vec<Hit>,
+    ) {
+        self.check(single_key(sign, word.hash), text, start, hits);
+        if let Some(next) = next {
+            let between = text.as_bytes()[word.end as usize];
+            self.check(pair_key(sign, word.hash, between, next.hash), text, start, hits);
+        }
+    }
+}
+
+/// The signs that may stand before a literal's first word; 0 for any other character or none.
+#[inline]
+fn sign_of(byte: Option<u8>) -> u64 {
+    match byte {
+        Some(b'@') => 1,
+        Some(b'#') => 2,
+        _ => 0,
+    }
+}
+
+/// The key of a literal that is one word, or whose words are not parted by one ASCII character.
+#[inline]
+fn single_key(sign: u64, word: u64) -> u64 {
+    mix(word ^ sign)
+}
+
+#[inline]
+fn pair_key(sign: u64, first: u64, between: u8, second: u64) -> u64 {
+    mix(mix(first ^ sign).rotate_left(17) ^ second ^ (u64::from(between) << 8))
+}
+
+/// Spreads a hash over all 64 bits (splitmix64's last step, without loss).
+#[inline]
+fn mix(hash: u64) -> u64 {
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+/// The next word that begins at or after `from`, which is no place inside a word.
+#[inline]
+fn next_word(text: &str, from: usize) -> Option<Word> {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    loop {
+        match *bytes.get(at)? {
+            byte if is_word_byte(byte) => break,
+            byte if byte.is_ascii() => at += 1,
+            _ => {
+                let character = text[at..].chars().next()?;
+                if is_word(character) {
+                    break;
+                }
+                at += character.len_utf8();
+            }
+        }
+    }
+    word_at(text, at)
+}
+
+/// The word that begins at `start`; none when there is none.
+#[inline]
+fn word_at(text: &str, start: usize) -> Option<Word> {
+    let bytes = text.as_bytes();
+    let (mut at, mut hash) = (start, 0_u64);
+    loop {
+        match bytes.get(at) {
+            Some(&byte) if is_word_byte(byte) => {
+                // Nine and 64 have no common divisor, so the bytes of a long word do not fall on each other.
+                hash = hash.rotate_left(9) ^ u64::from(byte);
+                at += 1;
+            }
+            None => break,
+            Some(byte) if byte.is_ascii() => break,
+            Some(_) => {
+                let Some(character) = text.get(at..).and_then(|rest| rest.chars().next()) else { break };
+                if !is_word(character) {
+                    break;
+                }
+                for &byte in &bytes[at..at + character.len_utf8()] {
+                    hash = hash.rotate_left(9) ^ u64::from(byte);
+                }
+                at += character.len_utf8();
+            }
+        }
+    }
+    // The length tells words apart whose bytes cancel out.
+    (at > start).then(|| Word {
+        start: start as u32,
+        end: at as u32,
+        hash: hash ^ ((at - start) as u64) << 56,
+    })
+}
+
+/// One thread's way in.
+struct WordScanner {
+    forms: Arc<[Option<Form>; 2]>,
+    words: Vec<Word>,
+    rest: Option<RestScanner>,
+}
+
+struct RestScanner {
+    scanner: Box<dyn Scanner>,
+    literals: Arc<[u32]>,
+    beyond_ascii: bool,
+}
+
+impl Scanner for WordScanner {
+    fn scan(&mut self, text: &NormalText, hits: &mut Vec<Hit>) {
+        let from = hits.len();
+        if let Some(rest) = &mut self.rest
+            && !(rest.beyond_ascii && text.folded.is_ascii() && text.exact.is_ascii())
+        {
+            rest.scanner.scan(text, hits);
+            for hit in &mut hits[from..] {
+                hit.literal = rest.literals[hit.literal as usize];
+            }
+        }
+        for (form, text) in self.forms.iter().zip([&text.folded, &text.exact]) {
+            if let Some(form) = form {
+                form.scan(text, &mut self.words, hits);
+            }
+        }
+        hits[from..].sort_unstable();
+    }
+}
