@@ -57,11 +57,7 @@ impl KafkaSettings {
 
     /// The properties of a consumer. `static_member` names a member of a group; without it the consumer is one
     /// that is assigned by hand and tells where a partition ends.
-    pub(super) fn consumer_properties(
-        &self,
-        group: &str,
-        static_member: Option<&str>,
-    ) -> Vec<(String, String)> {
+    pub fn consumer_properties(&self, group: &str, static_member: Option<&str>) -> Vec<(String, String)> {
         let mut all = self.shared_properties(static_member.unwrap_or("reader"));
         for (name, value) in CONSUMER {
             all.push(((*name).to_owned(), (*value).to_owned()));
@@ -81,7 +77,7 @@ impl KafkaSettings {
     }
 
     /// The properties of a producer called `name`.
-    pub(super) fn producer_properties(&self, name: &str) -> Vec<(String, String)> {
+    pub fn producer_properties(&self, name: &str) -> Vec<(String, String)> {
         let mut all = self.shared_properties(name);
         for (name, value) in PRODUCER {
             all.push(((*name).to_owned(), (*value).to_owned()));
