@@ -30,6 +30,10 @@ fn main() {
     for (name, value) in results.facts.clone() {
         println!("{name}: {value}");
     }
+    results.fact(
+        "broker",
+        std::env::var("BENCH_BROKER").unwrap_or_else(|_| "not named (BENCH_BROKER)".to_owned()),
+    );
     let (rounds, mentions) = (number("BENCH_ROUNDS", 3, 1), number("BENCH_MENTIONS", 600_000, 4_000));
     results.fact("rounds", format!("{rounds}, triaged and the bare program by turns"));
     let fill = |mix, shape, mentions| Backlog::fill(&bootstrap, mix, shape, mentions, 8);
@@ -44,13 +48,12 @@ fn main() {
         relay = Some(compare(name, &backlog, 1_000, rounds, &mut results));
     }
     let (recipe, rate) = relay.expect("there are parts");
-    if common::in_earnest() {
-        partitions(&bootstrap, mentions / 2, &mut results);
-        // Half of what it did at full load, in thousands.
-        let half = number("BENCH_RATE", (rate / 2_000.0) as usize * 1_000, 0) as u64;
-        open_loop::latency(&bootstrap, &recipe, half, 15, rounds, &mut results);
-        open_loop::reload(&bootstrap, half / 2, 15, &mut results);
-        open_loop::kill(&bootstrap, half / 4, 5, &mut results);
-    }
+    partitions(&bootstrap, mentions / 2, &mut results);
+    // Half of what it did at full load, in thousands.
+    let half = number("BENCH_RATE", (rate / 2_000.0) as usize * 1_000, 400) as u64;
+    let seconds = number("BENCH_SECONDS", 15, 3) as u64;
+    open_loop::latency(&bootstrap, &recipe, half, seconds, rounds, &mut results);
+    open_loop::reload(&bootstrap, number("BENCH_QUERIES", 10_000, 200), half / 2, seconds, &mut results);
+    open_loop::kill(&bootstrap, half / 4, number("BENCH_KILLS", 5, 1), &mut results);
     results.write();
 }

@@ -222,15 +222,15 @@ pub fn latency(
     results.row("latency: p99 over the bare relay's", "times", all.ratio("triaged p99", "bare p99"));
 }
 
-/// 10,000 queries are changed while a stream goes through.
-pub fn reload(bootstrap: &str, rate: u64, seconds: u64, results: &mut Results) {
+/// All queries are changed while a stream goes through.
+pub fn reload(bootstrap: &str, queries: usize, rate: u64, seconds: u64, results: &mut Results) {
     println!();
-    let fleet = fleet(bootstrap, 10_000);
+    let fleet = fleet(bootstrap, queries);
     let mut process = fleet.start();
     ready(&fleet, &mut process);
     let traffic = Traffic::start(&fleet, rate);
     std::thread::sleep(Duration::from_secs(seconds));
-    let mut changed = policies::bundle(10_000, Mix::AllQueued);
+    let mut changed = policies::bundle(queries, Mix::AllQueued);
     let more = "[[rule]]\nname = \"one-more\"\nquery = '''\"a word that was not there before\"'''\ntags = [\"t1\"]\n";
     changed.files.insert("rules/more.toml".to_owned(), more.to_owned());
     fleet.write_policy(&changed);
@@ -243,7 +243,10 @@ pub fn reload(bootstrap: &str, rate: u64, seconds: u64, results: &mut Results) {
     let outcome = traffic.end(&fleet, &mut process);
     results.fact(
         "reload: stream",
-        format!("{rate} mentions/s, {} sent, {} lost, {} twice", outcome.sent, outcome.lost, outcome.repeats),
+        format!(
+            "{queries} queries, {rate} mentions/s, {} sent, {} lost, {} twice",
+            outcome.sent, outcome.lost, outcome.repeats
+        ),
     );
     let before = milliseconds(&outcome.latency(at.saturating_sub(seconds / 2)..at), 0.99);
     let after = milliseconds(&outcome.latency(at..at + seconds), 0.99);
