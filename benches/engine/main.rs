@@ -2,7 +2,7 @@
 //!
 //! Owns the rows and the rounds. Every figure is processor time of this thread; rounds of all rows are interleaved and
 //! ratios are taken round by round, so that a busy machine hits both sides. `BENCH_ROUNDS` and `BENCH_MENTIONS` change
-//! the size.
+//! the size; with `BENCH_PATH_ONLY` nothing but the path runs, for scripts/flame.
 
 mod allocations;
 #[path = "../common/mod.rs"]
@@ -205,6 +205,10 @@ fn main() {
         "rounds",
         format!("{count_rounds} of {mentions} mentions each, interleaved, after one that does not count"),
     );
+    if std::env::var_os("BENCH_PATH_ONLY").is_some() {
+        flat(&mut Case::new(Mix::Firehose, 1_000, mentions), &mut results);
+        return;
+    }
     let many = number("BENCH_QUERIES", 10_000, 2_000);
     let mut cases: Vec<Case> = [1_000, many]
         .into_iter()

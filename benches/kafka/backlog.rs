@@ -304,6 +304,7 @@ pub fn compare(
     for _ in 0..rounds {
         let fleet = backlog.fleet(queries);
         let mut daemon = fleet.start();
+        daemon.profile();
         add(&mut all, "triaged", &measure(&fleet, &mut daemon, backlog, backlog.queued as i64));
         daemon.kill();
         let recipe = recipe.get_or_insert_with(|| Recipe::of(&fleet, backlog.mentions));

@@ -243,6 +243,15 @@ impl Process {
         Used { cpu: ticks as f64 / 100.0, resident: field("VmRSS:"), peak: field("VmHWM:") }
     }
 
+    /// Records where its time goes until it ends, if `BENCH_PERF` names a file for that.
+    pub fn profile(&self) {
+        let Ok(file) = std::env::var("BENCH_PERF") else { return };
+        let id = self.child.id().to_string();
+        let words = ["record", "--quiet", "-F", "199", "--call-graph", "dwarf,16384", "-o", &file, "-p", &id];
+        let started = Command::new("perf").args(words).stdin(Stdio::null()).spawn();
+        started.expect("BENCH_PERF needs Linux perf; it ends with the process that it watches");
+    }
+
     /// Panics with what it said if it has ended.
     pub fn must_run(&mut self) {
         if let Some(status) = self.child.try_wait().expect("it can be asked") {

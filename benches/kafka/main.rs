@@ -1,7 +1,8 @@
 //! Kafka to Kafka on a real broker: triaged beside bare programs that move the same bytes, each in a process of its own.
 //!
 //! Owns the order of the parts and their sizes. `KAFKA_BOOTSTRAP` says where the broker is; without it nothing is
-//! measured, and that is said. `BENCH_ROUNDS` and `BENCH_MENTIONS` change the size.
+//! measured, and that is said. `BENCH_ROUNDS` and `BENCH_MENTIONS` change the size; with `BENCH_PERF` only the daemon on
+//! the first backlog is recorded, for scripts/flame.
 
 mod backlog;
 mod bare;
@@ -46,6 +47,9 @@ fn main() {
     for (name, mix, shape, mentions) in parts {
         let backlog = fill(mix, shape, mentions);
         relay = Some(compare(name, &backlog, 1_000, rounds, &mut results));
+        if std::env::var_os("BENCH_PERF").is_some() {
+            return;
+        }
     }
     let (recipe, rate) = relay.expect("there are parts");
     partitions(&bootstrap, mentions / 2, &mut results);

@@ -88,9 +88,9 @@ fn render(results: &[Results]) -> String {
 fn judge(target: &Target, results: &[Results]) -> (String, &'static str) {
     let Some(figure) = find(results, target.bench, target.row) else { return ("not measured".into(), "") };
     let reached = match target.bound {
-        Bound::AtLeast(bound) => figure.median >= bound,
-        Bound::AtMost(bound) => figure.median <= bound,
-        Bound::AtMostAbove(row, above) => {
+        Bound::Least(bound) => figure.median >= bound,
+        Bound::Most(bound) => figure.median <= bound,
+        Bound::MostAbove(row, above) => {
             let Some(base) = find(results, target.bench, row) else { return ("not measured".into(), "") };
             let measured = format!("{} after {}", shown(figure), shown(base));
             return (measured, if figure.median <= base.median + above { "yes" } else { "no" });

@@ -6,10 +6,10 @@
 /// Which way a bound goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bound {
-    AtLeast(f64),
-    AtMost(f64),
+    Least(f64),
+    Most(f64),
     /// At most this much more than another row.
-    AtMostAbove(&'static str, f64),
+    MostAbove(&'static str, f64),
 }
 
 /// One number to reach.
@@ -26,7 +26,7 @@ pub struct Target {
     pub limits: &'static str,
 }
 
-use Bound::{AtLeast, AtMost, AtMostAbove};
+use Bound::{Least, Most, MostAbove};
 
 const ENGINE: &str = "engine alone, one core, 485-byte mentions";
 const FIREHOSE: &str = "Kafka to Kafka, firehose mix";
@@ -46,7 +46,7 @@ pub const TARGETS: &[Target] = &[
         "firehose mix, 1,000 queries: at least 500,000 mentions a CPU-second",
         "engine",
         "1,000 firehose: rate",
-        AtLeast(500_000.0),
+        Least(500_000.0),
         ""
     ),
     target!(
@@ -54,7 +54,7 @@ pub const TARGETS: &[Target] = &[
         "every stage on every mention, 1,000 queries: at least 350,000",
         "engine",
         "1,000 all-queued: rate",
-        AtLeast(350_000.0),
+        Least(350_000.0),
         ""
     ),
     target!(
@@ -62,7 +62,7 @@ pub const TARGETS: &[Target] = &[
         "at least half of the bare loop decode + match + encode",
         "engine",
         "1,000 firehose: of bare loop",
-        AtLeast(0.5),
+        Least(0.5),
         ""
     ),
     target!(
@@ -70,7 +70,7 @@ pub const TARGETS: &[Target] = &[
         "10,000 queries cost at most 1.3 times 1,000",
         "engine",
         "10,000 firehose over 1,000 firehose",
-        AtMost(1.3),
+        Most(1.3),
         ""
     ),
     target!(
@@ -78,7 +78,7 @@ pub const TARGETS: &[Target] = &[
         "at least 0.9 of a bare consume-and-produce program's rate",
         "kafka",
         "firehose 680 B: of bare, rate",
-        AtLeast(0.9),
+        Least(0.9),
         ""
     ),
     target!(
@@ -86,7 +86,7 @@ pub const TARGETS: &[Target] = &[
         "680-byte mentions: at least 330,000 a CPU-second",
         "kafka",
         "firehose 680 B: triaged, per CPU-second",
-        AtLeast(330_000.0),
+        Least(330_000.0),
         ""
     ),
     target!(
@@ -94,7 +94,7 @@ pub const TARGETS: &[Target] = &[
         "2.8 KB mentions: at least 145,000 a CPU-second",
         "kafka",
         "firehose 2.8 KB: triaged, per CPU-second",
-        AtLeast(145_000.0),
+        Least(145_000.0),
         ""
     ),
     target!(
@@ -102,7 +102,7 @@ pub const TARGETS: &[Target] = &[
         "at least 0.9 of a bare relay's rate",
         "kafka",
         "all-queued 680 B: of bare, rate",
-        AtLeast(0.9),
+        Least(0.9),
         ""
     ),
     target!(
@@ -110,7 +110,7 @@ pub const TARGETS: &[Target] = &[
         "680-byte mentions: at least 90,000 a CPU-second",
         "kafka",
         "all-queued 680 B: triaged, per CPU-second",
-        AtLeast(90_000.0),
+        Least(90_000.0),
         ""
     ),
     target!(
@@ -118,17 +118,17 @@ pub const TARGETS: &[Target] = &[
         "p99 at most 1.5 times a bare relay's",
         "kafka",
         "latency: p99 over the bare relay's",
-        AtMost(1.5),
+        Most(1.5),
         ""
     ),
-    target!("kill -9", "first output after at most 2 s", "kafka", "kill -9 to first output", AtMost(2.0), ""),
-    target!("kill -9", "nothing lost", "kafka", "kill -9: mentions lost", AtMost(0.0), ""),
+    target!("kill -9", "first output after at most 2 s", "kafka", "kill -9 to first output", Most(2.0), ""),
+    target!("kill -9", "nothing lost", "kafka", "kill -9: mentions lost", Most(0.0), ""),
     target!(
         "10,000 queries swapped under load",
         "nothing lost",
         "kafka",
         "reload: mentions lost",
-        AtMost(0.0),
+        Most(0.0),
         ""
     ),
     target!(
@@ -136,7 +136,7 @@ pub const TARGETS: &[Target] = &[
         "p99 in the seconds after at most 10 ms above before, in ms",
         "kafka",
         "reload: p99 in the seconds after",
-        AtMostAbove("reload: p99 before", 10.0),
+        MostAbove("reload: p99 before", 10.0),
         ""
     ),
     target!(
@@ -144,7 +144,7 @@ pub const TARGETS: &[Target] = &[
         "flat: the most after a third of it at most 1.1 times what it was then",
         "kafka",
         "firehose 680 B: memory growth",
-        AtMost(1.1),
+        Most(1.1),
         ""
     ),
     target!(
@@ -152,7 +152,7 @@ pub const TARGETS: &[Target] = &[
         "at most 60 ns in batches, numeric ids",
         "engine",
         "exact dedup, numeric ids",
-        AtMost(60.0),
+        Most(60.0),
         ""
     ),
     target!(
@@ -160,7 +160,7 @@ pub const TARGETS: &[Target] = &[
         "at most 60 ns in batches, string ids",
         "engine",
         "exact dedup, string ids",
-        AtMost(60.0),
+        Most(60.0),
         ""
     ),
     target!(
@@ -168,7 +168,7 @@ pub const TARGETS: &[Target] = &[
         "at most 12 bytes a live numeric id",
         "engine",
         "memory of a live numeric id, full window",
-        AtMost(12.0),
+        Most(12.0),
         ""
     ),
     target!(
@@ -176,7 +176,7 @@ pub const TARGETS: &[Target] = &[
         "at most 24 bytes a live string id",
         "engine",
         "memory of a live string id, full window",
-        AtMost(24.0),
+        Most(24.0),
         ""
     ),
 ];
