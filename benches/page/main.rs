@@ -47,6 +47,7 @@ fn render(results: &[Results]) -> String {
             "memory",
             "kernel",
             "compiler",
+            "build",
             "literal matcher",
             "triaged",
             "load at start",
