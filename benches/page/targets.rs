@@ -119,7 +119,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "latency: p99 over the bare relay's",
         Most(1.5),
-        ""
+        "the rate that was sent stands in the rows below"
     ),
     target!("kill -9", "first output after at most 2 s", "kafka", "kill -9 to first output", Most(2.0), ""),
     target!("kill -9", "nothing lost", "kafka", "kill -9: mentions lost", Most(0.0), ""),
@@ -145,7 +145,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose 680 B: memory growth",
         Most(1.1),
-        ""
+        "shown on a backlog as long as the rows below say, not on 100 million mentions"
     ),
     target!(
         DEDUP,
@@ -153,7 +153,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "exact dedup, numeric ids",
         Most(60.0),
-        "the age of a tag is computed anew, with a division, for each slot that is looked at"
+        "by reading: the age of a tag is computed anew, with a division, for each slot looked at"
     ),
     target!(
         DEDUP,
