@@ -184,13 +184,22 @@ mod tests {
     use triaged::wire::ledger::{self as daemons, LedgerEntry, LedgerRun};
 
     fn run(entries: Vec<LedgerEntry>, expired: Option<(i64, i64)>) -> LedgerRun {
-        LedgerRun { semantics: 1, generation: Generation([9; 32]), plan_epoch: 3, now: Millis(5), expired, entries }
+        LedgerRun {
+            semantics: 1,
+            generation: Generation([9; 32]),
+            plan_epoch: 3,
+            now: Millis(5),
+            expired,
+            entries,
+        }
     }
 
     #[test]
     fn what_the_daemon_writes_is_read_from_the_page_that_describes_it() {
         let all = Disposition::ALL;
-        for (count, holes, expired) in [(0, 1, Some((3, 9))), (1, 1, None), (500, 1, None), (501, 7, Some((0, 40)))] {
+        for (count, holes, expired) in
+            [(0, 1, Some((3, 9))), (1, 1, None), (500, 1, None), (501, 7, Some((0, 40)))]
+        {
             let entries = (0..count).map(|index: i64| LedgerEntry {
                 offset: 41 + index + index / holes * i64::from(holes > 1),
                 disposition: all[index as usize % all.len()],
@@ -204,13 +213,17 @@ mod tests {
             daemons::encode(&written, &mut bytes);
             let read = read(&bytes).expect("it can be read");
             assert_eq!((read.generation, read.expired), ([9; 32], expired));
-            let expected: Vec<Entry> = written.entries.iter().map(|entry| Entry {
-                offset: entry.offset,
-                disposition: entry.disposition.code(),
-                detail: entry.detail,
-                desk: entry.desk,
-                queue: entry.queue,
-            }).collect();
+            let expected: Vec<Entry> = written
+                .entries
+                .iter()
+                .map(|entry| Entry {
+                    offset: entry.offset,
+                    disposition: entry.disposition.code(),
+                    detail: entry.detail,
+                    desk: entry.desk,
+                    queue: entry.queue,
+                })
+                .collect();
             assert_eq!(read.entries, expected);
         }
     }

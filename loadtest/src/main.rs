@@ -2,14 +2,27 @@
 //!
 //! ```text
 //! scenario, shape ─▶ cast (who says what, what should become of it) ─▶ send (open loop) ─▶ the daemon
-//!                                                                       watch, lag, process: measure from outside
-//!                    judge (reads input, ledger, outputs, dead letters) ─▶ report (HTML, JSON, text), exit code
+//!                                                          watch, sample: measure from outside │
+//!                    judge (reads input, ledger, outputs, dead letters) ─▶ report (page, JSON, text), exit code
 //! ```
 
 mod cast;
+mod cli;
 mod expect;
+mod ground;
+mod judge;
+mod ledger;
 mod mention;
 mod random;
+mod reading;
+mod report;
+mod run;
+mod sample;
 mod scenario;
+mod send;
 mod shape;
-fn main() {}
+mod watch;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -203,10 +203,12 @@ mod tests {
         let text = scenario::SHIPPED.iter().find(|(name, _)| *name == "smoke").expect("it ships").1;
         // The whole of it in a twentieth of its time.
         let text = text.replace("seconds = 1", "seconds = 0.05");
-        let scenario = scenario::read("short.toml", &text, std::path::Path::new(".")).expect("it can be used");
+        let scenario =
+            scenario::read("short.toml", &text, std::path::Path::new(".")).expect("it can be used");
         let cast = Cast::new(&scenario, &mut oracle).expect("there are texts");
         let clock = SystemClock::new();
-        let orders = Orders { topic: "in", run: "9", clock: &clock, start_ns: clock.monotonic_ns(), start_ms: 0 };
+        let orders =
+            Orders { topic: "in", run: "9", clock: &clock, start_ns: clock.monotonic_ns(), start_ms: 0 };
         let mut slow = Slow { sent: Vec::new(), wait };
         let sent = send(&cast, &orders, &mut slow).expect("everything is sent");
         assert_eq!(sent.records, cast.total());
