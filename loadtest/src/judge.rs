@@ -424,3 +424,6 @@ impl Judge<'_> {
         self.verdict
     }
 }
+
+#[cfg(test)]
+mod tests;
