@@ -353,3 +353,6 @@ fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64, u64)> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

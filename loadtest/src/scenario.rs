@@ -192,7 +192,7 @@ impl Mix {
 /// A scenario that ships by its name, or a file by its path.
 ///
 /// # Errors
-/// 66-like: 78 when there is no such file or scenario, with the names that ship, or with every mistake in it.
+/// 78 when there is no such file or scenario, with the names that ship, or with every mistake in it.
 pub fn load(name: &str) -> Result<Scenario, Error> {
     if let Some((_, text)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
         return read(&format!("{name}.toml"), text, Path::new("."));

@@ -2,7 +2,7 @@
 //!
 //! Owns the page's words and looks. Written for a reader who has never heard of any of this. Called by `Report::save`.
 
-use super::plots::{Axes, COLORS, Line, draw};
+use super::plots::{Axes, COLORS, Line, draw, short};
 use super::text::{group, verdict, why_hidden};
 use super::{Measured, Report, curve};
 use crate::shape::{Kind, Phase};
@@ -236,7 +236,7 @@ fn curves(report: &Report, measured: &Measured, page: &mut String) {
 
 fn in_time<'a>(report: &Report, y: &'a str, log: bool) -> Axes<'a> {
     let shade = report.scenario.shape.spike().map(|spike| (spike.start, spike.end()));
-    Axes { x: "seconds from the start", y, tell_x: |x| format!("{x:.0}"), log, shade }
+    Axes { x: "seconds from the start", y, tell_x: |x| short(*x), log, shade }
 }
 
 fn legend(page: &mut String, names: &[&str], spike: bool) {

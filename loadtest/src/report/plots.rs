@@ -106,7 +106,7 @@ where
 }
 
 /// A number as an axis shows it.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 1e6 => format!("{}M", value / 1e6),
         size if size >= 1e4 => format!("{}k", value / 1e3),
