@@ -251,7 +251,7 @@ impl Cast {
 
     /// What should become of a record.
     #[must_use]
-    pub fn expect(&self, part: &Part) -> Expect {
+    pub fn outcome(&self, part: &Part) -> Expect {
         match part.role {
             Role::Original => self.sayings[part.text as usize].expect[usize::from(part.vip)],
             Role::Copy => Expect::Duplicate,
@@ -400,7 +400,7 @@ impl Cast {
         census.by_partition.resize(self.partitions as usize, 0);
         for number in 0..self.total() {
             let part = self.part(number);
-            let expect = self.expect(&part);
+            let expect = self.outcome(&part);
             census.records += 1;
             *census.by_disposition.entry(expect.disposition()).or_default() += 1;
             census.by_partition[part.partition as usize] += 1;

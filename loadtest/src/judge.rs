@@ -299,7 +299,7 @@ impl Judge<'_> {
     }
 
     fn wrong(&self, number: u64, entry: &ledger::Entry) -> Option<(Fault, String)> {
-        let expect = self.cast.expect(&self.cast.part(number));
+        let expect = self.cast.outcome(&self.cast.part(number));
         let names = self.cast.names();
         let name = |names: &[String], index: u16| {
             names.get(usize::from(index)).cloned().unwrap_or("none".to_owned())
@@ -351,7 +351,7 @@ impl Judge<'_> {
         let number =
             told.mention_id.as_deref().and_then(|id| id.strip_prefix(&self.mention)?.parse::<u64>().ok());
         let Some(number) = number.filter(|&number| number < self.cast.total()) else { return };
-        let expect = self.cast.expect(&self.cast.part(number));
+        let expect = self.cast.outcome(&self.cast.part(number));
         let Expect::Queued { .. } = expect else {
             let what = format!("{} is expected, and it came out on {of}", expect.disposition());
             return self.find(Fault::Misjudged, number, &what);
@@ -380,7 +380,7 @@ impl Judge<'_> {
             return;
         }
         let Some(number) = self.number(told.partition, told.offset) else { return };
-        let expect = self.cast.expect(&self.cast.part(number));
+        let expect = self.cast.outcome(&self.cast.part(number));
         match expect {
             Expect::DeadLetter(reason) if reason.name() == told.reason => {
                 if self.slots[number as usize].count(DEAD) > 1 {
@@ -401,7 +401,7 @@ impl Judge<'_> {
     /// What has no outcome, now that everything was read.
     fn close(mut self) -> Verdict {
         for number in 0..self.cast.total() {
-            let expect = self.cast.expect(&self.cast.part(number));
+            let expect = self.cast.outcome(&self.cast.part(number));
             let slot = self.slots[number as usize];
             let missing = match expect {
                 _ if slot.of(ON_INPUT) == 0 => Some("it never stood on the input"),

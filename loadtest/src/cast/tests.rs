@@ -76,7 +76,7 @@ fn the_engine_decides_every_record_of_every_shipped_scenario_as_the_record_says_
             let mut value = Vec::new();
             writer.value(number, &part, due, &mut value);
             let decision = engine.decide(part.partition, part.of, due, &value);
-            let expect = cast.expect(&part);
+            let expect = cast.outcome(&part);
             assert!(
                 agrees(&expect, &decision),
                 "{name}, record {number}: {expect:?} is expected, {decision:?} came\n{}",
@@ -105,7 +105,7 @@ fn every_record_carries_its_number_its_due_time_and_what_should_become_of_it() {
         let json: serde_json::Value = serde_json::from_slice(&value).expect("it is JSON");
         assert_eq!(json["storm"]["due_ns"], cast.shape().due_ns(number));
         assert_eq!(json["mention_id"], format!("x:77.{}", part.of));
-        assert_eq!(json["storm"]["want"], cast.expect(&part).disposition());
+        assert_eq!(json["storm"]["want"], cast.outcome(&part).disposition());
         wants.insert(json["storm"]["want"].to_string());
     }
     assert_eq!(wants.len(), 3, "queued, noise and duplicate all occur: {wants:?}");

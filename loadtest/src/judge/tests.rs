@@ -72,7 +72,7 @@ impl World {
         let input = &mut self.input[part.partition as usize];
         let offset = input.len() as i64;
         input.push((number, value));
-        let expect = self.cast.expect(&part);
+        let expect = self.cast.outcome(&part);
         let (disposition, detail, desk, queue) = numbers(&expect);
         let entry = LedgerEntry { offset, disposition, detail, desk, queue, key: None };
         self.ledger[part.partition as usize].push(entry);
