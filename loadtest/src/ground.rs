@@ -52,6 +52,10 @@ pub struct Manifest {
     pub partitions: u32,
     /// Where everything stands.
     pub places: Places,
+    /// The daemon's configuration, if there was one.
+    pub config: Option<PathBuf>,
+    /// Brokers that were named on the command line.
+    pub bootstrap: Option<String>,
 }
 
 /// Configuration, clients and topics of one run.
@@ -62,6 +66,8 @@ pub struct Ground {
     pub logs: Arc<dyn Logs>,
     /// Where the run's files lie.
     pub folder: PathBuf,
+    /// The configuration that `settings` come from.
+    config: Option<PathBuf>,
     daemon: Option<Child>,
     program: Option<PathBuf>,
 }
@@ -92,25 +98,24 @@ impl Ground {
     ) -> Result<Ground, Error> {
         fs::create_dir_all(&folder).map_err(unusable(&folder))?;
         let folder = folder.canonicalize().map_err(unusable(&folder))?;
-        let (settings, shown) = match (&wishes.daemon, &wishes.config) {
+        let config = match (&wishes.daemon, &wishes.config) {
             (Some(_), _) => {
                 let path = folder.join("triaged.toml");
                 let bootstrap = wishes.bootstrap.as_deref().unwrap_or("localhost:9092");
                 fs::write(&path, configuration(bootstrap, run, &folder)).map_err(unusable(&path))?;
-                (settings(&path)?, path)
+                Some(path)
             }
-            (None, Some(path)) => (settings(path)?, path.clone()),
-            (None, None) => (Settings::default(), PathBuf::from("the defaults")),
+            (None, Some(path)) => Some(path.canonicalize().unwrap_or(path.clone())),
+            (None, None) => None,
         };
-        let mut settings = settings;
+        let mut settings = config.as_deref().map_or(Ok(Settings::default()), settings)?;
         if let Some(bootstrap) = &wishes.bootstrap {
             settings.kafka.bootstrap.clone_from(bootstrap);
         }
         if settings.input.preset != "triaged" {
             let preset = &settings.input.preset;
             return Err(Error::configuration(format!(
-                "`input.preset` is `{preset}` in `{}`, and mentions are sent in triaged's own shape",
-                shown.display()
+                "`input.preset` is `{preset}`, and mentions are sent in triaged's own shape"
             )));
         }
         let policy = wishes.policy.as_ref().or(scenario.policy.as_ref());
@@ -118,10 +123,17 @@ impl Ground {
         let policy = policy.or(of_config.map(|_| &settings.policy.folder)).cloned();
         copy_policy(policy.as_deref(), &folder.join("policy"))?;
         let mut ours = settings.clone();
-        ours.limits.buffer_mib = BUFFER_MIB;
+        // One share of it, however many cores there are.
+        (ours.limits.buffer_mib, ours.triage.lanes) = (BUFFER_MIB, 1);
         ours.kafka.producer.entry("linger.ms".to_owned()).or_insert("1".to_owned());
-        let mut ground =
-            Ground { logs: connect(&ours)?, settings, folder, daemon: None, program: wishes.daemon.clone() };
+        let mut ground = Ground {
+            logs: connect(&ours)?,
+            settings,
+            folder,
+            config,
+            daemon: None,
+            program: wishes.daemon.clone(),
+        };
         ground.start(scenario)?;
         Ok(ground)
     }
@@ -262,10 +274,25 @@ impl Ground {
     ///
     /// # Errors
     /// 78 when the folder cannot be written to.
-    pub fn remember(&self, manifest: &Manifest) -> Result<(), Error> {
+    pub fn remember(
+        &self,
+        run: &str,
+        scenario: &Scenario,
+        places: Places,
+        wishes: &Wishes,
+    ) -> Result<Manifest, Error> {
+        let manifest = Manifest {
+            run: run.to_owned(),
+            scenario: scenario.text.clone(),
+            partitions: scenario.partitions,
+            places,
+            config: self.config.clone(),
+            bootstrap: wishes.bootstrap.clone(),
+        };
         let path = self.folder.join("run.json");
-        let text = serde_json::to_vec_pretty(manifest).expect("invariant: a manifest is plain JSON");
-        fs::write(&path, text).map_err(unusable(&path))
+        let text = serde_json::to_vec_pretty(&manifest).expect("invariant: a manifest is plain JSON");
+        fs::write(&path, text).map_err(unusable(&path))?;
+        Ok(manifest)
     }
 }
 
@@ -284,13 +311,14 @@ pub fn finished(folder: &Path, wishes: &Wishes) -> Result<(Ground, Manifest, Sce
         })?;
     let mut scenario = scenario::read("run.json", &manifest.scenario, folder)?;
     scenario.partitions = manifest.partitions;
-    let config = wishes.config.clone().unwrap_or(folder.join("triaged.toml"));
-    let mut settings = if config.exists() { settings(&config)? } else { Settings::default() };
-    if let Some(bootstrap) = &wishes.bootstrap {
+    let config = wishes.config.as_ref().or(manifest.config.as_ref());
+    let mut settings = config.map_or(Ok(Settings::default()), |path| settings(path))?;
+    if let Some(bootstrap) = wishes.bootstrap.as_ref().or(manifest.bootstrap.as_ref()) {
         settings.kafka.bootstrap.clone_from(bootstrap);
     }
     let logs = connect(&settings)?;
-    let ground = Ground { settings, logs, folder: folder.to_owned(), daemon: None, program: None };
+    let folder = folder.to_owned();
+    let ground = Ground { settings, logs, folder, config: None, daemon: None, program: None };
     Ok((ground, manifest, scenario))
 }
 

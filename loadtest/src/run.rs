@@ -52,13 +52,7 @@ pub fn run(
     let places = ground.places(&desks)?;
     scenario.partitions = places.from[&places.input].len() as u32;
     let cast = Cast::new(&scenario, &mut oracle)?;
-    let manifest = Manifest {
-        run: run.to_owned(),
-        scenario: scenario.text.clone(),
-        partitions: scenario.partitions,
-        places,
-    };
-    ground.remember(&manifest)?;
+    let manifest = ground.remember(run, &scenario, places, wishes)?;
     let process = process.or(ground.process());
     let seen = observe(&ground, &scenario, &cast, &manifest, process)?;
     let generation = oracle.generation().0;
@@ -127,8 +121,15 @@ fn observe(
             watch::watch(watcher, &watch::Place { cast, run, clock: &clock, start_ns, until: &until })
         });
         let sampling = scope.spawn(|| {
-            let place =
-                sample::Place { group: &group, from: &inputs, process, clock: &clock, start_ns, stop: &stop };
+            let place = sample::Place {
+                group: &group,
+                from: &inputs,
+                process,
+                clock: &clock,
+                start_ns,
+                seconds: cast.shape().seconds(),
+                stop: &stop,
+            };
             sample::sample(logs, &place)
         });
         let sent = (|| {

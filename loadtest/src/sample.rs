@@ -3,6 +3,7 @@
 //! Owns the curve of the lag (input end offsets minus committed) and, where the daemon is a process of this machine, its
 //! memory and processor time from /proc. May not ask the daemon anything. Called by `run`, in a thread of its own.
 
+use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use triaged::clock::SystemClock;
@@ -48,6 +49,8 @@ pub struct Place<'a> {
     pub clock: &'a SystemClock,
     /// When the schedule begins by that clock.
     pub start_ns: u64,
+    /// How long the schedule is, in seconds.
+    pub seconds: f64,
     /// Set when there is nothing more to see.
     pub stop: &'a AtomicBool,
 }
@@ -59,11 +62,25 @@ pub fn sample(logs: &dyn Logs, place: &Place<'_>) -> Vec<Sample> {
     while !place.stop.load(Ordering::Relaxed) {
         // A broker that does not answer for a moment leaves a hole in the curve.
         if let Ok(sample) = look(logs, place) {
+            tell(&sample, place.seconds);
             samples.push(sample);
         }
         std::thread::sleep(EVERY);
     }
+    if std::io::stderr().is_terminal() {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
     samples
+}
+
+/// A line on the terminal that says how far the run has come.
+fn tell(sample: &Sample, seconds: f64) {
+    let mut out = std::io::stderr();
+    if out.is_terminal() {
+        let (at_s, offered, lag) = (sample.at_s.max(0.0), sample.offered, sample.lag());
+        // A terminal that is gone is no reason to end.
+        let _ = write!(out, "\r\x1b[K{at_s:.0} of {seconds:.0} s: {offered} on the input, {lag} behind");
+    }
 }
 
 fn look(logs: &dyn Logs, place: &Place<'_>) -> Result<Sample, LogError> {

@@ -49,10 +49,10 @@ pub fn write(report: &Report) -> String {
         latency(report, measured, &mut page);
         curves(report, measured, &mut page);
     }
-    let _ = write!(
+    let _ = writeln!(
         page,
         "<section><h2>The scenario</h2><p>Run <code>{}</code> on {}. The same file and seed send the same records again.</p><pre>{}</pre></section>\n\
-         </main></body></html>\n",
+         </main></body></html>",
         escaped(&report.run),
         escaped(&report.machine),
         escaped(&scenario.text)
@@ -113,7 +113,7 @@ fn asked(report: &Report, page: &mut String) {
              so that is what can be judged.</p>",
         );
     }
-    let _ = write!(page, "<p>{} of the new mentions came from VIPs.</p></section>\n", group(census.vip));
+    let _ = writeln!(page, "<p>{} of the new mentions came from VIPs.</p></section>", group(census.vip));
 }
 
 fn manner(phase: &Phase) -> &'static str {
@@ -166,7 +166,7 @@ fn latency(report: &Report, measured: &Measured, page: &mut String) {
     );
     let Some(latency) = &measured.latency else {
         let _ =
-            write!(page, "<p class=\"open\">Not shown: {}.</p></section>\n", escaped(&why_hidden(measured)));
+            writeln!(page, "<p class=\"open\">Not shown: {}.</p></section>", escaped(&why_hidden(measured)));
         return;
     };
     page.push_str("<table><tr><th class=\"n\">p50</th><th class=\"n\">p90</th><th class=\"n\">p99</th><th class=\"n\">p99.9</th><th class=\"n\">max</th></tr><tr>");
@@ -225,9 +225,9 @@ fn curves(report: &Report, measured: &Measured, page: &mut String) {
         .filter_map(|sample| Some((sample.at_s, sample.rss_mib?)))
         .collect();
     if let (Some(rss_mib), Some(cpu_s)) = (measured.rss_max_mib, measured.cpu_s) {
-        let _ = write!(
+        let _ = writeln!(
             page,
-            "<section><h2>The daemon's process</h2><p>At most {rss_mib:.0} MiB resident; {cpu_s:.1} s of processor time, {} mentions for each such second.</p>{}</section>\n",
+            "<section><h2>The daemon's process</h2><p>At most {rss_mib:.0} MiB resident; {cpu_s:.1} s of processor time, {} mentions for each such second.</p>{}</section>",
             group(measured.mentions_per_cpu_s.unwrap_or(0.0) as u64),
             draw(&in_time(report, "MiB resident", false), &[Line { color: 0, points: memory }])
         );

@@ -83,6 +83,13 @@ fn measurements(measured: &Measured, out: &mut String) {
         measured.slip_p99_ms,
         measured.slip_max_ms
     );
+    let most = |counts: &[u64]| group(counts.iter().copied().max().unwrap_or(0));
+    let _ = writeln!(
+        out,
+        "  rates      at most {} a second offered, {} a second handed to helpdesks",
+        most(&measured.sent_by_second),
+        most(&measured.out_by_second)
+    );
     let seconds = |value: Option<f64>| value.map_or("never".to_owned(), |value| format!("{value:.1} s"));
     let _ = writeln!(
         out,
