@@ -372,6 +372,31 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_lists_every_key_and_every_scenario_that_ships() {
+        let manual = include_str!("../../docs/load-testing.md");
+        let mut keys: Vec<String> = SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect();
+        for (_, text) in SHIPPED {
+            let file: toml::Table = toml::from_str(text).expect("it is TOML");
+            keys.extend(
+                file.keys().filter(|key| file[*key].as_table().is_none() && *key != "phase").cloned(),
+            );
+        }
+        let objectives = Objectives { p50_ms: Some(1.0), p99_ms: Some(1.0), ..Objectives::default() };
+        let mix = load("smoke").expect("it ships").mixes[0];
+        let authors = load("smoke").expect("it ships").authors;
+        for table in [
+            serde_json::to_value(objectives).expect("JSON"),
+            serde_json::to_value(mix).expect("JSON"),
+            serde_json::to_value(authors).expect("JSON"),
+        ] {
+            keys.extend(table.as_object().expect("a table").keys().cloned());
+        }
+        for key in ["times", "rate", "kind", "hold", "ramp", "decay"].map(str::to_owned).iter().chain(&keys) {
+            assert!(manual.contains(&format!("`{key}`")), "docs/load-testing.md does not speak of `{key}`");
+        }
+    }
+
+    #[test]
     fn every_mistake_is_told_at_once() {
         let text = changed("base_rate = 500", "base_rate = -1");
         assert!(text.contains("`base_rate` must be above 0"), "{text}");

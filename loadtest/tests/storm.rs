@@ -16,6 +16,9 @@ fn against(bug: Bug) -> (Said, Value, u64) {
     let struck = buggy.struck();
     buggy.end();
     let verdict = said.json()["verdict"].clone();
+    let again = storm(&["judge", &report, "--json"]);
+    assert_eq!(again.code, said.code, "{}", again.err);
+    assert_eq!(again.json()["verdict"], verdict, "the topics say the same again");
     println!("{bug:?}: struck {struck} times; {verdict}");
     (said, verdict, struck)
 }
