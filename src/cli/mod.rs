@@ -142,6 +142,9 @@ fn run(config: &Config) -> Result<ExitCode, Error> {
     let settings = load::settings(config)?;
     load::log(&settings.log.level);
     pipeline::abort_on_panic();
+    for warning in pipeline::warnings(&settings) {
+        tracing::warn!("{warning}");
+    }
     let logs = pipeline::connect(&settings)?;
     Daemon::start(settings, logs, Arc::new(SystemClock::new()), Tuning::default())?.run()?;
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@
 //! the settings. Opens no file and reads no environment itself: the command line does, and ends with exit code
 //! 78 when there are mistakes.
 
+pub mod properties;
 mod settings;
 mod value;
 
@@ -20,6 +21,9 @@ use toml::de::{DeTable, DeValue};
 
 /// What an override's name begins with.
 pub const OVERRIDE_PREFIX: &str = "TRIAGED__";
+
+/// Where systemd puts the credentials of a unit.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +78,12 @@ pub fn load(
         let what = error.message().to_owned();
         mistakes.push(Mistake { file: file.to_owned(), place, what, hint: String::new() });
     }
+    let mut credentials = None;
     let overrides = environment.into_iter().filter_map(|(name, value)| {
+        if name == CREDENTIALS_VARIABLE {
+            credentials = Some(value);
+            return None;
+        }
         let path = name.strip_prefix(OVERRIDE_PREFIX)?.to_lowercase().replace("__", ".");
         Some((path, (name, value)))
     });
@@ -85,6 +94,9 @@ pub fn load(
         host_name.clone_into(&mut settings.host.instance);
     }
     settings.check(&source, &mut mistakes);
+    if let Err((key, what)) = settings.kafka.expand_credentials(credentials.as_deref()) {
+        mistakes.push(source.mistake("kafka", key, what));
+    }
     mistakes.sort_by_key(|mistake| mistake.place);
     if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
 }

@@ -4,7 +4,7 @@
 //! records only, so that the ends it is told are last stable offsets, where readers end too. Called by the pipeline.
 
 use super::answers::{is_leaderless, log_error};
-use super::ffi::{Client, ClientError, Code, Kind, PartitionList, TopicConfig};
+use super::ffi::{Client, ClientError, Code, Configuration, Kind, PartitionList, TopicConfig};
 use super::member::{KafkaMember, committed};
 use super::producer::KafkaProducer;
 use super::reader::{KafkaReader, NO_GROUP};
@@ -31,11 +31,16 @@ impl KafkaLogs {
     /// The cluster that these settings lead to. Nothing is connected yet.
     ///
     /// # Errors
-    /// `LogError::Fatal` naming every setting that would break a guarantee.
+    /// `LogError::Fatal` naming every setting that would break a guarantee, or the first that the library does not know.
     pub fn new(settings: KafkaSettings) -> Result<KafkaLogs, LogError> {
         let refused: Vec<String> = settings.refused().iter().map(ToString::to_string).collect();
         if !refused.is_empty() {
             return Err(LogError::Fatal(refused.join("; ")));
+        }
+        for properties in
+            [settings.consumer_properties(NO_GROUP, None), settings.producer_properties("check")]
+        {
+            Configuration::of(&properties, &settings.secrets).map_err(|error| LogError::Fatal(error.text))?;
         }
         Ok(KafkaLogs { settings, inquirer: Mutex::new(None) })
     }
@@ -53,7 +58,8 @@ impl KafkaLogs {
     /// A consumer that is only asked questions. It delivers no events, so its queues need nobody.
     fn asking_client(&self, group: &str) -> Result<Arc<Client>, LogError> {
         let properties = self.settings.consumer_properties(group, None);
-        Client::new(Kind::Consumer, &properties, 0).map_err(|error| log_error(&error, group))
+        Client::new(Kind::Consumer, &properties, &self.settings.secrets, 0)
+            .map_err(|error| log_error(&error, group))
     }
 
     fn await_topics(&self, topics: &[NewTopic]) -> Result<(), LogError> {

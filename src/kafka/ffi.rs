@@ -6,6 +6,7 @@
 //! outlives its client, which librdkafka demands.
 #![allow(unsafe_code)]
 
+use super::secret::Secret;
 use crate::log::{Outgoing, OutgoingRecord, Ticket, TopicPartition};
 use rdkafka_sys as sys;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -132,32 +133,66 @@ impl Drop for Client {
     }
 }
 
-impl Client {
-    /// A client with these properties, delivering these kinds of event through its queues.
-    pub(super) fn new(
-        kind: Kind,
+/// Properties that the library has taken, not yet a client.
+pub(super) struct Configuration {
+    ptr: NonNull<sys::rd_kafka_conf_t>,
+}
+
+impl Drop for Configuration {
+    fn drop(&mut self) {
+        // SAFETY: we own the configuration: a client that takes it over keeps it from being dropped.
+        unsafe { sys::rd_kafka_conf_destroy(self.ptr.as_ptr()) }
+    }
+}
+
+impl Configuration {
+    /// Every property, each checked by the library by itself: whether it exists, and takes such a value.
+    pub(super) fn of(
         properties: &[(String, String)],
-        events: c_int,
-    ) -> Result<Arc<Client>, ClientError> {
+        secrets: &[(&'static str, Secret)],
+    ) -> Result<Configuration, ClientError> {
         let mut text = [0 as c_char; 512];
-        // SAFETY: the configuration is ours until `rd_kafka_new` takes it, or destroyed on each way out; the strings
-        // live during the calls; `text` is as long as said and is terminated by the callee.
-        unsafe {
-            let conf = sys::rd_kafka_conf_new();
-            for (name, value) in properties {
-                let (name, value) = (c_text(name), c_text(value));
-                let answer = sys::rd_kafka_conf_set(
-                    conf,
+        let plain = properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let secret = secrets.iter().map(|(name, secret)| (*name, secret.reveal()));
+        // SAFETY: makes an object that is ours.
+        let ptr = NonNull::new(unsafe { sys::rd_kafka_conf_new() });
+        let conf = Configuration { ptr: ptr.expect("invariant: the library aborts when memory is short") };
+        for (name, value) in plain.chain(secret) {
+            let (name, value) = (c_text(name), c_text(value));
+            // SAFETY: the configuration and the strings live during the call, which copies them; `text` is as long as
+            // said and is terminated by the callee.
+            let answer = unsafe {
+                sys::rd_kafka_conf_set(
+                    conf.ptr.as_ptr(),
                     name.as_ptr(),
                     value.as_ptr(),
                     text.as_mut_ptr(),
                     text.len(),
-                );
-                if answer != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
-                    sys::rd_kafka_conf_destroy(conf);
-                    return Err(ClientError::new(Code::InvalidArgument, text_of(text.as_ptr())));
-                }
+                )
+            };
+            if answer != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
+                // SAFETY: `text` was terminated by the callee.
+                return Err(ClientError::new(Code::InvalidArgument, unsafe { text_of(text.as_ptr()) }));
             }
+        }
+        Ok(conf)
+    }
+}
+
+impl Client {
+    /// A client with these properties and passwords, delivering these kinds of event through its queues.
+    pub(super) fn new(
+        kind: Kind,
+        properties: &[(String, String)],
+        secrets: &[(&'static str, Secret)],
+        events: c_int,
+    ) -> Result<Arc<Client>, ClientError> {
+        let mut text = [0 as c_char; 512];
+        let held = Configuration::of(properties, secrets)?;
+        // SAFETY: the configuration is ours until `rd_kafka_new` takes it, which it does only when it makes a client;
+        // `text` is as long as said and is terminated by the callee.
+        unsafe {
+            let conf = held.ptr.as_ptr();
             sys::rd_kafka_conf_set_events(conf, events);
             sys::rd_kafka_conf_set_log_cb(conf, Some(forward_log));
             let kind = match kind {
@@ -165,9 +200,9 @@ impl Client {
                 Kind::Producer => sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
             };
             let Some(rk) = NonNull::new(sys::rd_kafka_new(kind, conf, text.as_mut_ptr(), text.len())) else {
-                sys::rd_kafka_conf_destroy(conf);
                 return Err(ClientError::new(Code::InvalidArgument, text_of(text.as_ptr())));
             };
+            std::mem::forget(held);
             Ok(Arc::new(Client { rk }))
         }
     }

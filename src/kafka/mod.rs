@@ -11,9 +11,11 @@ mod ffi;
 mod member;
 mod producer;
 mod reader;
+mod secret;
 mod settings;
 
 pub use cluster::KafkaLogs;
+pub use secret::Secret;
 pub use settings::{KafkaSettings, Refused};
 
 use crate::clock::{Clock, SystemClock};

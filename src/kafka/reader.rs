@@ -45,7 +45,8 @@ impl KafkaReader {
     ) -> Result<KafkaReader, LogError> {
         let wrong = |error: ClientError| log_error(&error, "a reader");
         let properties = settings.consumer_properties(NO_GROUP, None);
-        let client = Client::new(Kind::Consumer, &properties, Event::ERRORS).map_err(wrong)?;
+        let client =
+            Client::new(Kind::Consumer, &properties, &settings.secrets, Event::ERRORS).map_err(wrong)?;
         client.serve_on_consumer_queue().map_err(wrong)?;
         let (fetcher, troubles) = (Fetcher::new(&client), Queue::consumer(&client));
         fetcher.take_over(from.iter().map(|(partition, _)| partition));

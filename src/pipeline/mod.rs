@@ -15,6 +15,7 @@
 //!
 //! Owns the threads and their order at start and end. May not look into a record. Called by `cli` and `demo`.
 
+mod connect;
 mod control;
 pub mod policy;
 mod publish;
@@ -23,7 +24,7 @@ mod start;
 mod threads;
 pub mod topics;
 
-pub use start::connect;
+pub use connect::{cluster, connect, warnings};
 
 use crate::admin::{Control, Exporter, InputNames};
 use crate::clock::Clock;
