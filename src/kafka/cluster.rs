@@ -7,7 +7,7 @@ use super::answers::{is_leaderless, log_error};
 use super::ffi::{Client, ClientError, Code, Configuration, Kind, PartitionList, TopicConfig};
 use super::member::{KafkaMember, committed};
 use super::producer::KafkaProducer;
-use super::reader::{KafkaReader, NO_GROUP};
+use super::reader::KafkaReader;
 use super::{ANSWER_WAIT, Deadline, KafkaSettings};
 use crate::log::{Commit, LogError, Logs, Member, NewTopic, Producer, Reader, TopicInfo, TopicPartition};
 use std::collections::BTreeMap;
@@ -37,20 +37,25 @@ impl KafkaLogs {
         if !refused.is_empty() {
             return Err(LogError::Fatal(refused.join("; ")));
         }
-        for properties in
-            [settings.consumer_properties(NO_GROUP, None), settings.producer_properties("check")]
-        {
+        for properties in [
+            settings.consumer_properties(&settings.reader_group, None),
+            settings.producer_properties("check"),
+        ] {
             Configuration::of(&properties, &settings.secrets).map_err(|error| LogError::Fatal(error.text))?;
         }
         Ok(KafkaLogs { settings, inquirer: Mutex::new(None) })
     }
 
-    fn inquirer(&self) -> Result<Arc<Client>, LogError> {
+    pub(super) fn settings(&self) -> &KafkaSettings {
+        &self.settings
+    }
+
+    pub(super) fn inquirer(&self) -> Result<Arc<Client>, LogError> {
         let mut held = self.inquirer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*held {
             return Ok(Arc::clone(client));
         }
-        let client = self.asking_client(NO_GROUP)?;
+        let client = self.asking_client(&self.settings.reader_group)?;
         *held = Some(Arc::clone(&client));
         Ok(client)
     }

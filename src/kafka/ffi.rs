@@ -21,6 +21,7 @@ mod events;
 mod messages;
 mod partitions;
 mod produce;
+mod rights;
 
 pub(super) use admin::TopicConfig;
 pub(super) use events::{About, Event};
@@ -28,6 +29,7 @@ pub(super) use messages::{Batch, Message, Queue};
 use partitions::entries_of;
 pub(super) use partitions::{Entry, PartitionList};
 pub(super) use produce::{ProduceSlots, Run, Sending, TopicHandle, pieces};
+pub(super) use rights::AclOperation;
 pub(super) use sys::RDKafkaErrorCode as Code;
 
 /// What the client library answered instead of doing what was asked.

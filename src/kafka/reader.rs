@@ -1,7 +1,7 @@
 //! A consumer assigned by hand, for logs that are read from outside any group.
 //!
 //! Owns its client. Never joins a group and never commits; a group name is set only because the client library wants
-//! one. Tells where each partition ends, since with transaction markers and compaction no offset tells it. Called by
+//! one, and asks the broker for its coordinator: so it is one that the daemon may describe. Tells where each partition ends, since with transaction markers and compaction no offset tells it. Called by
 //! the follower, by restores and by `audit`, through `log::Reader`.
 
 use super::answers::{log_error, standing_error};
@@ -12,9 +12,6 @@ use super::{Deadline, KafkaSettings, close_consumer};
 use crate::log::{LogError, ReadStep, Reader, TopicPartition};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The group name that no broker ever sees.
-pub(super) const NO_GROUP: &str = "triaged-reader";
 
 /// How often the client's own troubles are looked at while waiting for records.
 const TROUBLES_EVERY: Duration = Duration::from_millis(50);
@@ -44,7 +41,7 @@ impl KafkaReader {
         from: &[(TopicPartition, i64)],
     ) -> Result<KafkaReader, LogError> {
         let wrong = |error: ClientError| log_error(&error, "a reader");
-        let properties = settings.consumer_properties(NO_GROUP, None);
+        let properties = settings.consumer_properties(&settings.reader_group, None);
         let client =
             Client::new(Kind::Consumer, &properties, &settings.secrets, Event::ERRORS).map_err(wrong)?;
         client.serve_on_consumer_queue().map_err(wrong)?;

@@ -20,6 +20,8 @@ pub struct KafkaSettings {
     pub producer: BTreeMap<String, String>,
     /// Properties that hold passwords, for every client.
     pub secrets: Vec<(&'static str, Secret)>,
+    /// The group whose coordinator readers outside any group ask for, since the library insists; they never join it.
+    pub reader_group: String,
     /// After so many milliseconds without a heartbeat a member's partitions go to others.
     pub session_timeout_ms: u32,
     /// Most that one consumer holds fetched, in KiB; it fetches no more than this ahead of its reader.
@@ -38,6 +40,7 @@ impl KafkaSettings {
             consumer: BTreeMap::new(),
             producer: BTreeMap::new(),
             secrets: Vec::new(),
+            reader_group: "triaged-reader".to_owned(),
             session_timeout_ms: 10_000,
             consumer_buffer_kib: 65_536,
             producer_buffer_kib: 65_536,

@@ -3,7 +3,7 @@
 //! Owns the reading of password files and the warnings about them and about open connections. May not connect: clients
 //! do, when something is asked. Called by every verb that asks a broker.
 
-use super::start;
+use super::{rights, start};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::kafka::{KafkaLogs, KafkaSettings, Secret};
@@ -38,6 +38,8 @@ pub fn cluster(settings: &Settings) -> Result<KafkaLogs, Error> {
     if !wrong.is_empty() {
         return Err(Error::configuration("a password file cannot be used").mistakes(wrong));
     }
+    // Readers need no right of their own that way.
+    kafka.reader_group = rights::triage_group(settings);
     let session = settings.kafka.session_timeout.as_millis();
     kafka.session_timeout_ms = u32::try_from(session).unwrap_or(u32::MAX);
     let share_kib = start::buffers_kib(settings);

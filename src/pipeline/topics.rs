@@ -47,7 +47,7 @@ pub fn assignments(settings: &Settings, policy: &Policy) -> Vec<String> {
 }
 
 /// The topics that do not depend on a policy.
-fn fixed(settings: &Settings) -> Vec<String> {
+pub(super) fn fixed(settings: &Settings) -> Vec<String> {
     let topics = &settings.topics;
     let names = [
         &topics.mentions,

@@ -1,0 +1,174 @@
+//! Why a cluster cannot be reached, in a sentence for people, and what to do about it.
+//!
+//! Owns the reading of the client library's messages about connections, TLS and SASL: they say what failed, not what is
+//! likely to be wrong. Pure. Called by `live`; the messages in the tests are those of a real broker.
+
+use super::KafkaSettings;
+use super::ffi::Code;
+
+/// What kind of trouble it is, which decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// Nobody answers.
+    Away,
+    /// Both sides speak, but not the same: encryption, certificates, mechanism.
+    Configuration,
+    /// The broker does not take the name or the password.
+    Login,
+}
+
+/// Why a cluster was not reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreached {
+    /// What kind of trouble.
+    pub trouble: Trouble,
+    /// What is wrong, as far as it can be known.
+    pub what: String,
+    /// What to do about it.
+    pub hint: String,
+    /// What the client library said.
+    pub said: String,
+    /// Whether what was said points to a cause, rather than to the mere lack of an answer.
+    telling: bool,
+}
+
+/// Parts of a message, all of which must be in it, and what they mean.
+struct Meaning {
+    parts: &'static [&'static str],
+    trouble: Trouble,
+    what: &'static str,
+    hint: &'static str,
+}
+
+/// The first that fits is taken: what is certain stands before what is likely.
+const MEANINGS: &[Meaning] = &[
+    Meaning {
+        parts: &["certificate verify failed", "hostname mismatch"],
+        trouble: Trouble::Configuration,
+        what: "the broker's certificate is not made out to the name by which it is asked",
+        hint: "ask by a name in its certificate (`openssl s_client -connect HOST:PORT` shows them), in `kafka.bootstrap` \
+               and in the broker's `advertised.listeners`",
+    },
+    Meaning {
+        parts: &["certificate verify failed", "IP address mismatch"],
+        trouble: Trouble::Configuration,
+        what: "the broker's certificate is not made out to the address by which it is asked",
+        hint: "ask by a name in its certificate (`openssl s_client -connect HOST:PORT` shows them), in `kafka.bootstrap` \
+               and in the broker's `advertised.listeners`",
+    },
+    Meaning {
+        parts: &["certificate verify failed", "expired"],
+        trouble: Trouble::Configuration,
+        what: "the broker's certificate has expired, or this machine's clock is wrong",
+        hint: "renew it on the broker",
+    },
+    Meaning {
+        parts: &["certificate verify failed"],
+        trouble: Trouble::Configuration,
+        what: "the broker's certificate is from an authority that is not trusted here",
+        hint: "name the authority's certificate (PEM) in `ssl.ca.location` of `[kafka.client]`",
+    },
+    Meaning {
+        parts: &["certificate required"],
+        trouble: Trouble::Configuration,
+        what: "the broker wants a certificate of the client",
+        hint: "set `ssl.certificate.location` and `ssl.key.location` in `[kafka.client]`",
+    },
+    Meaning {
+        parts: &["SSL", "wrong version number"],
+        trouble: Trouble::Configuration,
+        what: "the broker's port does not speak TLS",
+        hint: "take the port of its SSL or SASL_SSL listener, or set `security.protocol` to \"plaintext\" or \
+               \"sasl_plaintext\" if that is meant",
+    },
+    Meaning {
+        parts: &["connecting to a PLAINTEXT broker listener"],
+        trouble: Trouble::Configuration,
+        what: "the broker hangs up on TLS: its port is likely a plaintext one",
+        hint: "take the port of its SSL or SASL_SSL listener, or set `security.protocol` to \"plaintext\" or \
+               \"sasl_plaintext\" if that is meant",
+    },
+    Meaning {
+        parts: &["connecting to a SSL listener"],
+        trouble: Trouble::Configuration,
+        what: "the broker hangs up on plaintext: its port is likely a TLS one",
+        hint: "set `security.protocol` in `[kafka.client]` to \"ssl\", or to \"sasl_ssl\" with a name and a password",
+    },
+    Meaning {
+        parts: &["Unsupported SASL mechanism"],
+        trouble: Trouble::Configuration,
+        what: "the broker does not offer this `sasl.mechanism`",
+        hint: "ask whoever runs the broker which it offers (its `sasl.enabled.mechanisms`)",
+    },
+    Meaning {
+        parts: &["mechanism", "not enabled"],
+        trouble: Trouble::Configuration,
+        what: "the broker does not offer this `sasl.mechanism`",
+        hint: "ask whoever runs the broker which it offers (its `sasl.enabled.mechanisms`)",
+    },
+    Meaning {
+        parts: &["uthentication failed"],
+        trouble: Trouble::Login,
+        what: "the broker does not take the user's name or password",
+        hint: "check `sasl.username` and what `kafka.sasl_password_file` holds; with SCRAM the user must have been made for \
+               this very mechanism (`kafka-configs --entity-type users --describe`)",
+    },
+    Meaning {
+        parts: &["Failed to resolve"],
+        trouble: Trouble::Away,
+        what: "the broker's name is not known here",
+        hint: "check the names in `kafka.bootstrap`",
+    },
+    Meaning {
+        parts: &["Connection refused"],
+        trouble: Trouble::Away,
+        what: "nobody listens there",
+        hint: "is the broker running, and is `kafka.bootstrap` right?",
+    },
+];
+
+/// Troubles that may pass while a broker starts, or that another broker of the list may not have.
+const PASSING: [Trouble; 1] = [Trouble::Away];
+
+impl Unreached {
+    /// What a message of the client library means under these settings.
+    pub(super) fn of(said: &str, code: Code, settings: &KafkaSettings) -> Unreached {
+        let fits = |meaning: &&Meaning| meaning.parts.iter().all(|part| said.contains(part));
+        if let Some(meaning) = MEANINGS.iter().find(fits) {
+            return Unreached {
+                trouble: meaning.trouble,
+                what: meaning.what.to_owned(),
+                hint: meaning.hint.to_owned(),
+                said: said.to_owned(),
+                telling: true,
+            };
+        }
+        let (trouble, what) = match code {
+            Code::SSL => (Trouble::Configuration, "TLS with the broker fails"),
+            Code::Authentication | Code::SaslAuthenticationFailed => {
+                (Trouble::Login, "the broker refuses the login")
+            }
+            Code::InvalidArgument => {
+                (Trouble::Configuration, "the client library does not take the settings")
+            }
+            _ => (Trouble::Away, "no broker answers"),
+        };
+        Unreached {
+            trouble,
+            what: what.to_owned(),
+            hint: format!("is the broker running, and is `kafka.bootstrap` `{}` right?", settings.bootstrap),
+            said: if said.is_empty() { code.to_string() } else { said.to_owned() },
+            telling: trouble != Trouble::Away,
+        }
+    }
+
+    /// Whether another try would end in the same way.
+    pub(super) fn is_final(&self) -> bool {
+        self.telling && !PASSING.contains(&self.trouble)
+    }
+
+    /// Whether this is worth more than what was said before it.
+    pub(super) fn says_more_than(&self, before: Option<&Unreached>) -> bool {
+        before.is_none_or(|before| (self.telling, self.trouble) > (before.telling, before.trouble))
+    }
+}
