@@ -119,7 +119,7 @@ impl Logs for KafkaLogs {
             return Ok(Vec::new());
         }
         let client = self.inquirer()?;
-        let wrong = |error: ClientError| log_error(&error, &topics.join(", "));
+        let wrong = |error: ClientError| self.explained(log_error(&error, &topics.join(", ")));
         let mut shapes = BTreeMap::new();
         for shape in client.describe_topics(topics, ANSWER_WAIT).map_err(wrong)? {
             match shape.code {

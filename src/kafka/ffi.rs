@@ -231,6 +231,12 @@ impl Client {
         ClientError::check(unsafe { sys::rd_kafka_poll_set_consumer(self.rk()) })
     }
 
+    /// Gives the lines that the client logs to its main queue; it must have been made with `log.queue`.
+    pub(super) fn log_to_main_queue(&self) -> Result<(), ClientError> {
+        // SAFETY: the client lives; no queue means its main one.
+        ClientError::check(unsafe { sys::rd_kafka_set_log_queue(self.rk(), ptr::null_mut()) })
+    }
+
     /// Joins the group for these topics.
     pub(super) fn subscribe(&self, topics: &PartitionList) -> Result<(), ClientError> {
         // SAFETY: client and list live during the call; the list is copied.

@@ -4,12 +4,17 @@
 //! `triaged check --live`.
 
 use super::answers::log_error;
-use super::ffi::{About, AclOperation, Client, ClientError, Code, Event, Kind, Queue};
-use super::unreached::Unreached;
+use super::ffi::{About, AclOperation, Client, Code, Event, Kind, Queue};
+use super::unreached::{Trouble, Unreached};
 use super::{ANSWER_WAIT, Deadline, KafkaLogs};
 use crate::log::LogError;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// How long one question may take before the library's own words are looked at.
+const ASK_WAIT: Duration = Duration::from_millis(250);
+/// How long the look at a broker that does not answer may take.
+const EXPLAIN_WAIT: Duration = Duration::from_secs(3);
 
 /// What may be done to a topic or a group, in Kafka's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,30 +93,63 @@ impl KafkaLogs {
     /// # Errors
     /// What the client library has said of it meanwhile, and what that means.
     pub fn reach(&self, wait: Duration) -> Result<(), Unreached> {
-        let properties = self.settings().consumer_properties(&self.settings().reader_group, None);
-        let said = |error: &ClientError| Unreached::of(&error.text, error.code, self.settings());
-        let client = Client::new(Kind::Consumer, &properties, &self.settings().secrets, Event::ERRORS)
-            .map_err(|error| said(&error))?;
+        let why = match self.knock(wait, &[]) {
+            Ok(()) => return Ok(()),
+            Err(why) if why.is_about_a_certificate() => why,
+            Err(why) => return Err(why),
+        };
+        // The library says the same of an unknown authority and of a certificate in another's name. Without the look at
+        // the name, and without a word of the login, the two differ.
+        let blind = [("ssl.endpoint.identification.algorithm", "none"), ("security.protocol", "ssl")];
+        match self.knock(wait, &blind) {
+            Err(again) if again.is_about_a_certificate() => Err(why),
+            _ => Err(why.of_another_name()),
+        }
+    }
+
+    /// Asks for the brokers with a client of its own, which also hears what the library would only log.
+    fn knock(&self, wait: Duration, more: &[(&str, &str)]) -> Result<(), Unreached> {
+        let settings = self.settings();
+        let mut properties = settings.consumer_properties(&settings.reader_group, None);
+        properties.push(("log.queue".to_owned(), "true".to_owned()));
+        properties.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        let secrets = if more.is_empty() { settings.secrets.as_slice() } else { &[] };
+        let said = |text: &str, code: Code| Unreached::of(text, code, settings);
+        let client = Client::new(Kind::Consumer, &properties, secrets, Event::ERRORS | Event::LOGS)
+            .map_err(|error| said(&error.text, error.code))?;
+        let logs = client.log_to_main_queue();
+        logs.map_err(|error| said(&error.text, error.code))?;
         let events = Queue::main(&client);
         let deadline = Deadline::after(wait);
-        let mut last: Option<Unreached> = None;
+        let mut worst: Option<Unreached> = None;
         loop {
-            let answer = client.ask(deadline.left().min(Duration::from_millis(500)));
-            let Err(error) = answer else { return Ok(()) };
+            let Err(error) = client.ask(deadline.left().min(ASK_WAIT)) else { return Ok(()) };
             while let Some(event) = events.event(Duration::ZERO) {
-                if event.about() != About::Error {
-                    continue;
-                }
-                let found = event.error().map(|error| said(&error));
-                // "All brokers are down" says less than what was said before it.
-                if let Some(found) = found.filter(|found| found.says_more_than(last.as_ref())) {
-                    last = Some(found);
+                let found = match event.about() {
+                    About::Error => event.error().map(|error| said(&error.text, error.code)),
+                    About::Log => event.log_line().map(|line| said(&line, Code::BrokerTransportFailure)),
+                    _ => None,
+                };
+                if let Some(found) = found.filter(|found| found.says_more_than(worst.as_ref())) {
+                    worst = Some(found);
                 }
             }
             // What another try cannot mend is told at once.
-            if deadline.has_passed() || last.as_ref().is_some_and(Unreached::is_final) {
-                return Err(last.unwrap_or_else(|| said(&error)));
+            if deadline.has_passed() || worst.as_ref().is_some_and(Unreached::is_final) {
+                return Err(worst.unwrap_or_else(|| said(&error.text, error.code)));
             }
+        }
+    }
+
+    /// What it means that no broker answered, where a closer look can tell.
+    pub(super) fn explained(&self, error: LogError) -> LogError {
+        if !matches!(error, LogError::Away(_)) {
+            return error;
+        }
+        match self.reach(EXPLAIN_WAIT) {
+            Ok(()) => error,
+            Err(why) if why.trouble == Trouble::Login => LogError::Denied(why.to_string()),
+            Err(why) => LogError::Away(why.to_string()),
         }
     }
 
@@ -150,6 +188,16 @@ impl KafkaLogs {
             (group.name, (!denied).then_some(seen))
         });
         Ok(seen.collect())
+    }
+
+    /// How many partitions a topic has; 0 where there is none. Needs no right but to describe it.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn partitions(&self, topic: &str) -> Result<u32, LogError> {
+        let answer = self.inquirer()?.describe_topics(&[topic], ANSWER_WAIT);
+        let found = answer.map_err(|error| log_error(&error, topic))?;
+        Ok(found.first().filter(|shape| shape.code == Code::NoError).map_or(0, |shape| shape.partitions))
     }
 
     /// The configuration of topics, by name; those that are not there or not to be seen are left out.

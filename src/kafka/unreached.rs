@@ -5,6 +5,7 @@
 
 use super::KafkaSettings;
 use super::ffi::Code;
+use std::fmt;
 
 /// What kind of trouble it is, which decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,32 +41,15 @@ struct Meaning {
     hint: &'static str,
 }
 
+/// What the library says of every certificate that it does not take.
+const BAD_CERTIFICATE: &str = "certificate verify failed";
+
 /// The first that fits is taken: what is certain stands before what is likely.
 const MEANINGS: &[Meaning] = &[
     Meaning {
-        parts: &["certificate verify failed", "hostname mismatch"],
+        parts: &[BAD_CERTIFICATE],
         trouble: Trouble::Configuration,
-        what: "the broker's certificate is not made out to the name by which it is asked",
-        hint: "ask by a name in its certificate (`openssl s_client -connect HOST:PORT` shows them), in `kafka.bootstrap` \
-               and in the broker's `advertised.listeners`",
-    },
-    Meaning {
-        parts: &["certificate verify failed", "IP address mismatch"],
-        trouble: Trouble::Configuration,
-        what: "the broker's certificate is not made out to the address by which it is asked",
-        hint: "ask by a name in its certificate (`openssl s_client -connect HOST:PORT` shows them), in `kafka.bootstrap` \
-               and in the broker's `advertised.listeners`",
-    },
-    Meaning {
-        parts: &["certificate verify failed", "expired"],
-        trouble: Trouble::Configuration,
-        what: "the broker's certificate has expired, or this machine's clock is wrong",
-        hint: "renew it on the broker",
-    },
-    Meaning {
-        parts: &["certificate verify failed"],
-        trouble: Trouble::Configuration,
-        what: "the broker's certificate is from an authority that is not trusted here",
+        what: "the broker's certificate has expired, or is from an authority that is not trusted here",
         hint: "name the authority's certificate (PEM) in `ssl.ca.location` of `[kafka.client]`",
     },
     Meaning {
@@ -89,19 +73,19 @@ const MEANINGS: &[Meaning] = &[
                \"sasl_plaintext\" if that is meant",
     },
     Meaning {
-        parts: &["connecting to a SSL listener"],
+        parts: &["Disconnected", "in state APIVERSION_QUERY"],
         trouble: Trouble::Configuration,
         what: "the broker hangs up on plaintext: its port is likely a TLS one",
         hint: "set `security.protocol` in `[kafka.client]` to \"ssl\", or to \"sasl_ssl\" with a name and a password",
     },
     Meaning {
-        parts: &["Unsupported SASL mechanism"],
+        parts: &["Disconnected", "in state UP"],
         trouble: Trouble::Configuration,
-        what: "the broker does not offer this `sasl.mechanism`",
-        hint: "ask whoever runs the broker which it offers (its `sasl.enabled.mechanisms`)",
+        what: "the broker hangs up on a client that does not say who it is",
+        hint: "set `security.protocol` to \"sasl_ssl\", with `sasl.mechanism`, `sasl.username` and a password file",
     },
     Meaning {
-        parts: &["mechanism", "not enabled"],
+        parts: &["Unsupported SASL mechanism"],
         trouble: Trouble::Configuration,
         what: "the broker does not offer this `sasl.mechanism`",
         hint: "ask whoever runs the broker which it offers (its `sasl.enabled.mechanisms`)",
@@ -127,6 +111,12 @@ const MEANINGS: &[Meaning] = &[
     },
 ];
 
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}); {}", self.what, self.said, self.hint)
+    }
+}
+
 /// Troubles that may pass while a broker starts, or that another broker of the list may not have.
 const PASSING: [Trouble; 1] = [Trouble::Away];
 
@@ -139,6 +129,16 @@ impl Unreached {
                 trouble: meaning.trouble,
                 what: meaning.what.to_owned(),
                 hint: meaning.hint.to_owned(),
+                said: said.to_owned(),
+                telling: true,
+            };
+        }
+        if code == Code::InvalidArgument {
+            return Unreached {
+                trouble: Trouble::Configuration,
+                what: "the client library does not take the settings".to_owned(),
+                hint: "check `[kafka.client]`, and that the files that it names are there and are PEM"
+                    .to_owned(),
                 said: said.to_owned(),
                 telling: true,
             };
@@ -160,6 +160,20 @@ impl Unreached {
             said: if said.is_empty() { code.to_string() } else { said.to_owned() },
             telling: trouble != Trouble::Away,
         }
+    }
+
+    pub(super) fn is_about_a_certificate(&self) -> bool {
+        self.said.contains(BAD_CERTIFICATE)
+    }
+
+    /// The certificate is trusted, but is not made out to the broker as it is asked.
+    pub(super) fn of_another_name(mut self) -> Unreached {
+        "the broker's certificate is not made out to the name or address by which it is asked"
+            .clone_into(&mut self.what);
+        "ask by a name in its certificate (`openssl s_client -connect HOST:PORT` shows it), in `kafka.bootstrap` and in \
+         the broker's `advertised.listeners`"
+            .clone_into(&mut self.hint);
+        self
     }
 
     /// Whether another try would end in the same way.

@@ -17,6 +17,7 @@
 
 mod connect;
 mod control;
+pub mod live;
 pub mod policy;
 mod publish;
 pub mod rights;

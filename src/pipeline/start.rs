@@ -84,13 +84,14 @@ impl InstanceLock {
     }
 }
 
-/// Does one step of the start, again with growing pauses while the broker is away.
+/// Does one step of the start, again with growing pauses while the broker is away or refuses us.
 pub(super) fn patiently<T>(shared: &Shared, mut step: impl FnMut() -> Result<T, Halt>) -> Result<T, Halt> {
     let mut pauses = PAUSES_S.iter();
     loop {
         shared.go_on()?;
         match step() {
-            Err(Halt::Failed(error)) if error.kind() == Kind::Unavailable => {
+            // Rights may be granted, and passwords set, while we wait.
+            Err(Halt::Failed(error)) if matches!(error.kind(), Kind::Unavailable | Kind::NoPermission) => {
                 let Some(&seconds) = pauses.next() else { return Err(Halt::Failed(error)) };
                 let bootstrap = &shared.settings.kafka.bootstrap;
                 let why = error.to_string();
