@@ -13,11 +13,11 @@ import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.acl.AccessControlEntry;
 import org.apache.kafka.common.acl.AclBinding;
-import org.apache.kafka.common.acl.AclOperation;
 import org.apache.kafka.common.acl.AclPermissionType;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.common.utils.SecurityUtils;
 
 public class Rights {
     public static void main(String[] arguments) throws Exception {
@@ -44,7 +44,7 @@ public class Rights {
         ResourceType type = ResourceType.valueOf(words[2].toUpperCase(Locale.ROOT));
         AclBinding right = new AclBinding(
                 new ResourcePattern(type, words[3], PatternType.LITERAL),
-                new AccessControlEntry(words[1], "*", AclOperation.fromString(words[4]), AclPermissionType.ALLOW));
+                new AccessControlEntry(words[1], "*", SecurityUtils.operation(words[4]), AclPermissionType.ALLOW));
         if (words[0].equals("add")) {
             admin.createAcls(List.of(right)).all().get(30, TimeUnit.SECONDS);
         } else if (admin.deleteAcls(List.of(right.toFilter())).all().get(30, TimeUnit.SECONDS).isEmpty()) {

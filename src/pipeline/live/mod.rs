@@ -43,11 +43,20 @@ pub struct Finding {
     pub what: String,
     /// A command line or an advice; empty when there is nothing to do.
     pub todo: String,
+    /// The operations that are not granted, in Kafka's words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<&'static str>,
 }
 
 impl Finding {
     fn new(severity: Severity, about: &str, what: impl Into<String>, todo: impl Into<String>) -> Finding {
-        Finding { severity, about: about.to_owned(), what: what.into(), todo: todo.into() }
+        Finding {
+            severity,
+            about: about.to_owned(),
+            what: what.into(),
+            todo: todo.into(),
+            missing: Vec::new(),
+        }
     }
 }
 
@@ -177,10 +186,13 @@ fn missing_rights(settings: &Settings, needs: &[rights::Need], seen: &Seen) -> V
         }
         let names: Vec<&str> = missing.iter().map(|operation| operation.name()).collect();
         let (kind, name) = (need.resource.kind(), need.resource.name());
-        let what = format!("{} is not granted on {kind} `{name}`", names.join(", "));
+        let what = match granted {
+            [] => format!("{kind} `{name}` is not shown to `{principal}`, who needs {}", names.join(", ")),
+            _ => format!("{} on {kind} `{name}` is not granted to `{principal}`", names.join(", ")),
+        };
         let lacking = rights::Need { resource: need.resource.clone(), operations: missing };
         let todo = rights::commands(&[lacking], &principal, &settings.kafka.bootstrap, None).remove(0);
-        findings.push(Finding::new(Severity::Right, name, what, todo));
+        findings.push(Finding { missing: names, ..Finding::new(Severity::Right, name, what, todo) });
     }
     findings
 }
