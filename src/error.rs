@@ -142,7 +142,7 @@ impl From<LogError> for Error {
             LogError::Away(_) => Error::unavailable(message)
                 .hint("is the broker running, and is `kafka.bootstrap` right? `make kafka` starts one here"),
             LogError::Missing(_) => Error::configuration(message)
-                .hint("`triaged topics --create` makes the topics that are missing"),
+                .hint("`triaged topics --create` makes the topics that are missing; one that a principal may not see is missing to it too"),
             LogError::Denied(_) => Error::no_permission(message)
                 .hint("`triaged topics --acl` prints the rights that are needed, `triaged check --live` those that are missing"),
             LogError::OutOfRange { .. } => Error::data(message),

@@ -21,6 +21,7 @@ const PASSWORD: &str =
 const KEY_PASSWORD: &str =
     "name a file in `kafka.ssl_key_password_file`; secrets do not belong in the configuration";
 const CODE: &str = "no foreign code is loaded into the daemon";
+const MOCK: &str = "it would put a cluster in the client's own memory in the place of yours";
 const CALLBACK: &str = "it is a function of a program that uses the library, not a setting";
 const GSSAPI: &str = "this build has no GSSAPI; use SCRAM-SHA-512 or a client certificate";
 const OAUTH: &str = "this build has no OAUTHBEARER; use SCRAM-SHA-512 or a client certificate";
@@ -66,7 +67,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["partitioner"], "the daemon chooses each record's partition: cases are found by it"),
     (&["transactional.id", "transaction.timeout.ms"], TRANSACTIONS),
     (&["delivery.report.only.error"], "reports are how effects are known to be acknowledged"),
-    (&["enabled_events"], "membership is served by events"),
+    (&["enabled_events", "enable_sasl_queue"], "the daemon chooses which events it serves"),
     (&["log.queue"], "the client's log lines would pile up where nobody reads them"),
     (&["internal.termination.signal"], "signals are the daemon's own"),
     (&["plugin.library.paths", "interceptors", "ssl.engine.location", "ssl.engine.id"], CODE),
@@ -79,7 +80,8 @@ const REFUSED: &[(&[&str], &str)] = &[
 ];
 
 /// The same for every property whose name begins, or ends, so.
-const REFUSED_PREFIXES: &[(&str, &str)] = &[("sasl.kerberos.", GSSAPI), ("sasl.oauthbearer.", OAUTH)];
+const REFUSED_PREFIXES: &[(&str, &str)] =
+    &[("sasl.kerberos.", GSSAPI), ("sasl.oauthbearer.", OAUTH), ("test.mock.", MOCK)];
 const REFUSED_SUFFIXES: &[(&str, &str)] = &[("_cb", CALLBACK)];
 
 /// Why this property may not be set; `None` when it may.
@@ -288,7 +290,7 @@ mod tests {
             ],
             ["plugin.library.paths", "rebalance_cb", "sasl.kerberos.kinit.cmd"],
             ["ssl.key.password", "ssl.keystore.password", "ssl.key.pem"],
-            ["topic.blacklist", "enable.gapless.guarantee", "transactional.id"],
+            ["topic.blacklist", "test.mock.num.brokers", "transactional.id"],
         ] {
             for name in names {
                 assert!(refused(name).is_some_and(|why| why.len() > 15), "{name}");

@@ -179,6 +179,19 @@ impl Configuration {
         }
         Ok(conf)
     }
+
+    /// The name of every property that this release of the library has, without aliases.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut count = 0;
+        // SAFETY: the configuration lives; the array of `count` strings, names and values by turns, is given back once.
+        unsafe {
+            let pairs = sys::rd_kafka_conf_dump(self.ptr.as_ptr(), &mut count);
+            let names = (0..count).step_by(2).map(|at| text_of(*pairs.add(at))).collect();
+            sys::rd_kafka_conf_dump_free(pairs, count);
+            names
+        }
+    }
 }
 
 impl Client {

@@ -215,4 +215,87 @@ mod tests {
             ]
         );
     }
+
+    /// Properties that an operator may set: how the broker is reached, waits, sizes of requests, what is logged. One that
+    /// a new release of the library brings is in neither list, and this fails until somebody has looked at it.
+    const OPEN: &[&str] = &[
+        "builtin.features",
+        "client.software.name",
+        "message.max.bytes",
+        "message.copy.max.bytes",
+        "receive.message.max.bytes",
+        "metadata.recovery.strategy",
+        "metadata.recovery.rebootstrap.trigger.ms",
+        "metadata.request.timeout.ms",
+        "topic.metadata.refresh.interval.ms",
+        "metadata.max.age.ms",
+        "topic.metadata.refresh.fast.interval.ms",
+        "topic.metadata.refresh.fast.cnt",
+        "topic.metadata.refresh.sparse",
+        "topic.metadata.propagation.max.ms",
+        "debug",
+        "socket.timeout.ms",
+        "socket.blocking.max.ms",
+        "socket.send.buffer.bytes",
+        "socket.receive.buffer.bytes",
+        "socket.keepalive.enable",
+        "socket.nagle.disable",
+        "socket.max.fails",
+        "broker.address.ttl",
+        "broker.address.family",
+        "socket.connection.setup.timeout.ms",
+        "connections.max.idle.ms",
+        "enable.sparse.connections",
+        "reconnect.backoff.jitter.ms",
+        "reconnect.backoff.ms",
+        "reconnect.backoff.max.ms",
+        "statistics.interval.ms",
+        "log_level",
+        "log.thread.name",
+        "enable.random.seed",
+        "log.connection.close",
+        "api.version.request",
+        "api.version.request.timeout.ms",
+        "api.version.fallback.ms",
+        "broker.version.fallback",
+        "security.protocol",
+        "ssl.ca.certificate.stores",
+        "enable.ssl.certificate.verification",
+        "ssl.endpoint.identification.algorithm",
+        "sasl.mechanisms",
+        "coordinator.query.interval.ms",
+        "max.poll.interval.ms",
+        "queued.min.messages",
+        "fetch.wait.max.ms",
+        "fetch.queue.backoff.ms",
+        "fetch.message.max.bytes",
+        "fetch.max.bytes",
+        "fetch.min.bytes",
+        "fetch.error.backoff.ms",
+        "check.crcs",
+        "client.rack",
+        "queue.buffering.max.ms",
+        "retry.backoff.ms",
+        "retry.backoff.max.ms",
+        "queue.buffering.backpressure.threshold",
+        "compression.codec",
+        "batch.num.messages",
+        "batch.size",
+        "sticky.partitioning.linger.ms",
+        "client.dns.lookup",
+        "enable.metrics.push",
+    ];
+
+    #[test]
+    fn every_property_of_the_library_is_either_open_or_refused() {
+        let all = super::super::ffi::Configuration::of(&[], &[]).expect("an empty configuration").names();
+        assert!(all.len() > 100, "the library told of {} properties", all.len());
+        let unknown: Vec<&String> = all
+            .iter()
+            .filter(|name| properties::refused(name).is_none() && !OPEN.contains(&name.as_str()))
+            .collect();
+        assert_eq!(unknown, Vec::<&String>::new(), "new properties: open them or refuse them");
+        let both: Vec<&&str> = OPEN.iter().filter(|name| properties::refused(name).is_some()).collect();
+        assert_eq!(both, Vec::<&&str>::new());
+    }
 }

@@ -186,3 +186,80 @@ impl Unreached {
         before.is_none_or(|before| (self.telling, self.trouble) > (before.telling, before.trouble))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble(said: &str, code: Code) -> (Trouble, bool, String) {
+        let why = Unreached::of(said, code, &KafkaSettings::new("broker:9093"));
+        assert!(!why.hint.is_empty() && why.to_string().contains(said), "{why:?}");
+        (why.trouble, why.is_final(), why.what)
+    }
+
+    #[test]
+    fn what_the_client_says_of_a_connection_is_told_as_what_is_likely_wrong() {
+        use Trouble::{Away, Configuration, Login};
+        for (said, kind, means) in [
+            (
+                "SASL authentication error: Authentication failed during authentication due to invalid credentials with \
+                 SASL mechanism SCRAM-SHA-512 (after 318ms in state AUTH_REQ)",
+                Login,
+                "user's name or password",
+            ),
+            (
+                "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could \
+                 not be verified",
+                Configuration,
+                "an authority that is not trusted",
+            ),
+            (
+                "Disconnected: connection closed by peer: receive 0 after POLLIN (after 1ms in state APIVERSION_QUERY)",
+                Configuration,
+                "likely a TLS one",
+            ),
+            (
+                "SSL handshake failed: Disconnected: SSL connection closed by peer: connecting to a PLAINTEXT broker \
+                 listener? (after 1ms in state SSL_HANDSHAKE)",
+                Configuration,
+                "likely a plaintext one",
+            ),
+            (
+                "Disconnected: SSL connection closed by peer (after 3ms in state UP)",
+                Configuration,
+                "does not say who it is",
+            ),
+            (
+                "SASL PLAIN mechanism handshake failed: Broker: Unsupported SASL mechanism: broker's supported \
+                 mechanisms: SCRAM-SHA-512",
+                Configuration,
+                "does not offer this `sasl.mechanism`",
+            ),
+            (
+                "Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
+                Away,
+                "nobody listens",
+            ),
+            ("Failed to resolve 'nowhere.invalid:1': Name or service not known", Away, "name is not known"),
+        ] {
+            let (trouble, is_final, what) = trouble(said, Code::BrokerTransportFailure);
+            assert_eq!(trouble, kind, "{said}");
+            assert_eq!(is_final, kind != Away, "another try may help only while nobody answers: {said}");
+            assert!(what.contains(means), "{what}: {said}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_message_is_told_as_it_is_and_the_most_telling_one_is_kept() {
+        let settings = KafkaSettings::new("broker:9093");
+        let down = Unreached::of("1/1 brokers are down", Code::AllBrokersDown, &settings);
+        assert_eq!((down.trouble, down.is_final()), (Trouble::Away, false));
+        assert!(
+            down.to_string().contains("1/1 brokers are down") && down.hint.contains("broker:9093"),
+            "{down}"
+        );
+        let refused = Unreached::of("Connection refused", Code::BrokerTransportFailure, &settings);
+        assert!(refused.says_more_than(Some(&down)) && !down.says_more_than(Some(&refused)));
+        assert!(down.says_more_than(None));
+    }
+}

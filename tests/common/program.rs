@@ -232,7 +232,10 @@ buffer_mib = 64
                 ReadStep::Records(records) => {
                     for record in records.iter() {
                         let value: Value = serde_json::from_slice(record.value.unwrap()).unwrap();
-                        *found.entry(value["mention_id"].as_str().unwrap().to_owned()).or_default() += 1;
+                        // The end of a case names no mention.
+                        if let Some(id) = value["mention_id"].as_str() {
+                            *found.entry(id.to_owned()).or_default() += 1;
+                        }
                     }
                     if records.span().is_some_and(|(_, last)| last + 1 >= end) {
                         return;
