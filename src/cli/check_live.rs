@@ -56,15 +56,15 @@ fn print(settings: &Settings, live: &Live) {
         crate::say!("group:         {}: {}, {} members, {lag}", group.name, group.state, group.members);
     }
     crate::say!("sample:        {} of the newest mentions read", live.sampled);
-    for Finding { severity, what, todo, .. } in &live.findings {
+    for Finding { severity, what, advice, .. } in &live.findings {
         let word = match severity {
             Severity::Right => "right",
             Severity::Wrong => "wrong",
             Severity::Note => "note",
         };
         crate::say!("{:<15}{what}", format!("{word}:"));
-        if !todo.is_empty() {
-            crate::say!("{:15}-> {todo}", "");
+        if !advice.is_empty() {
+            crate::say!("{:15}-> {advice}", "");
         }
     }
     let wrong = live.findings.iter().filter(|finding| finding.severity != Severity::Note).count();

@@ -73,6 +73,18 @@ fn a_wrong_override_is_told_by_its_own_name() {
 }
 
 #[test]
+fn a_password_in_the_wrong_place_is_refused_and_not_repeated() {
+    let environment =
+        [("TRIAGED__KAFKA__CLIENT", "sasl.password=hunter2"), ("TRIAGED__KAFKA__SASL_PASSWORD", "hunter2")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let text = "[kafka]\nclient = { 'sasl.password' = 'hunter2', 'ssl.key.password' = 'hunter2' }\npassword = 'hunter2'\n";
+    for told in [load("f", text, [], "h").unwrap_err(), load("f", "", environment, "h").unwrap_err()] {
+        assert!(told.len() >= 2, "{told:?}");
+        assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
+    }
+}
+
+#[test]
 fn what_is_out_of_range_or_contradicts_itself_is_refused() {
     for text in [
         "[limits]\nbuffer_mib = 1",

@@ -42,19 +42,19 @@ pub struct Finding {
     /// What was found.
     pub what: String,
     /// A command line or an advice; empty when there is nothing to do.
-    pub todo: String,
+    pub advice: String,
     /// The operations that are not granted, in Kafka's words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<&'static str>,
 }
 
 impl Finding {
-    fn new(severity: Severity, about: &str, what: impl Into<String>, todo: impl Into<String>) -> Finding {
+    fn new(severity: Severity, about: &str, what: impl Into<String>, advice: impl Into<String>) -> Finding {
         Finding {
             severity,
             about: about.to_owned(),
             what: what.into(),
-            todo: todo.into(),
+            advice: advice.into(),
             missing: Vec::new(),
         }
     }
@@ -191,8 +191,8 @@ fn missing_rights(settings: &Settings, needs: &[rights::Need], seen: &Seen) -> V
             _ => format!("{} on {kind} `{name}` is not granted to `{principal}`", names.join(", ")),
         };
         let lacking = rights::Need { resource: need.resource.clone(), operations: missing };
-        let todo = rights::commands(&[lacking], &principal, &settings.kafka.bootstrap, None).remove(0);
-        findings.push(Finding { missing: names, ..Finding::new(Severity::Right, name, what, todo) });
+        let advice = rights::commands(&[lacking], &principal, &settings.kafka.bootstrap, None).remove(0);
+        findings.push(Finding { missing: names, ..Finding::new(Severity::Right, name, what, advice) });
     }
     findings
 }
@@ -248,8 +248,8 @@ fn topics_are_wrong(
                 wrong.topic
             )
         };
-        let todo = if wrong.set.is_empty() { String::new() } else { alter(&wrong.set) };
-        findings.push(Finding::new(Severity::Wrong, &wrong.topic, wrong.what, todo));
+        let advice = if wrong.set.is_empty() { String::new() } else { alter(&wrong.set) };
+        findings.push(Finding::new(Severity::Wrong, &wrong.topic, wrong.what, advice));
     }
     desks_fit(settings, policy, &infos, findings);
     control_keeps(settings, logs, &visible, findings)
@@ -268,10 +268,10 @@ fn desks_fit(
     if let Some(wrong) = topics::ledger_forgets(settings, policy, infos) {
         let (bootstrap, topic) = (&settings.kafka.bootstrap, &wrong.topic);
         let set = wrong.set.join(",");
-        let todo = format!(
+        let advice = format!(
             "kafka-configs --bootstrap-server {bootstrap} --alter --topic {topic} --add-config {set}"
         );
-        findings.push(Finding::new(Severity::Wrong, topic, wrong.what.clone(), todo));
+        findings.push(Finding::new(Severity::Wrong, topic, wrong.what.clone(), advice));
     }
 }
 

@@ -94,7 +94,8 @@ impl Sample {
     }
 
     fn judge(&self, topic: &str, now: Millis, findings: &mut Vec<Finding>) {
-        let mut found = |severity, what, todo: &str| findings.push(Finding::new(severity, topic, what, todo));
+        let mut found =
+            |severity, what, advice: &str| findings.push(Finding::new(severity, topic, what, advice));
         let all = self.records;
         let spread = self.authors.values().filter(|(_, partitions)| partitions.len() > 1).count();
         // Who is seen twice in one partition, and nobody in two, is likely kept together by other means than a key.
@@ -135,8 +136,8 @@ impl Sample {
                 "{} of the {all} newest records are stamped more than 5 minutes ahead of this clock",
                 self.ahead
             );
-            let todo = "set the producer's clock, or this machine's; or have the broker stamp them: message.timestamp.type=LogAppendTime";
-            found(Severity::Wrong, what, todo);
+            let advice = "set the producer's clock, or this machine's; or have the broker stamp them: message.timestamp.type=LogAppendTime";
+            found(Severity::Wrong, what, advice);
         }
         let silent = self.newest.map_or(0, |newest| now.since(newest));
         if self.newest.is_some_and(|newest| newest.0 < 0) {
