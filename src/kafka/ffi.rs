@@ -97,6 +97,9 @@ pub(super) enum Kind {
     Producer,
 }
 
+/// What a client says of a login that its own end has cut short; a broker that goes away is told of in other words too.
+const CLOSED_IN_LOGIN: &str = "SaslAuthenticateRequest failed: Local: Broker transport failure";
+
 /// The client library's log lines go where ours go.
 unsafe extern "C" fn forward_log(
     _: *const sys::rd_kafka_t,
@@ -107,6 +110,8 @@ unsafe extern "C" fn forward_log(
     // SAFETY: librdkafka passes two terminated strings that live during the call.
     let (facility, line) = unsafe { (text_of(facility), text_of(line)) };
     match level {
+        // A client that is closed while it still logs in somewhere calls that an error.
+        _ if line.contains(CLOSED_IN_LOGIN) => tracing::debug!(target: "librdkafka", "{facility}: {line}"),
         0..=3 => tracing::error!(target: "librdkafka", "{facility}: {line}"),
         4 => tracing::warn!(target: "librdkafka", "{facility}: {line}"),
         5 | 6 => tracing::info!(target: "librdkafka", "{facility}: {line}"),

@@ -3,7 +3,7 @@
 //! Owns the reading of password files and the warnings about them and about open connections. May not connect: clients
 //! do, when something is asked. Called by every verb that asks a broker.
 
-use super::{rights, start};
+use super::{rights, start, topics};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::kafka::{KafkaLogs, KafkaSettings, Secret};
@@ -28,11 +28,12 @@ pub fn cluster(settings: &Settings) -> Result<KafkaLogs, Error> {
     kafka.client.clone_from(&settings.kafka.client);
     kafka.consumer.clone_from(&settings.kafka.consumer);
     kafka.producer.clone_from(&settings.kafka.producer);
+    send_the_largest(settings, &mut kafka)?;
     let mut wrong = Vec::new();
     for (key, property, path) in password_files(settings) {
         match Secret::read(path) {
             Ok(secret) => kafka.secrets.push((property, secret)),
-            Err(why) => wrong.push(format!("`kafka.{key}` `{}` {why}", path.display())),
+            Err(why) => wrong.push(format!("`kafka.{key}` `{}`: {why}", path.display())),
         }
     }
     if !wrong.is_empty() {
@@ -49,6 +50,30 @@ pub fn cluster(settings: &Settings) -> Result<KafkaLogs, Error> {
         Error::configuration(format!("the properties of the Kafka client cannot be used: {error}"))
     })
 }
+
+/// Sees to it that the client sends what `mention_bytes_max` lets in: by default it refuses records of a megabyte.
+fn send_the_largest(settings: &Settings, kafka: &mut KafkaSettings) -> Result<(), Error> {
+    let need = topics::record_bytes_max(settings);
+    let said = kafka.producer.get(MESSAGE_BYTES).or_else(|| kafka.client.get(MESSAGE_BYTES));
+    match said.map(|said| (said, said.parse::<u64>())) {
+        None => {
+            let bytes = need.max(MESSAGE_BYTES_DEFAULT).to_string();
+            kafka.producer.insert(MESSAGE_BYTES.to_owned(), bytes);
+        }
+        Some((said, Ok(bytes))) if bytes < need => {
+            let message =
+                format!("`{MESSAGE_BYTES}` is {said}, a mention and its envelope may have {need} bytes");
+            return Err(Error::configuration(message).hint("raise it, or lower `input.mention_bytes_max`"));
+        }
+        // What is no number the client library refuses.
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+const MESSAGE_BYTES: &str = "message.max.bytes";
+/// The client library's own default.
+const MESSAGE_BYTES_DEFAULT: u64 = 1_000_000;
 
 /// What is allowed and should be known about how the brokers are reached: open connections, passwords that everybody
 /// on the machine may read.
@@ -78,4 +103,42 @@ fn password_files(settings: &Settings) -> impl Iterator<Item = (&'static str, &'
         ("ssl_key_password_file", key, kafka.ssl_key_password_file.as_path()),
     ];
     files.into_iter().filter(|(_, _, path)| !path.as_os_str().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_sends_the_largest_mention_that_is_let_in_or_the_start_says_that_it_cannot() {
+        let mut settings = Settings::default();
+        settings.input.mention_bytes_max = 4 << 20;
+        let logs = cluster(&settings).expect("the settings are right");
+        let need = (4 << 20) + 64 * 1024;
+        assert!(format!("{logs:?}").contains(&format!("\"message.max.bytes\": \"{need}\"")), "{logs:?}");
+        settings.kafka.client.insert(MESSAGE_BYTES.to_owned(), "2000000".to_owned());
+        let error = cluster(&settings).expect_err("too small");
+        assert_eq!(error.exit_code(), 78);
+        assert!(
+            error.to_string().contains("is 2000000, a mention and its envelope may have 4259840"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_password_file_that_cannot_be_used_is_named_with_its_setting() {
+        let mut settings = Settings::default();
+        settings.kafka.sasl_password_file = "/nowhere/kafka.password".into();
+        let error = cluster(&settings).expect_err("there is no such file");
+        assert_eq!(error.exit_code(), 78);
+        let text = error.to_string();
+        assert!(
+            text.contains("`kafka.sasl_password_file` `/nowhere/kafka.password`: No such file"),
+            "{text}"
+        );
+        settings.kafka.sasl_password_file = "".into();
+        settings.kafka.client.insert("no.such.property".to_owned(), "1".to_owned());
+        let text = cluster(&settings).expect_err("there is no such property").to_string();
+        assert!(text.contains("no.such.property"), "{text}");
+    }
 }

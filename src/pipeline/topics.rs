@@ -217,9 +217,14 @@ fn missing(names: &[String], infos: &BTreeMap<String, TopicInfo>) -> Vec<String>
     names.map(|name| format!("topic `{name}` does not exist")).collect()
 }
 
+/// Bytes that the largest record we write may have: a mention in its envelope.
+pub(super) fn record_bytes_max(settings: &Settings) -> u64 {
+    u64::from(settings.input.mention_bytes_max) + ENVELOPE_BYTES_MAX
+}
+
 /// Whether a mention in its envelope fits the topic.
 pub(super) fn fits(settings: &Settings, info: &TopicInfo) -> Option<Wrong> {
-    let need = u64::from(settings.input.mention_bytes_max) + ENVELOPE_BYTES_MAX;
+    let need = record_bytes_max(settings);
     (info.message_bytes_max < need).then(|| {
         let what = format!(
             "`{}` takes records of {} bytes (max.message.bytes), a mention and its envelope may have {need}",
