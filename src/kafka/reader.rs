@@ -21,6 +21,8 @@ const TROUBLES_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct KafkaReader {
     // `None` only while dropping.
     parts: Option<(Fetcher, Queue, Arc<Client>)>,
+    /// What it is called in errors: where the group may not be described, that is what must be granted.
+    name: String,
 }
 
 impl Drop for KafkaReader {
@@ -48,13 +50,15 @@ impl KafkaReader {
         let (fetcher, troubles) = (Fetcher::new(&client), Queue::consumer(&client));
         fetcher.take_over(from.iter().map(|(partition, _)| partition));
         client.assign(&PartitionList::at(from)).map_err(wrong)?;
-        Ok(KafkaReader { parts: Some((fetcher, troubles, client)) })
+        let name = format!("a reader beside group {}", settings.reader_group);
+        Ok(KafkaReader { parts: Some((fetcher, troubles, client)), name })
     }
 }
 
 impl Reader for KafkaReader {
     fn read(&mut self, wait: Duration) -> Result<ReadStep, LogError> {
         let deadline = Deadline::after(wait);
+        let name = self.name.as_str();
         let (fetcher, troubles, client) =
             self.parts.as_mut().expect("invariant: the parts go with the reader");
         loop {
@@ -63,7 +67,7 @@ impl Reader for KafkaReader {
             let mut trouble = None;
             while let Some(event) = troubles.event(Duration::ZERO) {
                 if event.about() == About::Error {
-                    trouble = event.error().and_then(|error| standing_error(&error, "a reader")).or(trouble);
+                    trouble = event.error().and_then(|error| standing_error(&error, name)).or(trouble);
                 }
             }
             let slice = if trouble.is_some() { Duration::ZERO } else { deadline.left().min(TROUBLES_EVERY) };
@@ -73,7 +77,7 @@ impl Reader for KafkaReader {
                 Some(Fetched::Failed { partition: Some(partition), offset, error }) => {
                     failed_partition(client, &partition, offset, &error)
                 }
-                Some(Fetched::Failed { partition: None, error, .. }) => standing_error(&error, "a reader"),
+                Some(Fetched::Failed { partition: None, error, .. }) => standing_error(&error, name),
                 None if trouble.is_some() => trouble,
                 None if deadline.has_passed() => return Ok(ReadStep::Nothing),
                 None => None,
