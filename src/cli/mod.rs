@@ -6,17 +6,16 @@
 mod check;
 mod ctl;
 mod load;
+mod run;
 mod topics;
 
 use crate::audit::{self, AuditOptions};
-use crate::clock::SystemClock;
 use crate::demo;
 use crate::error::Error;
-use crate::pipeline::{self, Daemon, Tuning};
+use crate::pipeline;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// The exit code of a wrong command line (sysexits.h).
 const USAGE: u8 = 64;
@@ -34,8 +33,10 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the daemon
-    #[command(after_help = "Example:\n  triaged run --config /etc/triaged/triaged.toml")]
-    Run(Config),
+    #[command(
+        after_help = "Examples:\n  triaged run --config /etc/triaged/triaged.toml\n  zcat mentions.ndjson.gz | triaged run --from - --to - | jq .value.queue\n  triaged run --from yesterday.ndjson --to out/\n\nExit codes of a run over a file: 0 at its end, 66 it cannot be read, 73 the output cannot be made, 75 asked to end before."
+    )]
+    Run(run::Options),
     /// Check the configuration and the policy, every mistake at once
     #[command(
         after_help = "Example:\n  TRIAGED__POLICY__FOLDER=config/policy triaged check\n\nExit codes: 0 all is well, 78 the daemon could not start."
@@ -129,22 +130,13 @@ pub fn main() -> ExitCode {
 
 fn act(verb: Verb) -> Result<ExitCode, Error> {
     match verb {
-        Verb::Run(config) => run(&config),
+        Verb::Run(options) => run::run(&options),
         Verb::Check(config) => check::check(&load::settings(&config)?),
         Verb::Topics(options) => topics::topics(&options),
         Verb::Audit(words) => audit(&words),
         Verb::Ctl(options) => ctl::ctl(&options),
         Verb::Demo(options) => demonstrate(options),
     }
-}
-
-fn run(config: &Config) -> Result<ExitCode, Error> {
-    let settings = load::settings(config)?;
-    load::log(&settings.log.level);
-    pipeline::abort_on_panic();
-    let logs = pipeline::connect(&settings)?;
-    Daemon::start(settings, logs, Arc::new(SystemClock::new()), Tuning::default())?.run()?;
-    Ok(ExitCode::SUCCESS)
 }
 
 fn audit(words: &AuditWords) -> Result<ExitCode, Error> {
