@@ -18,6 +18,7 @@ pub mod counters;
 pub mod demo;
 pub mod embedded;
 pub mod error;
+pub mod explain;
 pub mod files;
 pub mod hyperscan;
 pub mod interrupt;
@@ -31,5 +32,6 @@ pub mod shard;
 #[cfg(test)]
 mod simulator;
 pub mod systemd;
+pub mod tap;
 pub mod wire;
 pub mod worker;

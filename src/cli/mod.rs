@@ -5,8 +5,10 @@
 
 mod check;
 mod ctl;
+mod explain;
 mod load;
 mod run;
+mod tap;
 mod topics;
 
 use crate::audit::{self, AuditOptions};
@@ -50,6 +52,16 @@ enum Verb {
         after_help = "Example:\n  triaged audit --from 2026-11-22T09:00:00Z\n\nExit codes: 0 nothing found, 1 the list of what was found."
     )]
     Audit(AuditWords),
+    /// Why a mention or a case went where it went
+    #[command(
+        after_help = "Examples:\n  triaged explain mentions/0/1043\n  triaged explain x:1790001\n  triaged explain c0-17 --json\n  triaged explain --mention one.json\n\nExit codes: 0 found, 1 not found, with what was searched."
+    )]
+    Explain(explain::Options),
+    /// Watch decisions live, one line each, without personal data
+    #[command(
+        after_help = "Examples:\n  triaged tap\n  triaged tap 'refund AND NOT lang:fr' --disposition noise\n  triaged tap --from 2026-11-22T09:00:00Z --count 100 --json | jq .rule"
+    )]
+    Tap(tap::Options),
     /// Talk to the running daemon over its socket
     Ctl(ctl::Options),
     /// Show triaged at work: a calm stream, then a storm, counted and accounted for
@@ -134,6 +146,8 @@ fn act(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Check(config) => check::check(&load::settings(&config)?),
         Verb::Topics(options) => topics::topics(&options),
         Verb::Audit(words) => audit(&words),
+        Verb::Explain(options) => explain::explain(&options),
+        Verb::Tap(options) => tap::tap(&options),
         Verb::Ctl(options) => ctl::ctl(&options),
         Verb::Demo(options) => demonstrate(options),
     }
