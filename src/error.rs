@@ -15,8 +15,14 @@ pub enum Kind {
     Usage,
     /// What was read is not what it should be.
     Data,
+    /// A file that is to be read is not there, or cannot be opened.
+    NoInput,
     /// Something this depends on is not there, a broker above all.
     Unavailable,
+    /// What is to be written cannot be made.
+    CannotCreate,
+    /// Reading or writing failed on the way.
+    Io,
     /// It did not work now and may work later.
     TryAgain,
     /// The broker refuses the login, or a right that is needed.
@@ -32,7 +38,10 @@ impl Kind {
         match self {
             Kind::Usage => 64,
             Kind::Data => 65,
+            Kind::NoInput => 66,
             Kind::Unavailable => 69,
+            Kind::CannotCreate => 73,
+            Kind::Io => 74,
             Kind::TryAgain => 75,
             Kind::NoPermission => 77,
             Kind::Configuration => 78,
@@ -186,9 +195,10 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_of_sysexits() {
-        let kinds = [Kind::Usage, Kind::Data, Kind::Unavailable, Kind::TryAgain, Kind::NoPermission];
-        assert_eq!(kinds.map(Kind::exit_code), [64, 65, 69, 75, 77]);
-        assert_eq!(Kind::Configuration.exit_code(), 78);
+        let kinds = [Kind::Usage, Kind::Data, Kind::NoInput, Kind::Unavailable, Kind::CannotCreate, Kind::Io];
+        assert_eq!(kinds.map(Kind::exit_code), [64, 65, 66, 69, 73, 74]);
+        let kinds = [Kind::TryAgain, Kind::NoPermission, Kind::Configuration];
+        assert_eq!(kinds.map(Kind::exit_code), [75, 77, 78]);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! clock, log <- error <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
-//!     <- kafka, embedded, hyperscan, admin, systemd <- pipeline, audit, simulator <- demo <- cli <- main
+//!     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
+//!     <- demo, files, explain, tap <- cli <- main
 //! ```
 #![deny(unsafe_code)]
 
@@ -17,7 +18,10 @@ pub mod counters;
 pub mod demo;
 pub mod embedded;
 pub mod error;
+pub mod explain;
+pub mod files;
 pub mod hyperscan;
+pub mod interrupt;
 pub mod kafka;
 pub mod log;
 pub mod offsets;
@@ -28,5 +32,6 @@ pub mod shard;
 #[cfg(test)]
 mod simulator;
 pub mod systemd;
+pub mod tap;
 pub mod wire;
 pub mod worker;

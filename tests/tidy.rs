@@ -16,7 +16,8 @@ const ENGINE_LAYERS: &str = "\
 model <- text <- scan <- policy <- signals <- dedup <- triage, desk, plans <- explain";
 const DAEMON_LAYERS: &str = "\
 clock, log <- error <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
-    <- kafka, embedded, hyperscan, admin, systemd <- pipeline, audit, simulator <- demo <- cli <- main";
+    <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
+    <- demo, files, explain, tap <- cli <- main";
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;

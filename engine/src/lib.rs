@@ -13,6 +13,7 @@
 
 pub mod dedup;
 pub mod desk;
+pub mod explain;
 pub mod model;
 pub mod plans;
 pub mod policy;

@@ -256,7 +256,7 @@ impl Pass<'_> {
 }
 
 /// Whether the ledger's entry is what these facts lead to. Whether a copy is one is judged by `check_copies`.
-fn agrees(entry: &LedgerEntry, verdict: &Verdict) -> bool {
+pub(crate) fn agrees(entry: &LedgerEntry, verdict: &Verdict) -> bool {
     let detail = entry.detail;
     let (key, wish) = match *verdict {
         Verdict::Dead(reason) => {
@@ -291,7 +291,8 @@ fn route_text(desk: u16, queue: u16, policy: &Policy) -> String {
     format!("queued for desk `{desk}`, queue `{queue}`")
 }
 
-fn entry_text(entry: &LedgerEntry, policy: &Policy) -> String {
+/// An entry in words.
+pub(crate) fn entry_text(entry: &LedgerEntry, policy: &Policy) -> String {
     let name = entry.disposition.name();
     match entry.disposition {
         Disposition::Queued => route_text(entry.desk, entry.queue, policy),

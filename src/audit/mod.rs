@@ -7,13 +7,14 @@
 mod decide;
 mod desk;
 mod effects;
-mod reading;
+pub(crate) mod reading;
 mod report;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod verb;
 
+pub(crate) use decide::{agrees, entry_text};
 pub use report::{DeskReport, FINDINGS_MAX, Finding, FindingKind, PartitionReport, Report};
 pub use slots::OFFSETS_MAX;
 pub use verb::{AuditOptions, plan_of, time, verb};

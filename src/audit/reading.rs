@@ -1,7 +1,7 @@
 //! Reads a stretch of one partition to its end as it stood when the audit began.
 //!
 //! Owns the patience with a silent broker, and the view of all the bundles ever published. May not judge what it
-//! reads. Called by every pass of `audit`.
+//! reads. Called by every pass of `audit`, and by `explain`.
 
 use super::Progress;
 use crate::clock::Deadline;
@@ -21,23 +21,38 @@ const WAIT: Duration = Duration::from_millis(200);
 
 /// A stretch of one partition: the first offset, and the one after the last.
 #[derive(Debug, Clone)]
-pub(super) struct Stretch {
-    pub(super) of: TopicPartition,
-    pub(super) from: i64,
-    pub(super) to: i64,
+pub(crate) struct Stretch {
+    pub(crate) of: TopicPartition,
+    pub(crate) from: i64,
+    pub(crate) to: i64,
 }
 
 /// Calls `take` for every record of the stretch, in order.
-pub(super) fn each(
+pub(crate) fn each(
     logs: &dyn Logs,
     stage: &'static str,
     stretch: &Stretch,
     progress: &mut dyn FnMut(Progress<'_>),
     mut take: impl FnMut(&Record<'_>),
 ) -> Result<(), LogError> {
+    let all = |record: &Record<'_>| {
+        take(record);
+        None::<()>
+    };
+    find(logs, stage, stretch, progress, all).map(|_| ())
+}
+
+/// Calls `look` for the records of the stretch, in order, until it has found what it looks for.
+pub(crate) fn find<T>(
+    logs: &dyn Logs,
+    stage: &'static str,
+    stretch: &Stretch,
+    progress: &mut dyn FnMut(Progress<'_>),
+    mut look: impl FnMut(&Record<'_>) -> Option<T>,
+) -> Result<Option<T>, LogError> {
     let Stretch { of, from, to } = stretch;
     if from >= to {
-        return Ok(());
+        return Ok(None);
     }
     let mut reader = logs.reader(&[(of.clone(), *from)])?;
     let mut patience = Deadline::after(SILENCE_MAX);
@@ -47,15 +62,16 @@ pub(super) fn each(
                 return Err(LogError::Away(format!("{of} gives nothing and no end within {SILENCE_MAX:?}")));
             }
             ReadStep::Nothing => continue,
-            ReadStep::End(..) => return Ok(()),
+            ReadStep::End(..) => return Ok(None),
             ReadStep::Records(records) => {
-                for record in records.iter().take_while(|record| record.offset < *to) {
-                    take(&record);
+                let mut inside = records.iter().take_while(|record| record.offset < *to);
+                if let Some(found) = inside.find_map(|record| look(&record)) {
+                    return Ok(Some(found));
                 }
                 let Some((_, last)) = records.span() else { continue };
                 progress(Progress { stage, of, done: last.min(to - 1) + 1 - from, all: to - from });
                 if last + 1 >= *to {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
         }
@@ -64,14 +80,14 @@ pub(super) fn each(
 }
 
 /// Every policy that was ever published and is still there, compiled with the reference matcher, the oracle.
-pub(super) struct Generations {
+pub(crate) struct Generations {
     known: BTreeMap<Generation, Arc<Compiled>>,
     /// What could not be used, in sentences.
-    pub(super) faults: Vec<String>,
+    pub(crate) faults: Vec<String>,
 }
 
 impl Generations {
-    pub(super) fn read(
+    pub(crate) fn read(
         logs: &dyn Logs,
         topic: &str,
         progress: &mut dyn FnMut(Progress<'_>),
@@ -107,16 +123,16 @@ impl Generations {
         }
     }
 
-    pub(super) fn get(&self, generation: &Generation) -> Option<&Arc<Compiled>> {
+    pub(crate) fn get(&self, generation: &Generation) -> Option<&Arc<Compiled>> {
         self.known.get(generation)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Compiled>> {
         self.known.values()
     }
 
     /// A desk by its name under a policy.
-    pub(super) fn desk(&self, generation: &Generation, name: &str) -> Option<&Desk> {
+    pub(crate) fn desk(&self, generation: &Generation, name: &str) -> Option<&Desk> {
         self.known.get(generation)?.policy().desks().iter().find(|desk| desk.name == name)
     }
 }

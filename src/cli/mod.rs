@@ -6,18 +6,19 @@
 mod check;
 mod check_live;
 mod ctl;
+mod explain;
 mod load;
+mod run;
+mod tap;
 mod topics;
 
 use crate::audit::{self, AuditOptions};
-use crate::clock::SystemClock;
 use crate::demo;
 use crate::error::Error;
-use crate::pipeline::{self, Daemon, Tuning};
+use crate::pipeline;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// The exit code of a wrong command line (sysexits.h).
 const USAGE: u8 = 64;
@@ -35,8 +36,10 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the daemon
-    #[command(after_help = "Example:\n  triaged run --config /etc/triaged/triaged.toml")]
-    Run(Config),
+    #[command(
+        after_help = "Examples:\n  triaged run --config /etc/triaged/triaged.toml\n  zcat mentions.ndjson.gz | triaged run --from - --to - | jq .value.queue\n  triaged run --from yesterday.ndjson --to out/\n\nExit codes of a run over a file: 0 at its end, 66 it cannot be read, 73 the output cannot be made, 75 asked to end before."
+    )]
+    Run(run::Options),
     /// Check the configuration and the policy, every mistake at once
     #[command(
         after_help = "Examples:\n  TRIAGED__POLICY__FOLDER=config/policy triaged check\n  triaged check --live\n\nExit codes: 0 all is well, 1 findings on the brokers, 69 no broker answers, 77 login or rights are missing, 78 the daemon could not start."
@@ -50,6 +53,16 @@ enum Verb {
         after_help = "Example:\n  triaged audit --from 2026-11-22T09:00:00Z\n\nExit codes: 0 nothing found, 1 the list of what was found."
     )]
     Audit(AuditWords),
+    /// Why a mention or a case went where it went
+    #[command(
+        after_help = "Examples:\n  triaged explain mentions/0/1043\n  triaged explain x:1790001\n  triaged explain c0-17 --json\n  triaged explain --mention one.json\n\nExit codes: 0 found, 1 not found, with what was searched."
+    )]
+    Explain(explain::Options),
+    /// Watch decisions live, one line each, without personal data
+    #[command(
+        after_help = "Examples:\n  triaged tap\n  triaged tap 'refund AND NOT lang:fr' --disposition noise\n  triaged tap --from 2026-11-22T09:00:00Z --count 100 --json | jq .rule"
+    )]
+    Tap(tap::Options),
     /// Talk to the running daemon over its socket
     Ctl(ctl::Options),
     /// Show triaged at work: a calm stream, then a storm, counted and accounted for
@@ -142,25 +155,15 @@ pub fn main() -> ExitCode {
 
 fn act(verb: Verb) -> Result<ExitCode, Error> {
     match verb {
-        Verb::Run(config) => run(&config),
         Verb::Check(words) => check_words(&words),
+        Verb::Run(options) => run::run(&options),
         Verb::Topics(options) => topics::topics(&options),
         Verb::Audit(words) => audit(&words),
+        Verb::Explain(options) => explain::explain(&options),
+        Verb::Tap(options) => tap::tap(&options),
         Verb::Ctl(options) => ctl::ctl(&options),
         Verb::Demo(options) => demonstrate(options),
     }
-}
-
-fn run(config: &Config) -> Result<ExitCode, Error> {
-    let settings = load::settings(config)?;
-    load::log(&settings.log.level);
-    pipeline::abort_on_panic();
-    for warning in pipeline::warnings(&settings) {
-        tracing::warn!("{warning}");
-    }
-    let logs = pipeline::connect(&settings)?;
-    Daemon::start(settings, logs, Arc::new(SystemClock::new()), Tuning::default())?.run()?;
-    Ok(ExitCode::SUCCESS)
 }
 
 fn check_words(words: &CheckWords) -> Result<ExitCode, Error> {

@@ -31,6 +31,9 @@ struct Shared {
     clock: Arc<dyn Clock>,
 }
 
+/// Says when a record happened, from where it goes and its value, if that is not when it is appended.
+type Stamp = Box<dyn Fn(&TopicPartition, Option<&[u8]>) -> Option<Millis> + Send>;
+
 /// Everything the cluster knows.
 #[derive(Default)]
 struct State {
@@ -45,6 +48,7 @@ struct State {
     refuses: u32,
     /// So many questions of members to come are answered with `Away`.
     away: u32,
+    stamp: Option<Stamp>,
 }
 
 impl Cluster {
@@ -121,6 +125,15 @@ impl Cluster {
     pub fn compact(&self, of: &TopicPartition, tombstones: bool) -> Result<(), LogError> {
         self.state().partition(of)?.compact(tombstones);
         Ok(())
+    }
+
+    /// From now on records that producers send are stamped with the time that `stamp` gives, where it gives one: a
+    /// log that is fed from a file then has the file's times, not those of the feeding.
+    pub fn stamp_by(
+        &self,
+        stamp: impl Fn(&TopicPartition, Option<&[u8]>) -> Option<Millis> + Send + 'static,
+    ) {
+        self.state().stamp = Some(Box::new(stamp));
     }
 
     /// From now on sends wait until `decide` says what becomes of each.
@@ -217,7 +230,10 @@ impl State {
         self.apply(send, fate, now);
     }
 
-    fn apply(&mut self, send: PendingSend, fate: Fate, now: Millis) {
+    fn apply(&mut self, mut send: PendingSend, fate: Fate, now: Millis) {
+        if let Some(stamp) = &self.stamp {
+            send.stamp(stamp);
+        }
         let Ok(partition) = self.partition(&send.to) else {
             send.refuse("there is no such topic");
             return;

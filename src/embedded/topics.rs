@@ -57,6 +57,8 @@ pub(super) struct PendingSend {
 }
 
 struct Sent {
+    /// When it happened, if somebody knows better than the log.
+    at: Option<Millis>,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     headers: Vec<(String, Vec<u8>)>,
@@ -65,11 +67,19 @@ struct Sent {
 impl PendingSend {
     pub(super) fn new(to: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>) -> PendingSend {
         let sent = records.iter().map(|record| Sent {
+            at: None,
             key: record.key().map(<[u8]>::to_vec),
             value: record.value().map(<[u8]>::to_vec),
             headers: record.headers().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
         });
         PendingSend { to: to.clone(), records: sent.collect(), ticket: ticket.clone() }
+    }
+
+    /// Stamps each record with what `stamp` says of it.
+    pub(super) fn stamp(&mut self, stamp: impl Fn(&TopicPartition, Option<&[u8]>) -> Option<Millis>) {
+        for sent in &mut self.records {
+            sent.at = stamp(&self.to, sent.value.as_deref());
+        }
     }
 
     pub(super) fn apply(self, partition: &mut Partition, fate: Fate, now: Millis) {
@@ -78,7 +88,8 @@ impl PendingSend {
         match fate {
             Fate::Taken | Fate::TakenNameless | Fate::TakenUnheard => {
                 for sent in self.records {
-                    partition.append(now, sent.key.as_deref(), sent.value.as_deref(), sent.headers);
+                    let at = sent.at.unwrap_or(now);
+                    partition.append(at, sent.key.as_deref(), sent.value.as_deref(), sent.headers);
                 }
             }
             Fate::Refused | Fate::Vanished => {}

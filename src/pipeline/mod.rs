@@ -25,21 +25,21 @@ mod shared;
 mod start;
 mod threads;
 pub mod topics;
+mod wiring;
 
 pub use connect::{cluster, connect, warnings};
+pub use start::workers;
+pub use wiring::Wiring;
 
 use crate::admin::{Control, Exporter, InputNames};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::Error;
-use crate::log::{LogError, Logs, TopicPartition};
-use crate::shard::Alerts;
-use crate::shard::desk::DeskTopics;
-use crate::shard::desk_lane::{DeskParts, DeskWork};
-use crate::shard::intake::IntakeTopics;
+use crate::log::{LogError, Logs};
+use crate::shard::desk_lane::DeskWork;
 use crate::shard::lane::{Lane, LaneLimits};
 use crate::shard::starts::Starts;
-use crate::shard::triage_lane::{TriageNames, TriageParts, TriageWork};
+use crate::shard::triage_lane::TriageWork;
 use crate::systemd;
 use crate::worker::{ScanSettings, Workers};
 use control::{ControlThread, Handle};
@@ -169,26 +169,7 @@ impl Daemon {
     fn desk_lane(&mut self, found: &topics::Found) -> Result<(), Halt> {
         let shared = Arc::clone(&self.shared);
         let (settings, logs) = (shared.settings.clone(), shared.logs.clone());
-        let topics = &settings.topics;
-        let dead_letter = TopicPartition::new(&topics.dead_letter, 0);
-        let parts = DeskParts {
-            logs: logs.clone(),
-            policies: shared.policies.clone(),
-            matcher: policy::matcher,
-            alerts: Alerts::new(&topics.alerts, shared.clock.clone()),
-            desks: Arc::from(topics.desks.as_str()),
-            helpdesk: (Arc::from(topics.helpdesk_events.as_str()), found.helpdesk),
-            control: Arc::from(topics.control.as_str()),
-            snapshots: Arc::from(topics.snapshots.as_str()),
-            outputs: DeskTopics::new(&topics.assignments_prefix, &topics.mentions, logs.clone()),
-            intake: IntakeTopics {
-                desks: (Arc::from(topics.desks.as_str()), found.partitions_of(&topics.desks)),
-                dead_letter,
-            },
-            tick_interval_ms: settings.desk.tick_interval.as_millis() as i64,
-            snapshot_interval_ms: settings.desk.snapshot_interval.as_millis() as i64,
-            log_keep_ms: shared.tuning.desk_log_keep_ms,
-        };
+        let parts = Wiring::of(&shared, found).desk(shared.tuning.desk_log_keep_ms);
         let limits = limits(&settings);
         let make = move || {
             let name = format!("{}-desk", settings.host.instance);
@@ -204,28 +185,10 @@ impl Daemon {
     fn triage_lanes(&mut self, found: &topics::Found, scan: ScanSettings) -> Result<(), Halt> {
         let shared = Arc::clone(&self.shared);
         let settings = &shared.settings;
-        let topics = &settings.topics;
         let workers = Arc::new(Workers::new(start::workers(settings) as usize, scan));
         shared.set_workers(&workers);
-        let parts = TriageParts {
-            logs: shared.logs.clone(),
-            policies: shared.policies.clone(),
-            matcher: policy::matcher,
-            workers,
-            clock: shared.clock.clone(),
-            names: TriageNames {
-                input: (Arc::from(topics.mentions.as_str()), found.mentions),
-                ledger: Arc::from(topics::ledger(settings)),
-                desks: Arc::from(topics.desks.as_str()),
-                dead_letter: (
-                    Arc::from(topics.dead_letter.as_str()),
-                    found.partitions_of(&topics.dead_letter),
-                ),
-                control: Arc::from(topics.control.as_str()),
-            },
-            alerts: Alerts::new(&topics.alerts, shared.clock.clone()),
-            starts: Starts::new(Some(settings.host.state_dir.join("starts"))),
-        };
+        let starts = Starts::new(Some(settings.host.state_dir.join("starts")));
+        let parts = Wiring::of(&shared, found).triage(workers, starts);
         for lane in 0..start::lanes(settings) {
             let (parts, settings, limits) = (parts.clone(), settings.clone(), limits(settings));
             let make = move || {

@@ -29,7 +29,8 @@ pub(super) fn lanes(settings: &Settings) -> u32 {
 }
 
 /// How many workers run: what is set, or the cores that lanes leave.
-pub(super) fn workers(settings: &Settings) -> u32 {
+#[must_use]
+pub fn workers(settings: &Settings) -> u32 {
     match settings.triage.workers {
         0 => cores().saturating_sub(lanes(settings)).max(1),
         workers => workers,

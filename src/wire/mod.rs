@@ -15,3 +15,4 @@ pub mod mention;
 pub mod policies;
 pub mod redact;
 pub mod snapshot;
+pub mod visible;

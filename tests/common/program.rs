@@ -154,6 +154,37 @@ buffer_mib = 64
         said(Command::new(PROGRAM).args(words).arg("--config").arg(config))
     }
 
+    /// The program with this fleet's configuration, not started yet.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(words).arg("--config").arg(self.path("one.toml"));
+        command
+    }
+
+    /// Where a test may put a file of its own.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path(name)
+    }
+
+    /// What begins every topic's name.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Every record of the desks' topics, each with its topic.
+    pub fn desk_records(&self) -> Vec<(String, Value)> {
+        let mut records = Vec::new();
+        for desk in ["care", "press", "tech"] {
+            for partition in 0..PARTITIONS {
+                let topic = self.desk_topic(desk);
+                for value in read_values(&self.logs, &TopicPartition::new(&topic, partition)) {
+                    records.push((topic.clone(), serde_json::from_slice(&value).unwrap()));
+                }
+            }
+        }
+        records
+    }
+
     /// Runs the daemon to its end with another configuration.
     pub fn run_with(&self, config: &str) -> (Option<i32>, String) {
         let path = self.path("wrong.toml");
@@ -302,6 +333,28 @@ buffer_mib = 64
     pub fn audit_finds_nothing(&self) {
         let (code, text) = self.triaged(&["audit", "--sample", "1"]);
         assert_eq!(code, Some(0), "{text}");
+    }
+}
+
+/// Every value of a partition.
+fn read_values(logs: &KafkaLogs, partition: &TopicPartition) -> Vec<Vec<u8>> {
+    let (start, end) = logs.bounds(partition).unwrap();
+    let mut values = Vec::new();
+    if start == end {
+        return values;
+    }
+    let mut reader = logs.reader(&[(partition.clone(), start)]).unwrap();
+    loop {
+        match reader.read(Duration::from_millis(100)).unwrap() {
+            ReadStep::Records(records) => {
+                values.extend(records.iter().filter_map(|record| record.value.map(<[u8]>::to_vec)));
+                if records.span().is_some_and(|(_, last)| last + 1 >= end) {
+                    return values;
+                }
+            }
+            ReadStep::End(..) => return values,
+            ReadStep::Nothing => {}
+        }
     }
 }
 

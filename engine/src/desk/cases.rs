@@ -130,6 +130,11 @@ impl Cases {
         self.due.first().filter(|&&(due, _)| due <= now).map(|&(_, id)| id)
     }
 
+    /// When each case lapses, in order.
+    pub(super) fn dues(&self) -> impl Iterator<Item = Millis> {
+        self.due.iter().map(|&(due, _)| due)
+    }
+
     /// Panics when the indices disagree. Looks at every case when they are few, or when `deep`.
     pub(super) fn check_invariants(&self, now: Millis, deep: bool) {
         assert_eq!(self.by_id.len(), self.by_author.len(), "invariant: one author's place per case");

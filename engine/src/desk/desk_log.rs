@@ -262,6 +262,11 @@ impl DeskLog {
         self.cases.len()
     }
 
+    /// When each open case lapses if nothing happens to it, the first one first.
+    pub fn dues(&self) -> impl Iterator<Item = Millis> {
+        self.cases.dues()
+    }
+
     /// How many cases are open on each desk in each queue; what has none is not named.
     #[must_use]
     pub fn open_by_queue(&self) -> &BTreeMap<(Arc<str>, Arc<str>), u64> {

@@ -21,7 +21,9 @@ mod mistake;
 mod program;
 mod query;
 mod rule;
+mod search;
 mod table;
+mod why;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub use mistake::Mistake;
 pub use program::Scratch;
 pub use query::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX};
 pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction};
+pub use search::Search;
 
 use crate::model::Mention;
 use crate::scan::{Hit, Literal};

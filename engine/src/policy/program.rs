@@ -280,7 +280,7 @@ fn number(place: usize) -> u32 {
 }
 
 /// Whether a field of the mention is as asked. Without a category no category holds.
-fn holds(field: &Field, mention: &Mention<'_>, category: Option<Category>) -> bool {
+pub(super) fn holds(field: &Field, mention: &Mention<'_>, category: Option<Category>) -> bool {
     match field {
         Field::Lang(lang) => {
             let said = mention.lang.as_bytes();

@@ -1,0 +1,64 @@
+//! One record as it may be shown: decoded, personal data taken out, the author hashed; and what a policy makes of it.
+//!
+//! Owns the decoder and the redactor. May not read logs. Called by `explain`.
+
+use super::MentionTold;
+use crate::wire::mention::{Decoded, Decoder};
+use crate::wire::redact::Redactor;
+use crate::wire::visible::{shortened, visible};
+use crate::worker::ScanSettings;
+use triage_engine::dedup::author_key;
+use triage_engine::explain::{Explanation, explain};
+use triage_engine::policy::Policy;
+
+/// Characters of a text that are shown.
+const TEXT_CHARACTERS_MAX: usize = 280;
+
+/// What one record's telling needs.
+pub(super) struct Reading {
+    decoder: Decoder,
+    redactor: Redactor,
+}
+
+impl Reading {
+    pub(super) fn new(scan: &ScanSettings) -> Reading {
+        let decoder = Decoder::new(scan.map.clone(), scan.limits);
+        Reading { decoder, redactor: Redactor::new(scan.map.clone()) }
+    }
+
+    /// What may be shown of a record, and what `policy` makes of it, if it is a mention.
+    pub(super) fn tell(
+        &mut self,
+        value: Option<&[u8]>,
+        policy: Option<&Policy>,
+    ) -> (MentionTold, Option<Explanation>) {
+        let (mut told, decision) = match self.decoder.decode(value) {
+            Ok(Decoded::Mention { mention, .. }) => {
+                let key =
+                    policy.map(|policy| author_key(mention.network, mention.author.id, &policy.hash_key()));
+                let told = MentionTold {
+                    mention_id: visible(mention.mention_id),
+                    author: key.map_or("?".to_owned(), |key| format!("{:08x}", key.0 >> 96)),
+                    ..MentionTold::default()
+                };
+                (told, policy.map(|policy| explain(policy, &mention)))
+            }
+            Ok(Decoded::NotAMention { .. }) => {
+                let unreadable = Some("a well-formed record that is no mention");
+                return (MentionTold { unreadable, ..MentionTold::default() }, None);
+            }
+            Err(reason) => {
+                let unreadable = Some(reason.name());
+                return (MentionTold { unreadable, ..MentionTold::default() }, None);
+            }
+        };
+        let raw = value.unwrap_or_default();
+        let mut redacted = Vec::new();
+        told.pii = self.redactor.redact(raw, &mut redacted);
+        let shown = if told.pii.is_empty() { raw } else { &redacted };
+        if let Ok(Decoded::Mention { mention, .. }) = self.decoder.decode(Some(shown)) {
+            told.text = visible(&shortened(mention.text, TEXT_CHARACTERS_MAX));
+        }
+        (told, decision)
+    }
+}
