@@ -2,13 +2,12 @@
 //!
 //! Owns the mapping of settings, in one place, and what is printed. May not judge. Called by the command line.
 
-use super::{AuditPlan, Report, Step, audit};
+use super::{AuditPlan, Step, audit};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::log::{Logs, TopicPartition};
 use crate::progress::Progress;
 use crate::worker::ScanSettings;
-use std::io::Write;
 use std::sync::Arc;
 use triage_engine::model::Millis;
 
@@ -40,17 +39,13 @@ pub fn verb(settings: &Settings, logs: Arc<dyn Logs>, options: AuditOptions) -> 
     let report = audit(logs.as_ref(), &plan, &mut |step| shown.show(&step));
     shown.line.end();
     let report = report?;
-    let printed = print(&report, options.json, &mut std::io::stdout().lock());
-    printed.map_err(|error| Error::try_again(format!("the report could not be written: {error}")))?;
-    Ok(u8::from(!report.is_clean()))
-}
-
-fn print(report: &Report, json: bool, out: &mut dyn Write) -> std::io::Result<()> {
-    if json {
-        serde_json::to_writer_pretty(&mut *out, report)?;
-        return writeln!(out);
+    if options.json {
+        let json = serde_json::to_string_pretty(&report).expect("invariant: a report is JSON");
+        crate::say!("{json}");
+    } else {
+        crate::say!("{report}");
     }
-    writeln!(out, "{report}")
+    Ok(u8::from(!report.is_clean()))
 }
 
 /// The plan that these settings and options make.

@@ -1,13 +1,17 @@
 //! Loads the settings from the file and the environment, and sets logging up.
 //!
-//! Owns the only reads of the environment and of the configuration file. What is in them is read by `config`.
+//! Owns the only reads of the environment and of the configuration file, and the checks of settings that need more than
+//! their text: the client library, the password file, the field map. What is in the file is read by `config`.
 
 use super::Config;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Settings};
-use crate::error::Error;
+use crate::config::{self, Loaded, Places, Settings};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Error, colour_on};
+use crate::pipeline;
+use crate::worker::ScanSettings;
 use std::fs;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tracing_subscriber::EnvFilter;
@@ -18,30 +22,110 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Where the configuration is when nobody says.
 const CONFIG_DEFAULT: &str = "/etc/triaged/triaged.toml";
 
-/// Reads the settings.
+/// Reads and checks the settings, for every verb but `check`.
 ///
 /// # Errors
 /// 78 with every mistake, each with its file, line and column.
 pub(super) fn settings(config: &Config) -> Result<Settings, Error> {
+    let loaded = read(config)?;
+    if loaded.mistakes.is_empty() {
+        return Ok(loaded.settings);
+    }
+    Err(refusal(&loaded.places, loaded.mistakes))
+}
+
+/// The error that a configuration with mistakes ends in.
+pub(super) fn refusal(places: &Places, mistakes: Vec<Diagnostic>) -> Error {
+    let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
+    Error::configuration(format!("configuration `{}` has {} {plural}", places.file(), mistakes.len()))
+        .diagnostics(mistakes)
+}
+
+/// Reads the settings and finds every mistake in them, asking nobody but this machine.
+///
+/// # Errors
+/// 78 when the file itself cannot be read.
+pub(super) fn read(config: &Config) -> Result<Loaded, Error> {
     let path = config.config.as_deref().unwrap_or(Path::new(CONFIG_DEFAULT));
     let shown = path.display().to_string();
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
         // Without a file everything is at its default or comes from the environment.
-        Err(error) if error.kind() == ErrorKind::NotFound && config.config.is_none() => String::new(),
-        Err(error) => {
-            return Err(Error::configuration(format!("cannot read configuration `{shown}`: {error}"))
-                .hint("config/triaged.toml is a sample with every setting"));
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound && config.config.is_none() => Vec::new(),
+        Err(error) => return Err(unreadable(&shown, &error)),
     };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let readable = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
+        let wrong = Diagnostic::mistake(format!("byte {at} is no UTF-8")).of_file(&shown);
+        let wrong = wrong.at(&readable, &(at..at)).hint("save the file as UTF-8 text");
+        Error::configuration(format!("configuration `{shown}` is not readable as text")).diagnostics([wrong])
+    })?;
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    config::load(&shown, &text, environment, host.trim()).map_err(|mistakes| {
-        let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
-        Error::configuration(format!("configuration `{shown}` has {} {plural}", mistakes.len()))
-            .mistakes(mistakes)
-    })
+    let mut loaded = config::load(&shown, &text, environment, host.trim());
+    // What is built on settings that are wrong would only bring mistakes that are none.
+    if loaded.mistakes.is_empty() {
+        check_properties(&mut loaded);
+        check_password_file(&mut loaded);
+        check_fields(&mut loaded);
+    }
+    Ok(loaded)
+}
+
+fn unreadable(shown: &str, error: &std::io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::NotFound => {
+            "is the path right? config/triaged.toml is a sample with every setting".to_owned()
+        }
+        ErrorKind::IsADirectory => {
+            format!("name the file: --config {}/triaged.toml", shown.trim_end_matches('/'))
+        }
+        ErrorKind::PermissionDenied => "the file must be readable by the user that runs triaged".to_owned(),
+        _ => "config/triaged.toml is a sample with every setting".to_owned(),
+    };
+    Error::configuration(format!("cannot read configuration `{shown}`: {error}")).hint(hint)
+}
+
+/// Properties of the client library: the library itself is asked.
+fn check_properties(loaded: &mut Loaded) {
+    for wrong in pipeline::clients(&loaded.settings).wrong_properties() {
+        let table = format!("kafka.{}", wrong.section);
+        let told = if wrong.key.is_empty() {
+            loaded.places.mistake(&table, wrong.what)
+        } else {
+            loaded.places.mistake_at_key(&format!("{table}.{}", wrong.key), wrong.what)
+        };
+        let told = told.hint(wrong.hint);
+        loaded.mistakes.push(if wrong.secret { told.without_value() } else { told });
+    }
+}
+
+fn check_password_file(loaded: &mut Loaded) {
+    let path = &loaded.settings.kafka.sasl_password_file;
+    if path.as_os_str().is_empty() {
+        return;
+    }
+    let wrong = match fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => "is empty".to_owned(),
+        Ok(_) => return,
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    let what = format!("`kafka.sasl_password_file`: `{}` {wrong}", path.display());
+    let hint = "the file holds the password and nothing else, readable by the daemon alone";
+    loaded.mistakes.push(loaded.places.mistake("kafka.sasl_password_file", what).hint(hint));
+}
+
+/// The field map, compiled as the workers will.
+fn check_fields(loaded: &mut Loaded) {
+    let Err(error) = ScanSettings::of(&loaded.settings) else { return };
+    let fields: Vec<&String> = loaded.settings.input.fields.keys().collect();
+    for what in error.told() {
+        let about = fields.iter().find(|field| what.contains(&format!("`{field}`")));
+        let path = about.map_or("input.fields".to_owned(), |field| format!("input.fields.{field}"));
+        loaded.mistakes.push(loaded.places.mistake(&path, what));
+    }
 }
 
 /// The client library writes forty lines a second while no broker answers: one burst in so many milliseconds is told.
@@ -52,7 +136,7 @@ const CLIENT_BURST_MS: i64 = 5;
 /// Sends the log to standard error, from `level` on; RUST_LOG outranks it.
 pub(super) fn log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = colour_on(&std::io::stderr());
     let (clock, told) = (SystemClock::new(), AtomicI64::new(-CLIENT_SILENCE_MS));
     let thinned = dynamic_filter_fn(move |metadata, _| {
         if metadata.target() != "librdkafka" {
@@ -66,6 +150,6 @@ pub(super) fn log(level: &str) {
         // One line may be asked about more than once, so what comes with the first of a burst passes too.
         !(CLIENT_BURST_MS..CLIENT_SILENCE_MS).contains(&since)
     });
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
     tracing_subscriber::registry().with(filter).with(lines.with_filter(thinned)).init();
 }

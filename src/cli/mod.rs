@@ -6,12 +6,13 @@
 mod check;
 mod ctl;
 mod load;
+mod memory;
 mod topics;
 
 use crate::audit::{self, AuditOptions};
 use crate::clock::SystemClock;
 use crate::demo;
-use crate::error::Error;
+use crate::error::{Error, colour_on};
 use crate::pipeline::{self, Daemon, Tuning};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -38,9 +39,9 @@ enum Verb {
     Run(Config),
     /// Check the configuration and the policy, every mistake at once
     #[command(
-        after_help = "Example:\n  TRIAGED__POLICY__FOLDER=config/policy triaged check\n\nExit codes: 0 all is well, 78 the daemon could not start."
+        after_help = "Examples:\n  triaged check --config /etc/triaged/triaged.toml\n  TRIAGED__POLICY__FOLDER=config/policy triaged check --json\n  triaged check --allow shared-partition\n\nExit codes: 0 all is well, 1 findings (it would start), 78 it would not start."
     )]
-    Check(Config),
+    Check(check::Options),
     /// List the topics that the daemon needs; make those that are missing
     #[command(after_help = "Example:\n  triaged topics --create --partitions 48 --replication 3")]
     Topics(topics::Options),
@@ -121,7 +122,7 @@ pub fn main() -> ExitCode {
     match act(command.verb) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("triaged: {error}");
+            eprintln!("triaged: {}", error.render(colour_on(&std::io::stderr())));
             ExitCode::from(error.exit_code())
         }
     }
@@ -130,7 +131,7 @@ pub fn main() -> ExitCode {
 fn act(verb: Verb) -> Result<ExitCode, Error> {
     match verb {
         Verb::Run(config) => run(&config),
-        Verb::Check(config) => check::check(&load::settings(&config)?),
+        Verb::Check(options) => check::check(&options),
         Verb::Topics(options) => topics::topics(&options),
         Verb::Audit(words) => audit(&words),
         Verb::Ctl(options) => ctl::ctl(&options),

@@ -20,6 +20,7 @@ mod events;
 mod messages;
 mod partitions;
 mod produce;
+mod properties;
 
 pub(super) use admin::TopicConfig;
 pub(super) use events::{About, Event};
@@ -27,6 +28,7 @@ pub(super) use messages::{Batch, Message, Queue};
 use partitions::entries_of;
 pub(super) use partitions::{Entry, PartitionList};
 pub(super) use produce::{ProduceSlots, Run, Sending, TopicHandle, pieces};
+pub(super) use properties::{property_names, set_property};
 pub(super) use sys::RDKafkaErrorCode as Code;
 
 /// What the client library answered instead of doing what was asked.

@@ -14,7 +14,7 @@ mod reader;
 mod settings;
 
 pub use cluster::KafkaLogs;
-pub use settings::{KafkaSettings, Refused};
+pub use settings::{KafkaSettings, Refused, WrongProperty};
 
 use crate::clock::{Clock, SystemClock};
 use ffi::Client;

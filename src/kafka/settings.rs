@@ -1,9 +1,11 @@
 //! How the clients are set up, and which settings of the client library nobody may touch.
 //!
-//! Owns the properties that the guarantees rest on, each with its reason. Pure. Called by `config`, which shows
-//! mistakes, and by `cluster`, which makes clients.
+//! Owns the properties that the guarantees rest on, each with its reason, and the question to the client library what
+//! it takes. Connects to nothing. Called by the command line, which shows mistakes, and by `cluster`, which makes clients.
 
+use super::ffi::{Client, Code, Kind, property_names, set_property};
 use std::collections::BTreeMap;
+use triage_engine::policy::did_you_mean;
 
 /// How to reach a cluster and how much memory its clients may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +41,72 @@ impl KafkaSettings {
         }
     }
 
+    /// Every property that is wrong: refused, a secret, unknown to the client library, or with a value that it does not
+    /// take. Asks the library, not a broker. Where each property alone is right, clients are made of all of them, which
+    /// finds what does not go together; such a mistake has no key.
+    #[must_use]
+    pub fn wrong_properties(&self) -> Vec<WrongProperty> {
+        let mut wrong = Vec::new();
+        for (section, properties) in self.sections() {
+            for (key, value) in properties {
+                let say = |what: String, hint: String, secret| {
+                    Some(WrongProperty { section, key: key.clone(), what, hint, secret })
+                };
+                let name = key.strip_prefix("topic.").unwrap_or(key);
+                let refusal = UNTOUCHABLE.iter().find(|(untouchable, _)| *untouchable == name);
+                let secret = SECRETS.iter().find(|(secret, _)| *secret == name);
+                wrong.extend(match (refusal, secret, set_property(key, value)) {
+                    (Some((_, why)), _, _) => {
+                        say(format!("`{key}` may not be set"), (*why).to_owned(), false)
+                    }
+                    (_, Some((_, instead)), _) => {
+                        let what = format!("`{key}` is a secret, which does not belong in the configuration");
+                        say(what, (*instead).to_owned(), true)
+                    }
+                    (_, _, Err(error)) if error.code == Code::UnknownProtocol => {
+                        let near = did_you_mean(name, property_names().iter().map(String::as_str));
+                        say(format!("librdkafka has no property `{key}`"), near, false)
+                    }
+                    (_, _, Err(error)) => {
+                        say(format!("librdkafka refuses it: {}", error.text.trim()), String::new(), false)
+                    }
+                    (_, _, Ok(())) => None,
+                });
+            }
+        }
+        if !wrong.is_empty() {
+            return wrong;
+        }
+        let clients = [
+            ("consumer", Kind::Consumer, self.consumer_properties("check", Some("check"))),
+            ("producer", Kind::Producer, self.producer_properties("check")),
+        ];
+        for (section, kind, mut properties) in clients {
+            // Without an address no broker is asked.
+            properties.retain(|(name, _)| name != "bootstrap.servers");
+            if let Err(error) = Client::new(kind, &properties, 0) {
+                let what = format!("librdkafka makes no {section} of these settings: {}", error.text.trim());
+                wrong.push(WrongProperty {
+                    section,
+                    key: String::new(),
+                    what,
+                    hint: String::new(),
+                    secret: false,
+                });
+            }
+        }
+        wrong
+    }
+
+    fn sections(&self) -> [(&'static str, &BTreeMap<String, String>); 3] {
+        [("client", &self.client), ("consumer", &self.consumer), ("producer", &self.producer)]
+    }
+
     /// Every property given that would break a guarantee or that has a key of its own.
     #[must_use]
     pub fn refused(&self) -> Vec<Refused> {
-        let sections = [("client", &self.client), ("consumer", &self.consumer), ("producer", &self.producer)];
         let mut refused = Vec::new();
-        for (section, properties) in sections {
+        for (section, properties) in self.sections() {
             for key in properties.keys() {
                 let name = key.strip_prefix("topic.").unwrap_or(key);
                 if let Some((_, why)) = UNTOUCHABLE.iter().find(|(untouchable, _)| *untouchable == name) {
@@ -112,6 +174,21 @@ pub struct Refused {
     pub why: &'static str,
 }
 
+/// A property of the client library that cannot be used as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongProperty {
+    /// `client`, `consumer` or `producer`.
+    pub section: &'static str,
+    /// The property; empty when it is about several together.
+    pub key: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it; may be empty.
+    pub hint: String,
+    /// Whether its value must not be shown.
+    pub secret: bool,
+}
+
 fn overlay(mut base: Vec<(String, String)>, over: [&BTreeMap<String, String>; 2]) -> Vec<(String, String)> {
     // The last setting of a property holds.
     for properties in over {
@@ -159,7 +236,30 @@ const PRODUCER: &[(&str, &str)] = &[
     ("delivery.report.only.error", "false"),
 ];
 
-const OWN_KEY: &str = "there is a key of its own for this under [kafka]";
+const UNENCRYPTED: &str = "name a key file without a password in 'ssl.key.location', readable by the daemon alone; a systemd credential fits";
+
+/// Secrets, and where they belong instead.
+const SECRETS: &[(&str, &str)] = &[
+    (
+        "sasl.password",
+        "write it to a file and name that in `kafka.sasl_password_file`; a systemd credential fits",
+    ),
+    ("ssl.key.password", UNENCRYPTED),
+    ("ssl.key.pem", UNENCRYPTED),
+    ("ssl.keystore.password", UNENCRYPTED),
+    ("sasl.oauthbearer.client.secret", "name a key in 'sasl.oauthbearer.assertion.private.key.file' instead"),
+    (
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "name a file in 'sasl.oauthbearer.assertion.private.key.file'",
+    ),
+    (
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "name a key without a passphrase in 'sasl.oauthbearer.assertion.private.key.file'",
+    ),
+];
+
+const OWN_KEY: &str =
+    "there is a setting of its own for this: `kafka.bootstrap`, `kafka.session_timeout`, `limits.buffer_mib`";
 const COMMITS: &str =
     "offsets are committed only once every effect of a record is acknowledged; the daemon does it";
 const NO_LOSS: &str =
@@ -171,9 +271,9 @@ const UNTOUCHABLE: &[(&str, &str)] = &[
     ("session.timeout.ms", OWN_KEY),
     ("queued.max.messages.kbytes", OWN_KEY),
     ("queue.buffering.max.kbytes", OWN_KEY),
-    ("queue.buffering.max.messages", "memory is bounded by bytes, by the key under [kafka]"),
+    ("queue.buffering.max.messages", "memory is bounded by bytes: `limits.buffer_mib`"),
     ("client.id", "it is made from the instance's name and the lane"),
-    ("group.id", "it is made from the group key; two groups on one input would triage every mention twice"),
+    ("group.id", "it is made from `group.name`; two groups on one input would triage every mention twice"),
     (
         "group.instance.id",
         "it is made from the instance's name and the lane, so that a restart keeps its place",
@@ -220,6 +320,37 @@ mod tests {
             texts[0].starts_with("`kafka.consumer.enable.auto.offset.store` may not be set: offsets are")
         );
         assert!(texts[1].starts_with("`kafka.producer.topic.acks` may not be set: an acknowledged"));
+    }
+
+    #[test]
+    fn the_client_library_is_asked_what_it_takes_and_no_broker_is() {
+        let set = |pairs: &[(&str, &str)]| {
+            let mut settings = KafkaSettings::new("127.0.0.1:1");
+            settings.client = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            let wrong = settings.wrong_properties().into_iter();
+            wrong.map(|wrong| format!("{}: {}: {}", wrong.key, wrong.what, wrong.hint)).collect::<Vec<_>>()
+        };
+        assert!(
+            set(&[("linger.ms", "5"), ("security.protocol", "ssl"), ("topic.compression.level", "3")])
+                .is_empty()
+        );
+        assert_eq!(
+            set(&[("securty.protocol", "ssl")]),
+            [
+                "securty.protocol: librdkafka has no property `securty.protocol`: did you mean `security.protocol`?"
+            ]
+        );
+        let told = set(&[("linger.ms", "soon"), ("security.protocol", "tls")]);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].contains("linger.ms: librdkafka refuses it: ") && told[1].contains("\"tls\""),
+            "{told:?}"
+        );
+        let told = set(&[("ssl.key.pem", "x"), ("acks", "0")]);
+        assert!(told[0].starts_with("acks: `acks` may not be set: an acknowledged"), "{told:?}");
+        assert!(told[1].starts_with("ssl.key.pem: `ssl.key.pem` is a secret"), "{told:?}");
+        let together = set(&[("max.poll.interval.ms", "1000")]);
+        assert!(together[0].contains("makes no consumer of these settings"), "{together:?}");
     }
 
     #[test]

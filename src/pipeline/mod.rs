@@ -23,7 +23,7 @@ mod start;
 mod threads;
 pub mod topics;
 
-pub use start::connect;
+pub use start::{clients, connect};
 
 use crate::admin::{Control, Exporter, InputNames};
 use crate::clock::Clock;

@@ -28,10 +28,7 @@ const SWITCH_WAIT: Duration = Duration::from_secs(90);
 /// # Errors
 /// 78 when a property of the client may not be set, or the password file cannot be read.
 pub fn connect(settings: &Settings) -> Result<Arc<dyn Logs>, Error> {
-    let mut kafka = KafkaSettings::new(&settings.kafka.bootstrap);
-    kafka.client.clone_from(&settings.kafka.client);
-    kafka.consumer.clone_from(&settings.kafka.consumer);
-    kafka.producer.clone_from(&settings.kafka.producer);
+    let mut kafka = clients(settings);
     let path = &settings.kafka.sasl_password_file;
     if !path.as_os_str().is_empty() {
         let password = std::fs::read_to_string(path).map_err(|error| {
@@ -39,13 +36,23 @@ pub fn connect(settings: &Settings) -> Result<Arc<dyn Logs>, Error> {
         })?;
         kafka.client.insert("sasl.password".to_owned(), password.trim_end_matches(['\r', '\n']).to_owned());
     }
+    let logs = KafkaLogs::new(kafka).map_err(|error| Error::configuration(error.to_string()))?;
+    Ok(Arc::new(logs))
+}
+
+/// How the clients are set up, without secrets.
+#[must_use]
+pub fn clients(settings: &Settings) -> KafkaSettings {
+    let mut kafka = KafkaSettings::new(&settings.kafka.bootstrap);
+    kafka.client.clone_from(&settings.kafka.client);
+    kafka.consumer.clone_from(&settings.kafka.consumer);
+    kafka.producer.clone_from(&settings.kafka.producer);
     let session = settings.kafka.session_timeout.as_millis();
     kafka.session_timeout_ms = u32::try_from(session).unwrap_or(u32::MAX);
     let share_kib = buffers_kib(settings);
     kafka.consumer_buffer_kib = share_kib / 4;
     kafka.producer_buffer_kib = share_kib / 4;
-    let logs = KafkaLogs::new(kafka).map_err(|error| Error::configuration(error.to_string()))?;
-    Ok(Arc::new(logs))
+    kafka
 }
 
 /// How many triage lanes run: what is set, or one for each three cores.

@@ -10,9 +10,10 @@ use super::file::{Files, FilterText};
 use super::mistake::{Mistake, Mistakes, Place};
 use super::query::{Dialect, Expression, Field, parse};
 use super::table::Located;
+use crate::scan::Literal;
 use std::collections::BTreeMap;
 
-/// The shortest literal, in bytes, that may decide alone whether a rule is tried.
+/// The shortest literal, in bytes, that may be enough for a rule.
 const LITERAL_BYTES_MIN: usize = 3;
 /// Questions that the filters compared may ask together: every combination of answers is tried.
 const QUESTIONS_MAX: usize = 12;
@@ -51,7 +52,7 @@ lints! {
     SameQuery = "same-query",
     /// Desks that share one partition of the desk log.
     SharedPartition = "shared-partition",
-    /// A literal shorter than 3 bytes that decides alone whether a rule is tried.
+    /// A literal shorter than 3 bytes that is enough for a rule to match.
     ShortLiteral = "short-literal",
     /// A filter that can never decide.
     UnreachableFilter = "unreachable-filter",
@@ -123,14 +124,20 @@ impl Linter<'_> {
     }
 
     fn short_literals(&mut self, rule: &str, text: &Located<String>, query: &Expression) {
-        for literal in query.triggers().unwrap_or_default() {
-            if literal.text.len() >= LITERAL_BYTES_MIN {
-                continue;
+        let mut short: Vec<&Literal> = Vec::new();
+        query.leaves(&mut |leaf| {
+            if let Expression::Literal(literal) = leaf
+                && literal.text.len() < LITERAL_BYTES_MIN
+                && !short.contains(&literal)
+            {
+                short.push(literal);
             }
+        });
+        for literal in short.into_iter().filter(|literal| suffices(query, literal, true)) {
             // The normalised text may not stand in the query as it is; then the whole query is meant.
-            let at = text.value.to_lowercase().find(literal.text.trim());
+            let at = text.value.to_lowercase().find(&literal.text);
             let place = at.map_or_else(|| text.place.clone(), |at| self.mistakes.inside(&text.place, at));
-            let what = format!("the rule `{rule}` is tried wherever `{}` stands", literal.text.trim());
+            let what = format!("for the rule `{rule}` the word `{}` alone is enough", literal.text);
             let hint = "so short a word is common and may mean many things: join it to another with AND";
             self.note(LintKind::ShortLiteral, &place, what, hint);
         }
@@ -261,6 +268,21 @@ fn holds(condition: &Expression, answer: &impl Fn(&Field) -> bool) -> bool {
         Expression::Not(part) => !holds(part, answer),
         Expression::And(parts) => parts.iter().all(|part| holds(part, answer)),
         Expression::Or(parts) => parts.iter().any(|part| holds(part, answer)),
+    }
+}
+
+/// Whether the query can be `wanted` for a text that holds this literal and no other.
+fn suffices(query: &Expression, literal: &Literal, wanted: bool) -> bool {
+    match (query, wanted) {
+        (Expression::Literal(found), _) => (found == literal) == wanted,
+        (Expression::Field(..), _) => true,
+        (Expression::Not(part), _) => suffices(part, literal, !wanted),
+        (Expression::And(parts), true) | (Expression::Or(parts), false) => {
+            parts.iter().all(|part| suffices(part, literal, wanted))
+        }
+        (Expression::Or(parts), true) | (Expression::And(parts), false) => {
+            parts.iter().any(|part| suffices(part, literal, wanted))
+        }
     }
 }
 

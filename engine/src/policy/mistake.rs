@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// One mistake in the policy's files.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize)]
 pub struct Mistake {
     /// The file's path inside the policy folder; empty when the mistake is that something is in no file.
     pub file: String,

@@ -90,8 +90,13 @@ fn a_rule_that_asks_for_nothing_or_repeats_a_query_is_found() {
 #[test]
 fn a_short_word_is_found_only_where_it_decides_alone() {
     let rule = |query: &str| found(&format!("[[rule]]\nname = \"r\"\nquery = '{query}'\ntags = [\"t\"]\n"));
-    assert_eq!(rule("TV OR television"), ["3: short-literal: the rule `r` is tried wherever `tv` stands"]);
+    assert_eq!(
+        rule("TV OR television"),
+        ["3: short-literal: for the rule `r` the word `tv` alone is enough"]
+    );
+    assert_eq!(rule("tv AND NOT radio AND lang:en").len(), 1);
     assert!(rule("tv AND broken").is_empty());
+    assert!(rule("(4g OR 5g OR lte) AND (slow OR gone)").is_empty());
     assert!(rule("📺 OR television").is_empty(), "an emoji has four bytes");
 }
 

@@ -1,0 +1,81 @@
+//! Where each setting stands: the bytes of its name and of its value in the file, or the variable that overrides it.
+//!
+//! Owns the places only, and makes diagnostics of them. Kept after the file was read, for mistakes that are found by
+//! whoever knows more: the client library, the field map, the policy folder.
+
+use crate::diagnostic::Diagnostic;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use toml::de::DeTable;
+
+/// The places of a file's settings.
+#[derive(Debug, Default)]
+pub struct Places {
+    file: String,
+    text: String,
+    /// By `section.key`, and deeper in tables: the bytes of the name and of the value.
+    spans: BTreeMap<String, (Range<usize>, Range<usize>)>,
+    /// By `section.key`: the variable's name.
+    variables: BTreeMap<String, String>,
+}
+
+impl Places {
+    pub(super) fn new(
+        file: &str,
+        text: &str,
+        table: &DeTable<'_>,
+        variables: BTreeMap<String, String>,
+    ) -> Places {
+        let mut spans = BTreeMap::new();
+        note(table, "", &mut spans);
+        Places { file: file.to_owned(), text: text.to_owned(), spans, variables }
+    }
+
+    /// The file's name as it is shown.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Whether somebody set this, in the file or in the environment.
+    #[must_use]
+    pub fn is_set(&self, path: &str) -> bool {
+        self.spans.contains_key(path) || self.variables.contains_key(path)
+    }
+
+    /// A mistake in the value of a setting: `kafka.bootstrap`, or `kafka.client.linger.ms` inside a table.
+    #[must_use]
+    pub fn mistake(&self, path: &str, what: impl Into<String>) -> Diagnostic {
+        if let Some(variable) = self.variables.get(path) {
+            return Diagnostic::mistake(what).of_file(variable);
+        }
+        match self.spans.get(path) {
+            Some((_, value)) => self.at_bytes(value.clone(), what),
+            None => Diagnostic::mistake(what).of_file(&self.file),
+        }
+    }
+
+    /// A mistake in the name of a setting or section.
+    #[must_use]
+    pub fn mistake_at_key(&self, path: &str, what: impl Into<String>) -> Diagnostic {
+        match self.spans.get(path) {
+            Some((key, _)) => self.at_bytes(key.clone(), what),
+            None => self.mistake(path, what),
+        }
+    }
+
+    /// A mistake at these bytes of the file.
+    pub(super) fn at_bytes(&self, bytes: Range<usize>, what: impl Into<String>) -> Diagnostic {
+        Diagnostic::mistake(what).of_file(&self.file).at(&self.text, &bytes)
+    }
+}
+
+fn note(table: &DeTable<'_>, before: &str, spans: &mut BTreeMap<String, (Range<usize>, Range<usize>)>) {
+    for (key, value) in table {
+        let path = format!("{before}{}", key.get_ref());
+        if let Some(inner) = value.get_ref().as_table() {
+            note(inner, &format!("{path}."), spans);
+        }
+        spans.insert(path, (key.span(), value.span()));
+    }
+}
