@@ -11,6 +11,7 @@ use crate::pipeline::policy::{self, Local, Refused};
 use clap::Args;
 use memory::Estimate;
 use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 use triage_engine::policy::{LintKind, Policy, lint};
 
@@ -125,7 +126,7 @@ fn examine(loaded: Loaded, allow: &[String]) -> Outcome {
             Err(Refused::Folder(why)) => {
                 let told =
                     places.mistake("policy.folder", format!("the policy folder cannot be used: {why}"));
-                findings.push(told.hint("`policy.folder` names the folder; config/policy is a sample"));
+                findings.push(told.hint(folder_hint(&settings.policy.folder)));
             }
             Err(refused) => findings.extend(refused.into_error(&settings.policy.folder).take_diagnostics()),
         }
@@ -142,6 +143,16 @@ fn examine(loaded: Loaded, allow: &[String]) -> Outcome {
         bootstrap: settings.kafka.bootstrap,
     };
     Outcome { verdict, exit_code, configuration, policy: summary, memory: estimate, findings }
+}
+
+fn folder_hint(folder: &Path) -> String {
+    match folder.parent() {
+        Some(parent) if folder.is_file() => {
+            format!("name the folder: folder = {:?}", parent.display().to_string())
+        }
+        _ if !folder.exists() => format!("{}config/policy is a sample", load::relative(folder)),
+        _ => "`policy.folder` names it; config/policy is a sample".to_owned(),
+    }
 }
 
 impl Summary {

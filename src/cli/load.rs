@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use triage_engine::policy::did_you_mean;
 
 /// Where the configuration is when nobody says.
 const CONFIG_DEFAULT: &str = "/etc/triaged/triaged.toml";
@@ -70,6 +71,7 @@ pub(super) fn read(config: &Config) -> Result<Loaded, Error> {
         check_properties(&mut loaded);
         check_password_file(&mut loaded);
         check_fields(&mut loaded);
+        loaded.mistakes.sort_by_key(|mistake| (mistake.line == 0, mistake.line, mistake.column));
     }
     Ok(loaded)
 }
@@ -77,7 +79,7 @@ pub(super) fn read(config: &Config) -> Result<Loaded, Error> {
 fn unreadable(shown: &str, error: &std::io::Error) -> Error {
     let hint = match error.kind() {
         ErrorKind::NotFound => {
-            "is the path right? config/triaged.toml is a sample with every setting".to_owned()
+            format!("{}config/triaged.toml is a sample with every setting", relative(Path::new(shown)))
         }
         ErrorKind::IsADirectory => {
             format!("name the file: --config {}/triaged.toml", shown.trim_end_matches('/'))
@@ -86,6 +88,14 @@ fn unreadable(shown: &str, error: &std::io::Error) -> Error {
         _ => "config/triaged.toml is a sample with every setting".to_owned(),
     };
     Error::configuration(format!("cannot read configuration `{shown}`: {error}")).hint(hint)
+}
+
+/// Where a relative path was looked for: a service is started elsewhere than a shell.
+pub(super) fn relative(path: &Path) -> String {
+    match std::env::current_dir() {
+        Ok(here) if path.is_relative() => format!("looked for below `{}`; ", here.display()),
+        _ => String::new(),
+    }
 }
 
 /// Properties of the client library: the library itself is asked.
@@ -124,7 +134,23 @@ fn check_fields(loaded: &mut Loaded) {
     for what in error.told() {
         let about = fields.iter().find(|field| what.contains(&format!("`{field}`")));
         let path = about.map_or("input.fields".to_owned(), |field| format!("input.fields.{field}"));
-        loaded.mistakes.push(loaded.places.mistake(&path, what));
+        let told = match what.split_once(", expected one of ") {
+            // The names that the deserialiser lists are those that there are.
+            Some((_, known)) => {
+                let known: Vec<&str> =
+                    known.split('`').skip(1).step_by(2).filter(|name| *name != "preset").collect();
+                let field = about.map_or("", |field| field.as_str());
+                let near = did_you_mean(field, known.iter().copied());
+                let hint =
+                    if near.is_empty() { format!("the fields are {}", known.join(", ")) } else { near };
+                loaded.places.mistake_at_key(&path, format!("a mention has no field `{field}`")).hint(hint)
+            }
+            None => {
+                let (what, hint) = what.split_once("; ").unwrap_or((&what, ""));
+                loaded.places.mistake(&path, what).hint(hint)
+            }
+        };
+        loaded.mistakes.push(told);
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Owns the arithmetic: named limits times bytes for each. May not measure a running daemon. Called by `check`.
 
-use crate::config::{Places, Settings};
+use crate::config::{Places, Setting, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::policy;
 use serde::Serialize;
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use triage_engine::policy::Policy;
 
 /// Bytes of the exact window for one id that is remembered: 64-bit words at 70 % load for ids that are numbers,
@@ -82,9 +83,10 @@ impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Estimate { buffer_bytes, pattern_bytes, matcher, dedup_ids_max, .. } = self;
         write!(f, "{} of buffers, {} of patterns ({matcher}); ", mib(*buffer_bytes), mib(*pattern_bytes))?;
-        let window = self.dedup_window_ms / 1_000;
+        let window = Duration::from_millis(self.dedup_window_ms.unsigned_abs()).show();
+        let window = window.trim_matches('"');
         let (least, most) = (mib(self.dedup_bytes_min), mib(self.dedup_bytes_max));
-        write!(f, "for each input partition {least} to {most} ({dedup_ids_max} ids for {window} s)")
+        write!(f, "for each input partition {least} to {most} ({dedup_ids_max} ids for {window})")
     }
 }
 
@@ -134,7 +136,7 @@ mod tests {
         assert_eq!(
             estimate(512, 1_000_000, None).to_string(),
             "512 MiB of buffers, 1.5 MiB of patterns (hyperscan); for each input partition 11 MiB to 22 MiB \
-             (1000000 ids for 600 s)"
+             (1000000 ids for 10m)"
         );
     }
 

@@ -21,7 +21,7 @@ use crate::diagnostic::Diagnostic;
 use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use triage_engine::policy::did_you_mean;
+use triage_engine::policy::{did_you_mean, toml_hint};
 
 /// What an override's name begins with.
 pub const OVERRIDE_PREFIX: &str = "TRIAGED__";
@@ -42,6 +42,8 @@ pub(crate) struct Source<'a> {
     table: DeTable<'a>,
     /// By `section.key`: the value of the variable.
     overrides: BTreeMap<String, String>,
+    /// Variables that look like overrides and are none: the setting that was probably meant, the variable.
+    misspelled: Vec<(String, String)>,
     places: Places,
 }
 
@@ -56,6 +58,8 @@ pub fn load(
     host_name: &str,
 ) -> Loaded {
     let (table, errors) = DeTable::parse_recoverable(text);
+    let environment: Vec<(String, String)> = environment.into_iter().collect();
+    let misspelled = environment.iter().filter_map(|(name, _)| Some((meant(name)?, name.clone()))).collect();
     let variables: Vec<(String, String, String)> = environment
         .into_iter()
         .filter_map(|(name, value)| {
@@ -66,9 +70,11 @@ pub fn load(
     let names = variables.iter().map(|(path, name, _)| (path.clone(), name.clone())).collect();
     let places = Places::new(file, text, table.get_ref(), names);
     let overrides = variables.into_iter().map(|(path, _, value)| (path, value)).collect();
-    let source = Source { table: table.into_inner(), overrides, places };
+    let source = Source { table: table.into_inner(), overrides, misspelled, places };
     let mut mistakes: Vec<Diagnostic> =
         errors.iter().map(|error| unreadable(&source.places, error.message(), error.span())).collect();
+    // A line that is no TOML is told once.
+    mistakes.dedup_by_key(|mistake| mistake.line);
     let damaged = mistakes.len();
     source.find_unknown(&mut mistakes);
     let mut settings = Settings::read(&source, &mut mistakes);
@@ -84,20 +90,19 @@ pub fn load(
     Loaded { settings, mistakes, places: source.places }
 }
 
+/// The setting that a variable with single underscores (`TRIAGED_LOG_LEVEL`) probably means.
+fn meant(variable: &str) -> Option<String> {
+    let name = variable.strip_prefix("TRIAGED_").filter(|rest| !rest.starts_with('_'))?.to_lowercase();
+    let flat = |path: &str| path.replace('.', "_") == name.replace("__", "_");
+    Settings::entries().iter().map(|entry| path(entry.section, entry.key)).find(|path| flat(path))
+}
+
 /// What is no TOML, with what people usually meant.
 fn unreadable(places: &Places, message: &str, span: Option<std::ops::Range<usize>>) -> Diagnostic {
-    let hint = if message.contains("must be quoted") {
-        "put the text in quotes"
-    } else if message.contains("duplicate key") {
-        "each setting and each section is written once"
-    } else if message.contains("invalid basic string") || message.contains("invalid literal string") {
-        "a text ends with the quote that it began with, on the same line"
-    } else {
-        "the rest of the file is checked once this is mended"
-    };
-    places
-        .at_bytes(span.unwrap_or(0..0), format!("not readable as TOML: {}", message.replace('\n', ", ")))
-        .hint(hint)
+    let what = format!("not readable as TOML: {}", message.replace('\n', ", "));
+    let told = places.at_bytes(span.unwrap_or(0..0), what);
+    let hint = toml_hint(message, &told.line_text);
+    told.hint(hint)
 }
 
 impl Source<'_> {
@@ -153,6 +158,13 @@ impl Source<'_> {
                 let hint = known.hint("", name, value.get_ref().is_table());
                 mistakes.push(self.places.mistake_at_key(name, what).hint(hint));
             }
+        }
+        for (meant, variable) in &self.misspelled {
+            let what = format!(
+                "`{variable}` is not read: two underscores stand before the name and between its parts"
+            );
+            let right = format!("{OVERRIDE_PREFIX}{}", meant.to_uppercase().replace('.', "__"));
+            mistakes.push(Diagnostic::mistake(what).of_file(variable).hint(format!("write `{right}`")));
         }
         for wrong in self.overrides.keys().filter(|wrong| !known.paths.contains(wrong)) {
             let hint = match wrong.split('.').collect::<Vec<_>>()[..] {

@@ -55,11 +55,31 @@ impl Places {
         }
     }
 
+    /// A mistake in a part of a setting's value; in the whole of it where that part is not found.
+    #[must_use]
+    pub fn mistake_in(&self, path: &str, part: &str, what: impl Into<String>) -> Diagnostic {
+        let span = self.spans.get(path).filter(|_| !self.variables.contains_key(path));
+        let found = span.and_then(|(_, value)| {
+            let at = value.start + self.text.get(value.clone())?.find(part).filter(|_| !part.is_empty())?;
+            Some(at..at + part.len())
+        });
+        match found {
+            Some(bytes) => self.at_bytes(bytes, what),
+            None => self.mistake(path, what),
+        }
+    }
+
     /// A mistake in the name of a setting or section.
     #[must_use]
     pub fn mistake_at_key(&self, path: &str, what: impl Into<String>) -> Diagnostic {
         match self.spans.get(path) {
-            Some((key, _)) => self.at_bytes(key.clone(), what),
+            Some((key, _)) => {
+                // Of a dotted name the place is that of its last part; the whole of it is meant.
+                let before = self.text.get(..key.start).unwrap_or_default();
+                let part = |c: char| c.is_ascii_alphanumeric() || "_-.\"'".contains(c);
+                let start = before.rfind(|c| !part(c)).map_or(0, |at| at + 1);
+                self.at_bytes(start.min(key.start)..key.end, what)
+            }
             None => self.mistake(path, what),
         }
     }

@@ -29,6 +29,12 @@ impl Checker<'_> {
         self.mistakes.push(self.source.places.mistake(path, format!("`{path}`: {what}")).hint(hint));
     }
 
+    /// The same about a part of the value.
+    fn wrong_part(&mut self, path: &str, part: &str, what: String, hint: impl Into<String>) {
+        let told = self.source.places.mistake_in(path, part, format!("`{path}`: {what}"));
+        self.mistakes.push(told.hint(hint));
+    }
+
     fn choice(&mut self, path: &str, text: &str, known: &[&str]) {
         if !known.contains(&text) {
             let what = format!("`{text}` is not known: expected {}", known.join(", "));
@@ -43,49 +49,47 @@ impl Checker<'_> {
         }
     }
 
-    /// One address of a broker.
-    fn broker(&mut self, broker: &str) {
-        const PATH: &str = "kafka.bootstrap";
-        let bare = broker.trim();
-        if bare.is_empty() {
+    /// The addresses of brokers.
+    fn brokers(&mut self, list: &str) {
+        let separators = |c: char| c == ',' || c == ';' || c.is_whitespace();
+        let bare = |broker: &str| broker.rsplit_once("://").map_or(broker, |(_, bare)| bare).to_owned();
+        let parts = list.split(separators).filter(|broker| !broker.is_empty()).map(bare);
+        let right = parts.collect::<Vec<_>>().join(",");
+        let rewrite = format!("write bootstrap = \"{right}\"");
+        if right.is_empty() {
             return self.wrong(
-                PATH,
-                "an address is missing".to_owned(),
-                "`host:port`, with commas between them",
+                "kafka.bootstrap",
+                "no broker is named".to_owned(),
+                "such as \"kafka-1:9092,kafka-2:9092\"",
             );
         }
-        if let Some((scheme, rest)) = bare.split_once("://") {
-            let hint =
-                format!("write `{rest}`; TLS and SASL are set by 'security.protocol' in [kafka.client]");
-            return self.wrong(PATH, format!("`{bare}` begins with `{scheme}://`"), hint);
+        let scheme = list.find("://").map(|end| {
+            let start = list[..end].rfind(separators).map_or(0, |at| at + 1);
+            &list[start..end + 3]
+        });
+        if let Some(scheme) = scheme {
+            let hint = format!("{rewrite}; TLS and SASL are set by security.protocol in [kafka.client]");
+            self.wrong_part("kafka.bootstrap", scheme, format!("an address has no `{scheme}`"), hint);
+        } else if right != list {
+            let what =
+                format!("`{list}` is no list of `host:port` with commas, and nothing else, between them");
+            self.wrong("kafka.bootstrap", what, rewrite);
         }
-        if bare.contains([' ', ';']) {
-            let list = bare.split([' ', ';']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",");
-            return self.wrong(PATH, format!("`{bare}` is no address"), format!("write \"{list}\""));
-        }
-        if bare != broker {
-            return self.wrong(
-                PATH,
-                format!("there is a blank beside `{bare}`"),
-                "commas alone stand between brokers",
-            );
-        }
-        // `fe80::1` is a host, `[fe80::1]:9092` a host with its port.
-        let (host, port) = match bare.rsplit_once(':') {
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
-            _ => (bare, ""),
-        };
-        if port.is_empty() {
-            let host = host.trim_end_matches(':');
-            return self.wrong(
-                PATH,
-                format!("`{bare}` has no port"),
-                format!("write `{host}:9092`, if it is the usual one"),
-            );
-        }
-        if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port > 0) {
-            let what = format!("`{bare}` is no address: expected `host:port` with a port from 1 to 65535");
-            self.wrong(PATH, what, "");
+        for broker in right.split(',') {
+            // `fe80::1` is a host, `[fe80::1]:9092` a host with its port.
+            let (host, port) = match broker.rsplit_once(':') {
+                Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port),
+                _ => (broker, ""),
+            };
+            let what = format!("`{broker}` has no port");
+            if port.is_empty() {
+                let hint = format!("write `{host}:9092`, if it is the usual one");
+                self.wrong_part("kafka.bootstrap", broker, what, hint);
+            } else if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port > 0) {
+                let what =
+                    format!("`{broker}` is no address: expected `host:port` with a port from 1 to 65535");
+                self.wrong_part("kafka.bootstrap", broker, what, "");
+            }
         }
     }
 
@@ -136,9 +140,7 @@ impl Settings {
         check.range("kafka.session_timeout", &self.kafka.session_timeout, &seconds(6), &seconds(1_800));
         check.range("desk.tick_interval", &self.desk.tick_interval, &Duration::from_millis(10), &seconds(60));
         check.range("desk.snapshot_interval", &self.desk.snapshot_interval, &seconds(1), &seconds(86_400));
-        for broker in self.kafka.bootstrap.split(',') {
-            check.broker(broker);
-        }
+        check.brokers(&self.kafka.bootstrap);
         self.check_names(&mut check);
         self.check_paths(&mut check);
     }

@@ -74,10 +74,13 @@ fn a_wrong_override_is_told_by_its_own_name() {
         ("TRIAGED__KAFKA__BOOTSTRP", "x:1"),
         ("TRIAGED__TRIAGE__LANES", "many"),
         ("TRIAGED__KAFKA__CLIENT__LINGER", "5"),
+        ("TRIAGED_LOG_LEVEL", "debug"),
+        ("TRIAGED_SERVICE_HOST", "10.0.0.7"),
     ];
     assert_eq!(
         told(&load_with("", &environment).unwrap_err()),
         [
+            "TRIAGED_LOG_LEVEL: `TRIAGED_LOG_LEVEL` is not read: two underscores stand before the name and between its parts (write `TRIAGED__LOG__LEVEL`)",
             "TRIAGED__KAFKA__BOOTSTRP: there is no setting `kafka.bootstrp` (did you mean `kafka.bootstrap`?)",
             "TRIAGED__KAFKA__CLIENT__LINGER: there is no setting `kafka.client.linger` (properties of the client library are set in the file)",
             "TRIAGED__TRIAGE__LANES: `triage.lanes`: expected a whole number, found the text \"many\"",
@@ -113,9 +116,9 @@ fn a_value_in_another_spelling_is_told_how_to_write_it() {
         ("[kafka]\nbootstrap = 'localhost'", "write `localhost:9092`, if it is the usual one"),
         (
             "[kafka]\nbootstrap = 'SASL_SSL://k1:9092'",
-            "write `k1:9092`; TLS and SASL are set by 'security.protocol' in [kafka.client]",
+            "write bootstrap = \"k1:9092\"; TLS and SASL are set by security.protocol in [kafka.client]",
         ),
-        ("[kafka]\nbootstrap = 'k1:9092; k2:9092'", "write \"k1:9092,k2:9092\""),
+        ("[kafka]\nbootstrap = 'k1:9092; k2:9092'", "write bootstrap = \"k1:9092,k2:9092\""),
         ("[topics]\nmentions = 'brand mentions'", "did you mean `brand-mentions`?"),
         ("bootstrap = 'k1:9092'", "`bootstrap` belongs in `[kafka]`"),
         ("[log]\ninstance = 'a'", "`instance` belongs at the top of the file, above the first section"),

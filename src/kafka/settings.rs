@@ -64,11 +64,14 @@ impl KafkaSettings {
                         say(what, (*instead).to_owned(), true)
                     }
                     (_, _, Err(error)) if error.code == Code::UnknownProtocol => {
-                        let near = did_you_mean(name, property_names().iter().map(String::as_str));
-                        say(format!("librdkafka has no property `{key}`"), near, false)
+                        let known = property_names();
+                        let known = known.iter().map(String::as_str).chain(WITHOUT_DEFAULT.iter().copied());
+                        say(format!("librdkafka has no property `{key}`"), did_you_mean(name, known), false)
                     }
                     (_, _, Err(error)) => {
-                        say(format!("librdkafka refuses it: {}", error.text.trim()), String::new(), false)
+                        let takes = CHOICES.iter().find(|(choice, _)| *choice == name);
+                        let hint = takes.map_or(MANUAL.to_owned(), |(_, takes)| format!("it takes {takes}"));
+                        say(format!("librdkafka says: {}", error.text.trim()), hint, false)
                     }
                     (_, _, Ok(())) => None,
                 });
@@ -236,6 +239,41 @@ const PRODUCER: &[(&str, &str)] = &[
     ("delivery.report.only.error", "false"),
 ];
 
+/// Properties that the library does not list among its defaults.
+const WITHOUT_DEFAULT: &[&str] = &[
+    "client.rack",
+    "compression.type",
+    "debug",
+    "sasl.mechanisms",
+    "sasl.username",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.config",
+    "sasl.oauthbearer.extensions",
+    "sasl.oauthbearer.scope",
+    "sasl.oauthbearer.token.endpoint.url",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.cipher.suites",
+    "ssl.crl.location",
+    "ssl.curves.list",
+    "ssl.key.location",
+    "ssl.keystore.location",
+    "ssl.sigalgs.list",
+    "topic.blacklist",
+];
+
+/// What properties take that are chosen from a short list.
+const CHOICES: &[(&str, &str)] = &[
+    ("security.protocol", "plaintext, ssl, sasl_plaintext or sasl_ssl"),
+    ("compression.type", "none, gzip, snappy, lz4 or zstd"),
+    ("compression.codec", "none, gzip, snappy, lz4 or zstd"),
+    ("sasl.mechanism", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
+    ("sasl.mechanisms", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
+    ("ssl.endpoint.identification.algorithm", "https or none"),
+];
+
+const MANUAL: &str = "librdkafka's CONFIGURATION.md lists what each property takes";
+
 const UNENCRYPTED: &str = "name a key file without a password in 'ssl.key.location', readable by the daemon alone; a systemd credential fits";
 
 /// Secrets, and where they belong instead.
@@ -342,10 +380,12 @@ mod tests {
         );
         let told = set(&[("linger.ms", "soon"), ("security.protocol", "tls")]);
         assert_eq!(told.len(), 2, "{told:?}");
-        assert!(
-            told[0].contains("linger.ms: librdkafka refuses it: ") && told[1].contains("\"tls\""),
-            "{told:?}"
-        );
+        assert!(told[0].contains("linger.ms: librdkafka says: ") && told[1].contains("\"tls\""), "{told:?}");
+        assert!(told[1].ends_with("it takes plaintext, ssl, sasl_plaintext or sasl_ssl"), "{told:?}");
+        for name in WITHOUT_DEFAULT {
+            let unknown = set_property(name, "").is_err_and(|error| error.code == Code::UnknownProtocol);
+            assert!(!unknown, "{name} is offered and does not exist");
+        }
         let told = set(&[("ssl.key.pem", "x"), ("acks", "0")]);
         assert!(told[0].starts_with("acks: `acks` may not be set: an acknowledged"), "{told:?}");
         assert!(told[1].starts_with("ssl.key.pem: `ssl.key.pem` is a secret"), "{told:?}");

@@ -169,6 +169,23 @@ fn one_piece(raw: &str) -> (usize, usize) {
     }
 }
 
+/// What to do about text that is no TOML, by what the parser says and the line where it stands.
+pub fn toml_hint(message: &str, line: &str) -> &'static str {
+    if line.contains(['“', '”', '„', '‘', '’']) {
+        "write straight quotes: \""
+    } else if line.contains(':') && !line.contains('=') {
+        "TOML writes `key = value` and `[section]`, not `key: value`"
+    } else if message.contains("must be quoted") {
+        "put the text in quotes"
+    } else if message.contains("duplicate key") {
+        "each key and each section is written once"
+    } else if message.contains("invalid basic string") || message.contains("invalid literal string") {
+        "a text ends with the quote that it began with, on the same line"
+    } else {
+        "the rest of the file is checked once this is mended"
+    }
+}
+
 /// `did you mean …?` for the known name nearest to a wrong one, or an empty text when none is near.
 ///
 /// Near is: at most a third of the letters differ (insertions, deletions, substitutions, swaps of neighbours), or one

@@ -33,7 +33,7 @@ pub use bundle::{
 };
 pub use duration::parse_duration;
 pub use lint::{Lint, LintKind, lint};
-pub use mistake::{Mistake, did_you_mean};
+pub use mistake::{Mistake, did_you_mean, toml_hint};
 pub use program::Scratch;
 pub use query::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX};
 pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction};
