@@ -38,17 +38,22 @@ pub(super) struct Options {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// How the daemon is: ready or not and why, the policy in force, partitions, counts
+    #[command(after_help = "Examples:\n  triaged ctl status\n  triaged ctl status --json")]
     Status,
     /// The policy of the fleet
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  triaged ctl policy reload")]
     Policy(PolicyVerb),
     /// Settle what is in flight, commit, and end
+    #[command(after_help = "Example:\n  triaged ctl drain")]
     Drain,
 }
 
 #[derive(Debug, Subcommand)]
 enum PolicyVerb {
     /// Check the daemon's policy folder and put it in force on every instance
+    #[command(
+        after_help = "Example:\n  triaged ctl policy reload\n\nExit codes:\n  0 in force; 65 refused, with every mistake; 69 no daemon answers"
+    )]
     Reload,
 }
 

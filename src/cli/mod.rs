@@ -7,6 +7,7 @@ mod check;
 mod ctl;
 mod load;
 mod memory;
+mod pages;
 mod topics;
 
 use crate::audit::{self, AuditOptions};
@@ -26,8 +27,18 @@ const FINDINGS: u8 = 1;
 
 /// Stands between the firehose of public mentions and the people who answer them.
 #[derive(Debug, Parser)]
-#[command(name = "triaged", version, about, max_term_width = 100)]
-struct Command {
+#[command(
+    name = "triaged",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Examples:\n  triaged demo\n  triaged check --config /etc/triaged/triaged.toml\n  triaged topics --create\n  triaged run\n\n\
+        Exit codes:\n  0 done; 1 findings; 64 wrong usage; 65 refused as wrong; 66 a file to read is not there;\n  \
+        69 no broker or daemon answers; 73 a file cannot be made; 74 reading or writing failed;\n  \
+        75 try again later; 77 rights are missing; 78 the configuration or the policy is wrong\n\n\
+        Environment:\n  TRIAGED__SECTION__KEY overrides a setting, RUST_LOG the log level; NO_COLOR turns colours off"
+)]
+struct CommandLine {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -57,6 +68,19 @@ enum Verb {
         after_help = "Examples:\n  triaged demo\n  DEMO_SECONDS=30 triaged demo\n  triaged demo --broker kafka --bootstrap localhost:9092"
     )]
     Demo(DemoOptions),
+    /// Print the JSON Schema of triaged.toml, or of a record that it writes
+    #[command(
+        after_help = "Examples:\n  triaged schema\n  triaged schema config >triaged.schema.json\n  triaged schema assignment.created"
+    )]
+    Schema(pages::SchemaOptions),
+    /// Print what a shell needs to complete verbs and options
+    #[command(
+        after_help = "Examples:\n  triaged completions bash >/usr/share/bash-completion/completions/triaged\n  triaged completions zsh >/usr/local/share/zsh/site-functions/_triaged\n  triaged completions fish >~/.config/fish/completions/triaged.fish"
+    )]
+    Completions(pages::CompletionsOptions),
+    /// Print the manual page, or write one for each verb
+    #[command(after_help = "Examples:\n  triaged man | man -l -\n  triaged man /usr/local/share/man/man1")]
+    Man(pages::ManOptions),
 }
 
 /// Where the settings come from.
@@ -107,10 +131,16 @@ enum Broker {
     Kafka,
 }
 
+/// The command line as its pages are made of it: every verb, option and example.
+#[must_use]
+pub fn command() -> clap::Command {
+    <CommandLine as clap::CommandFactory>::command()
+}
+
 /// Reads the command line, does what it asks for; the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let command = match Command::try_parse() {
+    let command = match CommandLine::try_parse() {
         Ok(command) => command,
         Err(error) => {
             // Help and version are answers, everything else is a mistake.
@@ -136,6 +166,9 @@ fn act(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Audit(words) => audit(&words),
         Verb::Ctl(options) => ctl::ctl(&options),
         Verb::Demo(options) => demonstrate(options),
+        Verb::Schema(options) => pages::schema(&options),
+        Verb::Completions(options) => Ok(pages::completions(&options)),
+        Verb::Man(options) => pages::man(&options),
     }
 }
 
@@ -180,15 +213,18 @@ fn demonstrate(options: DemoOptions) -> Result<ExitCode, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_well_formed_and_every_verb_has_an_example() {
-        Command::command().debug_assert();
-        for verb in Command::command().get_subcommands() {
+        command().debug_assert();
+        for verb in command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example"), "`{}` has no example", verb.get_name());
             assert!(help.contains(&format!("triaged {}", verb.get_name())), "{help}");
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            let one_line =
+                !about.is_empty() && about.len() <= 100 && !about.contains('\n') && !about.ends_with('.');
+            assert!(one_line, "`{}` says in one line what it is for: {about:?}", verb.get_name());
         }
     }
 }

@@ -1,9 +1,11 @@
-//! The documents made of the settings: the manual, the sample.
+//! The documents made of the settings: the manual, the sample, the JSON Schema.
 //!
 //! Owns their layout; what stands in them are the docs on the fields of `settings`. A test keeps docs/configuration.md
 //! and config/triaged.toml fresh.
 
-use super::{Entry, Settings};
+use super::rules::{CHOICES, RANGES};
+use super::{Entry, Settings, path};
+use serde_json::{Map, Value, json};
 
 /// The manual: docs/configuration.md.
 #[must_use]
@@ -51,4 +53,63 @@ pub fn sample() -> String {
         }
     }
     page
+}
+
+/// The JSON Schema (draft 2020-12) of triaged.toml, for editors: `triaged schema config`.
+#[must_use]
+pub fn schema() -> Value {
+    let mut top = Map::new();
+    for (section, about) in Settings::sections() {
+        let entries = Settings::entries();
+        let own = entries.iter().filter(|entry| entry.section == section);
+        let properties: Map<String, Value> =
+            own.map(|entry| (entry.key.to_owned(), entry_schema(entry))).collect();
+        if section.is_empty() {
+            top.extend(properties);
+            continue;
+        }
+        let section_schema = json!({
+            "type": "object",
+            "description": about,
+            "properties": properties,
+            "additionalProperties": false,
+        });
+        top.insert(section.to_owned(), section_schema);
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "triaged.toml",
+        "description": "Every setting of triaged.",
+        "type": "object",
+        "properties": top,
+        "additionalProperties": false,
+    })
+}
+
+fn entry_schema(entry: &Entry) -> Value {
+    let path = path(entry.section, entry.key);
+    let mut schema = match entry.kind {
+        "number" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+        "true or false" => json!({ "type": "boolean" }),
+        "duration" => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
+        // Keys with dots may be written without quotes, which makes tables in tables.
+        "table" => json!({
+            "type": "object",
+            "additionalProperties": { "type": ["string", "number", "boolean", "object"] },
+        }),
+        _ => json!({ "type": "string" }),
+    };
+    if let Some((_, names)) = CHOICES.iter().find(|(choice, _)| *choice == path) {
+        schema["enum"] = json!(names);
+    }
+    if let Some((_, least, most)) = RANGES.iter().find(|(range, ..)| *range == path) {
+        schema["minimum"] = json!(least);
+        schema["maximum"] = json!(most);
+    }
+    schema["description"] = json!(entry.doc);
+    if !entry.default.is_empty() {
+        // Defaults are written as TOML, whose texts, numbers and Booleans are JSON too.
+        schema["default"] = serde_json::from_str(&entry.default).unwrap_or(Value::Null);
+    }
+    schema
 }

@@ -10,7 +10,7 @@ mod rules;
 mod settings;
 mod value;
 
-pub use documents::{manual, sample};
+pub use documents::{manual, sample, schema};
 pub use places::Places;
 pub use settings::{
     Admin, DeskLane, Entry, Group, Host, Input, Kafka, Limits, Log, PolicyFolder, Settings, Topics, Triage,

@@ -9,8 +9,18 @@ use crate::diagnostic::Diagnostic;
 use std::time::Duration;
 use triage_engine::policy::did_you_mean;
 
-const PRESETS: [&str; 6] = ["triaged", "twitter-v1", "twitter-v2", "jetstream", "mastodon", "custom"];
-const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+/// Settings that are one of a closed list.
+pub(super) const CHOICES: [(&str, &[&str]); 2] = [
+    ("input.preset", &["triaged", "twitter-v1", "twitter-v2", "jetstream", "mastodon", "custom"]),
+    ("log.level", &["error", "warn", "info", "debug", "trace"]),
+];
+/// Settings that are numbers in a range, both ends included.
+pub(super) const RANGES: [(&str, u32, u32); 4] = [
+    ("input.mention_bytes_max", 1024, 16 << 20),
+    ("limits.buffer_mib", 64, 1 << 20),
+    ("triage.lanes", 0, 1024),
+    ("triage.workers", 0, 1024),
+];
 /// The longest name of a topic that a broker takes.
 const TOPIC_BYTES_MAX: usize = 249;
 /// The longest of ours, so that a desk's name still fits behind a prefix.
@@ -117,8 +127,9 @@ impl Settings {
     /// What each value says alone was read; here is what may not be said.
     pub(super) fn check(&self, source: &Source<'_>, mistakes: &mut Vec<Diagnostic>) {
         let mut check = Checker { source, mistakes };
-        check.choice("input.preset", &self.input.preset, &PRESETS);
-        check.choice("log.level", &self.log.level, &LEVELS);
+        for ((path, known), text) in CHOICES.iter().zip([&self.input.preset, &self.log.level]) {
+            check.choice(path, text, known);
+        }
         match (self.input.preset == "custom", self.input.fields.is_empty()) {
             (true, true) => check.wrong(
                 "input.preset",
@@ -132,10 +143,11 @@ impl Settings {
             ),
             _ => {}
         }
-        check.range("input.mention_bytes_max", &self.input.mention_bytes_max, &1024, &(16 << 20));
-        check.range("limits.buffer_mib", &self.limits.buffer_mib, &64, &(1 << 20));
-        check.range("triage.lanes", &self.triage.lanes, &0, &1024);
-        check.range("triage.workers", &self.triage.workers, &0, &1024);
+        let numbers =
+            [self.input.mention_bytes_max, self.limits.buffer_mib, self.triage.lanes, self.triage.workers];
+        for ((path, least, most), number) in RANGES.iter().zip(numbers) {
+            check.range(path, &number, least, most);
+        }
         let seconds = Duration::from_secs;
         check.range("kafka.session_timeout", &self.kafka.session_timeout, &seconds(6), &seconds(1_800));
         check.range("desk.tick_interval", &self.desk.tick_interval, &Duration::from_millis(10), &seconds(60));

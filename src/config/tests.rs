@@ -3,6 +3,7 @@
 //! Owns the freshness of the two documents made of the settings; `UPDATE_DOCS=1` writes them anew.
 
 use super::*;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 fn load_with(text: &str, environment: &[(&str, &str)]) -> Result<Settings, Vec<Diagnostic>> {
@@ -190,4 +191,102 @@ fn the_sample_is_the_defaults_also_when_its_lines_are_taken_in() {
         .collect();
     assert!(taken_in.matches(" = ").count() > 25);
     assert_eq!(load_text(&taken_in).unwrap(), load_text("").unwrap());
+}
+
+/// A JSON Schema's verdict, as far as ours use it.
+fn fits(schema: &Value, value: &Value) -> bool {
+    let is = |name: &str| match name {
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
+        other => panic!("an unknown type {other}"),
+    };
+    let right_type = match &schema["type"] {
+        Value::String(name) => is(name),
+        Value::Array(names) => names.iter().any(|name| is(name.as_str().unwrap())),
+        other => panic!("no type: {other}"),
+    };
+    let number = |key: &str, holds: fn(f64, f64) -> bool| match (schema[key].as_f64(), value.as_f64()) {
+        (Some(limit), Some(value)) => holds(value, limit),
+        _ => true,
+    };
+    let duration = |text: &str| {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        digits > 0 && ["ms", "s", "m", "h", "d"].contains(&&text[digits..])
+    };
+    let pattern = match schema["pattern"].as_str() {
+        Some("^[0-9]+(ms|s|m|h|d)$") => value.as_str().is_some_and(duration),
+        Some(other) => panic!("an unknown pattern {other}"),
+        None => true,
+    };
+    let listed = schema["enum"].as_array().is_none_or(|names| names.contains(value));
+    let parts = value.as_object().is_none_or(|object| {
+        object.iter().all(|(key, value)| {
+            match (&schema["properties"][key], &schema["additionalProperties"]) {
+                (Value::Null, Value::Object(_)) => fits(&schema["additionalProperties"], value),
+                (Value::Null, more) => more != &json!(false),
+                (known, _) => fits(known, value),
+            }
+        })
+    });
+    right_type
+        && number("minimum", |v, l| v >= l)
+        && number("maximum", |v, l| v <= l)
+        && pattern
+        && listed
+        && parts
+}
+
+fn as_json(text: &str) -> Value {
+    serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap()
+}
+
+#[test]
+fn the_schema_accepts_what_is_accepted_and_refuses_what_is_refused() {
+    let schema = schema();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    for text in [
+        "",
+        "instance = 'a'\n[kafka]\nbootstrap = 'k:1'\nsession_timeout = '30s'",
+        "[kafka.client]\nsecurity.protocol = 'ssl'\n'linger.ms' = 5\n[input]\npreset = 'custom'\n[input.fields]\nmention_id = 'a'\nauthor_id = 'b'\ntext = 'c'",
+        "[limits]\nbuffer_mib = 64\n[triage]\nlanes = 1024\n[log]\nlevel = 'trace'",
+    ] {
+        load_text(text).unwrap();
+        assert!(fits(&schema, &as_json(text)), "{text}");
+    }
+    for text in [
+        "instnce = 'a'",
+        "[kafak]\nbootstrap = 'k:1'",
+        "[kafka]\nbootstap = 'k:1'",
+        "[kafka]\nbootstrap = 9092",
+        "[kafka]\nsession_timeout = 10",
+        "[kafka]\nsession_timeout = '10 s'",
+        "[kafka]\nclient = 'x'",
+        "[kafka.client]\n'linger.ms' = [1]",
+        "[input]\npreset = 'twitter'",
+        "[log]\nlevel = 'loud'",
+        "[limits]\nbuffer_mib = 1",
+        "[limits]\nbuffer_mib = 2000000",
+        "[triage]\nlanes = '4'",
+        "[triage]\nworkers = -1",
+        "kafka = 7",
+    ] {
+        assert!(load_text(text).is_err(), "{text}");
+        assert!(!fits(&schema, &as_json(text)), "{text}");
+    }
+}
+
+#[test]
+fn the_schema_knows_every_setting_with_its_default() {
+    let schema = schema();
+    for entry in Settings::entries() {
+        let section = if entry.section.is_empty() { &schema } else { &schema["properties"][entry.section] };
+        let known = &section["properties"][entry.key];
+        assert_eq!(known["description"], entry.doc, "{}", entry.key);
+        let default = known.get("default");
+        assert_eq!(default.is_some(), !entry.default.is_empty(), "{}", entry.key);
+        assert!(default.is_none_or(|default| fits(known, default)), "{}: {default:?}", entry.key);
+    }
 }
