@@ -202,10 +202,22 @@ pub fn print_line(line: fmt::Arguments<'_>) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         Err(error) => {
-            eprintln!("triaged: cannot write to standard output: {error}");
+            warn_line(format_args!("cannot write to standard output: {error}"));
             std::process::exit(i32::from(Kind::InputOutput.exit_code()));
         }
     }
+}
+
+/// Prints one line on standard error, after the program's name. Where nobody hears it, the exit code says it all the
+/// same.
+pub fn warn_line(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "triaged: {line}");
+}
+
+/// `eprintln!` for verbs: see [`warn_line`].
+#[macro_export]
+macro_rules! warn_of {
+    ($($line:tt)*) => { $crate::error::warn_line(format_args!($($line)*)) };
 }
 
 /// `println!` for verbs: see [`print_line`].

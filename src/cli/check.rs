@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Kind, colour_on};
 use crate::pipeline::policy::{self, Local, Refused};
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use memory::Estimate;
 use serde::Serialize;
 use std::path::Path;
@@ -20,11 +21,16 @@ pub(super) struct Options {
     #[command(flatten)]
     config: Config,
     /// Do not report this lint; may be given more than once
-    #[arg(long, value_name = "LINT", value_parser = LintKind::ALL.map(LintKind::name))]
+    #[arg(long, value_name = "LINT", value_parser = lint_names())]
     allow: Vec<String>,
     /// The findings, the summary and the memory as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+fn lint_names() -> PossibleValuesParser {
+    let named = |kind: LintKind| PossibleValue::new(kind.name()).help(kind.about().trim_end_matches('.'));
+    PossibleValuesParser::new(LintKind::ALL.map(named))
 }
 
 /// How it ended.
@@ -210,7 +216,7 @@ fn show(outcome: &Outcome) {
     let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
     let verdict = if mistakes.is_empty() { "it would start" } else { "it would not start" };
     let told = Error::configuration(format!("{counts}: {verdict}")).diagnostics(outcome.findings.clone());
-    eprintln!("triaged: {}", told.render(colour_on(&std::io::stderr())));
+    crate::warn_of!("{}", told.render(colour_on(&std::io::stderr())));
 }
 
 fn show_policy(policy: &Summary) {

@@ -176,6 +176,10 @@ pub(super) fn log(level: &str) {
         // One line may be asked about more than once, so what comes with the first of a burst passes too.
         !(CLIENT_BURST_MS..CLIENT_SILENCE_MS).contains(&since)
     });
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
+    // Where standard error is closed, nobody is there to be told.
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .log_internal_errors(false);
     tracing_subscriber::registry().with(filter).with(lines.with_filter(thinned)).init();
 }

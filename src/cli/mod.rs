@@ -152,7 +152,7 @@ pub fn main() -> ExitCode {
     match act(command.verb) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("triaged: {}", error.render(colour_on(&std::io::stderr())));
+            crate::warn_of!("{}", error.render(colour_on(&std::io::stderr())));
             ExitCode::from(error.exit_code())
         }
     }
