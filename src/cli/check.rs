@@ -232,3 +232,51 @@ fn show_policy(policy: &Summary) {
     }
     crate::say!("filters        {}", policy.filters);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_docs_name_every_lint_exit_code_and_field() {
+        let docs = include_str!("../../docs/command-line.md");
+        for kind in LintKind::ALL {
+            let line = format!("| `{}` | {} |\n", kind.name(), kind.about());
+            assert!(docs.contains(&line), "docs/command-line.md lacks {line}");
+        }
+        for code in [0, 1, 64, 65, 66, 69, 73, 74, 75, 77, 78] {
+            assert!(docs.contains(&format!("\n| {code} | ")), "{code}");
+        }
+        let nothing = Configuration {
+            file: String::new(),
+            instance: String::new(),
+            group: String::new(),
+            bootstrap: String::new(),
+        };
+        let summary = Summary {
+            folder: String::new(),
+            generation: String::new(),
+            rules: 0,
+            literals: 0,
+            rules_always_run: 0,
+            filters: 0,
+            desks: vec![DeskSummary { name: String::new(), log_partition: 0, queues: Vec::new() }],
+        };
+        let outcome = Outcome {
+            verdict: Verdict::Ready,
+            exit_code: 0,
+            configuration: nothing,
+            policy: Some(summary),
+            memory: Some(Estimate::default()),
+            findings: vec![Diagnostic::default()],
+        };
+        let mut left = vec![serde_json::to_value(outcome).expect("JSON")];
+        while let Some(value) = left.pop() {
+            for (field, value) in value.as_object().into_iter().flatten() {
+                assert!(docs.contains(&format!("`{field}`")), "docs/command-line.md lacks `{field}`");
+                left.push(value.clone());
+            }
+            left.extend(value.as_array().into_iter().flatten().cloned());
+        }
+    }
+}

@@ -19,7 +19,7 @@ const HASHED_ID_BYTES: u64 = 24;
 const MIB: u64 = 1 << 20;
 
 /// What is needed, in bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Estimate {
     /// `limits.buffer_mib`: everything fetched, in flight and unanswered.
     buffer_bytes: u64,

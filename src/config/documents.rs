@@ -13,7 +13,10 @@ pub fn manual() -> String {
     let mut page = "# Configuration\n\nEvery setting of `triaged.toml`. This page is made of the types in \
         `src/config/settings.rs`.\n\nAny setting may be overridden by an environment variable: \
         `TRIAGED__KAFKA__BOOTSTRAP=broker:9092` for `bootstrap` in `[kafka]`, `TRIAGED__INSTANCE=a` at the top. \
-        Unknown settings are mistakes.\n"
+        Unknown settings are mistakes: `triaged check` tells all of them at once, with their lines \
+        (docs/command-line.md). `triaged schema config` is the same page for editors.\n\nThe keys of \
+        `[kafka.client]`, `[kafka.consumer]` and `[kafka.producer]` are librdkafka's; their dots need no quotes: \
+        `linger.ms = 5`. The library itself is asked whether it has such a property and takes such a value.\n"
         .to_owned();
     for (section, about) in Settings::sections() {
         let title = if section.is_empty() { "Top".to_owned() } else { format!("`[{section}]`") };

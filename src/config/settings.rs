@@ -90,7 +90,7 @@ sections! {
         session_timeout: Duration = Duration::from_secs(10),
         /// The file that holds the SASL password; a systemd credential fits. Empty when there is none.
         sasl_password_file: PathBuf = PathBuf::new(),
-        /// Any librdkafka property, for every client. Those that would break a guarantee are refused.
+        /// Any librdkafka property, for every client. Secrets and what would break a guarantee are refused.
         client: BTreeMap<String, String> = BTreeMap::new(),
         /// Any librdkafka property, for consumers alone.
         consumer: BTreeMap<String, String> = BTreeMap::new(),
