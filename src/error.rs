@@ -145,10 +145,10 @@ impl Error {
         std::mem::take(&mut self.diagnostics)
     }
 
-    /// The message alone, without mistakes and hint.
+    /// The message with its hint as one finding, for those who show findings.
     #[must_use]
-    pub fn message(&self) -> &str {
-        &self.message
+    pub fn to_diagnostic(&self) -> Diagnostic {
+        Diagnostic::mistake(&self.message).hint(self.hint.clone().unwrap_or_default())
     }
 
     /// What kind of failure it was.

@@ -89,7 +89,7 @@ pub(super) fn check(options: &Options) -> Result<ExitCode, Error> {
         Ok(loaded) => examine(loaded, &options.allow),
         Err(mut error) if options.json => {
             let told = error.take_diagnostics();
-            let told = if told.is_empty() { vec![Diagnostic::mistake(error.message())] } else { told };
+            let told = if told.is_empty() { vec![error.to_diagnostic()] } else { told };
             cannot_read(&options.config, told)
         }
         Err(error) => return Err(error),
@@ -112,12 +112,11 @@ fn cannot_read(config: &Config, findings: Vec<Diagnostic>) -> Outcome {
 }
 
 fn examine(loaded: Loaded, allow: &[String]) -> Outcome {
-    let Loaded { settings, mistakes: mut findings, places } = loaded;
+    let Loaded { settings, mistakes: mut findings, places, damaged } = loaded;
     let (mut summary, mut estimate) = (None, None);
-    // Where the folder is named in a file that is damaged, the name may be wrong: then the folder says nothing.
-    let wrong_folder = findings.iter().any(|wrong| wrong.what.contains("`policy.folder`"));
-    let damaged = findings.iter().any(|wrong| wrong.what.starts_with("not readable as TOML"));
-    if !wrong_folder && !(damaged && !places.is_set("policy.folder")) {
+    // A folder that is named wrongly, or perhaps in a part of the file that cannot be read, says nothing.
+    let folder_is_known = !damaged || places.is_set("policy.folder");
+    if folder_is_known && !findings.iter().any(|wrong| wrong.what.starts_with("`policy.folder`: ")) {
         match policy::load(&settings.policy.folder) {
             Ok(local) => {
                 let folder = settings.policy.folder.display().to_string();

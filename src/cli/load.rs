@@ -3,7 +3,7 @@
 //! Owns the only reads of the environment and of the configuration file, and the checks of settings that need more than
 //! their text: the client library, the password file, the field map. What is in the file is read by `config`.
 
-use super::Config;
+use super::{Config, memory};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, Places, Settings};
 use crate::diagnostic::Diagnostic;
@@ -30,13 +30,28 @@ const CONFIG_DEFAULT: &str = "/etc/triaged/triaged.toml";
 pub(super) fn settings(config: &Config) -> Result<Settings, Error> {
     let loaded = read(config)?;
     if loaded.mistakes.is_empty() {
-        return Ok(loaded.settings);
+        Ok(loaded.settings)
+    } else {
+        Err(refusal(&loaded.places, loaded.mistakes))
     }
-    Err(refusal(&loaded.places, loaded.mistakes))
+}
+
+/// The same for the daemon itself: its buffers must fit this machine.
+///
+/// # Errors
+/// As [`settings`].
+pub(super) fn settings_to_run(config: &Config) -> Result<Settings, Error> {
+    let mut loaded = read(config)?;
+    loaded.mistakes.extend(memory::buffers_refused(&loaded.settings, &loaded.places));
+    if loaded.mistakes.is_empty() {
+        Ok(loaded.settings)
+    } else {
+        Err(refusal(&loaded.places, loaded.mistakes))
+    }
 }
 
 /// The error that a configuration with mistakes ends in.
-pub(super) fn refusal(places: &Places, mistakes: Vec<Diagnostic>) -> Error {
+fn refusal(places: &Places, mistakes: Vec<Diagnostic>) -> Error {
     let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
     Error::configuration(format!("configuration `{}` has {} {plural}", places.file(), mistakes.len()))
         .diagnostics(mistakes)

@@ -1,6 +1,7 @@
 //! What the daemon will hold in memory, as far as the files say, and whether this machine has as much.
 //!
-//! Owns the arithmetic: named limits times bytes for each. May not measure a running daemon. Called by `check`.
+//! Owns the arithmetic: named limits times bytes for each. May not measure a running daemon. Called by `check`, and before
+//! the daemon runs.
 
 use crate::config::{Places, Setting, Settings};
 use crate::diagnostic::Diagnostic;
@@ -75,8 +76,21 @@ impl Estimate {
             );
             return Some(Diagnostic::mistake(what).hint(hint));
         }
-        Some(places.mistake("limits.buffer_mib", what).hint("lower `limits.buffer_mib`"))
+        Some(too_many_buffers(places, what))
     }
+}
+
+/// The mistake that the buffers alone are more than this process may use, whatever the policy says.
+pub(super) fn buffers_refused(settings: &Settings, places: &Places) -> Option<Diagnostic> {
+    let buffers = u64::from(settings.limits.buffer_mib) * MIB;
+    let limit = limit_bytes().filter(|&limit| buffers > limit)?;
+    let what =
+        format!("the buffers alone take {} of memory, and the daemon may use {}", mib(buffers), mib(limit));
+    Some(too_many_buffers(places, what))
+}
+
+fn too_many_buffers(places: &Places, what: String) -> Diagnostic {
+    places.mistake("limits.buffer_mib", what).hint("lower `limits.buffer_mib`")
 }
 
 impl fmt::Display for Estimate {
@@ -150,6 +164,17 @@ mod tests {
         assert!(told.hint.contains("limits.buffer_mib"), "{told}");
         let told = estimate(64, 1_000_000_000, Some(1024 * MIB)).refusal(&places).expect("refused");
         assert!(told.hint.contains("dedup.ids_max"), "{told}");
+    }
+
+    #[test]
+    fn buffers_larger_than_any_machine_are_refused_before_the_daemon_runs() {
+        let mut settings = Settings::default();
+        assert!(limit_bytes().is_some_and(|limit| limit > 64 * MIB), "this machine says what it has");
+        settings.limits.buffer_mib = 64;
+        assert_eq!(buffers_refused(&settings, &Places::default()), None);
+        settings.limits.buffer_mib = u32::MAX;
+        let told = buffers_refused(&settings, &Places::default()).expect("4096 TiB");
+        assert!(told.what.starts_with("the buffers alone take 4294967295 MiB of memory"), "{told}");
     }
 
     #[test]

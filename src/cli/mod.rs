@@ -173,7 +173,7 @@ fn act(verb: Verb) -> Result<ExitCode, Error> {
 }
 
 fn run(config: &Config) -> Result<ExitCode, Error> {
-    let settings = load::settings(config)?;
+    let settings = load::settings_to_run(config)?;
     load::log(&settings.log.level);
     pipeline::abort_on_panic();
     let logs = pipeline::connect(&settings)?;

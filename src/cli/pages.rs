@@ -100,7 +100,7 @@ fn pages() -> Vec<(String, String)> {
     let mut command = without_help(super::command());
     // Fills in the usage lines and what is global.
     command.build();
-    add_pages(&command, &command.get_name().to_owned(), "", &mut pages);
+    add_pages(&command, command.get_name(), "", &mut pages);
     pages
 }
 

@@ -35,6 +35,8 @@ pub struct Loaded {
     pub mistakes: Vec<Diagnostic>,
     /// Where each setting stands, for mistakes that are found later.
     pub places: Places,
+    /// Whether the file is no TOML; then what cannot be read is the only mistake that is told.
+    pub damaged: bool,
 }
 
 /// The file and the overrides, as far as both could be parsed.
@@ -75,19 +77,19 @@ pub fn load(
         errors.iter().map(|error| unreadable(&source.places, error.message(), error.span())).collect();
     // A line that is no TOML is told once.
     mistakes.dedup_by_key(|mistake| mistake.line);
-    let damaged = mistakes.len();
+    let unreadable = mistakes.len();
     source.find_unknown(&mut mistakes);
     let mut settings = Settings::read(&source, &mut mistakes);
     if settings.host.instance.is_empty() {
         host_name.clone_into(&mut settings.host.instance);
     }
     settings.check(&source, &mut mistakes);
-    if damaged > 0 {
+    if unreadable > 0 {
         // What a damaged file seems to say would only bring mistakes that are none.
-        mistakes.truncate(damaged);
+        mistakes.truncate(unreadable);
     }
     mistakes.sort_by_key(|mistake| (mistake.line == 0, mistake.line, mistake.column));
-    Loaded { settings, mistakes, places: source.places }
+    Loaded { settings, mistakes, places: source.places, damaged: unreadable > 0 }
 }
 
 /// The setting that a variable with single underscores (`TRIAGED_LOG_LEVEL`) probably means.
