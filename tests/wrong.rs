@@ -84,7 +84,7 @@ fn what_people_write_wrong_is_answered_with_what_to_do() {
             continue;
         }
         let (told, file) = (told(&case), case.join("expected.txt"));
-        if std::env::var_os("UPDATE_WRONG").is_some() {
+        if is_rewriting() {
             fs::write(&file, &told).unwrap();
         }
         let expected = fs::read_to_string(&file).unwrap_or_default();
@@ -99,8 +99,16 @@ fn what_people_write_wrong_is_answered_with_what_to_do() {
     );
 }
 
+/// Whether what is expected is being rewritten: then it is judged in the next run.
+fn is_rewriting() -> bool {
+    std::env::var_os("UPDATE_WRONG").is_some()
+}
+
 #[test]
 fn each_of_them_ends_with_78_or_with_1_where_it_would_start() {
+    if is_rewriting() {
+        return;
+    }
     let names = names();
     assert!(names.len() >= 20, "{} cases", names.len());
     for name in names {
@@ -119,6 +127,9 @@ fn each_of_them_ends_with_78_or_with_1_where_it_would_start() {
 
 #[test]
 fn no_secret_is_ever_repeated() {
+    if is_rewriting() {
+        return;
+    }
     for name in names() {
         let expected = fs::read_to_string(cases().join(&name).join("expected.txt")).unwrap();
         for secret in ["correct horse", "aabbccddeef"] {
