@@ -86,7 +86,16 @@ impl Places {
 
     /// A mistake at these bytes of the file.
     pub(super) fn at_bytes(&self, bytes: Range<usize>, what: impl Into<String>) -> Diagnostic {
-        Diagnostic::mistake(what).of_file(&self.file).at(&self.text, &bytes)
+        let told = Diagnostic::mistake(what).of_file(&self.file).at(&self.text, &bytes);
+        let line = told.line_text.to_lowercase();
+        let secret =
+            ["password", "passphrase", "secret", "token", "key.pem"].iter().any(|word| line.contains(word));
+        // A line that may hold a secret is shown without its value; the name of a file is none.
+        if secret && !line.contains("_file") && !line.contains(".location") {
+            told.without_value()
+        } else {
+            told
+        }
     }
 }
 

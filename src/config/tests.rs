@@ -290,3 +290,14 @@ fn the_schema_knows_every_setting_with_its_default() {
         assert!(default.is_none_or(|default| fits(known, default)), "{}: {default:?}", entry.key);
     }
 }
+
+#[test]
+fn a_password_in_the_wrong_place_is_not_repeated() {
+    let environment =
+        [("TRIAGED__KAFKA__CLIENT", "sasl.password=hunter2"), ("TRIAGED__KAFKA__SASL_PASSWORD", "hunter2")];
+    let text = "[kafka]\npassword = 'hunter2'\n'sasl.password' = 'hunter2'\n";
+    for told in [load_text(text).unwrap_err(), load_with("", &environment).unwrap_err()] {
+        assert!(told.len() >= 2, "{told:?}");
+        assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
+    }
+}

@@ -173,7 +173,9 @@ impl Setting for BTreeMap<String, String> {
 
     fn read(value: &DeValue<'_>) -> Result<BTreeMap<String, String>, Wrong> {
         let DeValue::Table(table) = value else {
-            return expected("a table", value, String::new());
+            // What was written may hold a password that was meant for a table: it is not shown.
+            let what = format!("expected a table, found a {}", value.type_str());
+            return Err(Wrong { what, hint: String::new() });
         };
         let mut texts = BTreeMap::new();
         join(table, "", &mut texts)?;
