@@ -58,7 +58,7 @@ pub struct AuditPlan {
 
 /// How far an audit has come.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress<'a> {
+pub struct Step<'a> {
     /// What is being read.
     pub stage: &'static str,
     /// Which partition.
@@ -86,7 +86,7 @@ struct Extent {
 struct Audit<'a> {
     logs: &'a dyn Logs,
     plan: &'a AuditPlan,
-    progress: &'a mut dyn FnMut(Progress<'_>),
+    progress: &'a mut dyn FnMut(Step<'_>),
     generations: Generations,
     extent: Extent,
     partitions: Vec<Partition>,
@@ -101,7 +101,7 @@ struct Audit<'a> {
 pub fn audit(
     logs: &dyn Logs,
     plan: &AuditPlan,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(Step<'_>),
 ) -> Result<Report, LogError> {
     let generations = Generations::read(logs, &plan.policies, progress)?;
     let extent = Extent::ask(logs, plan, &generations)?;

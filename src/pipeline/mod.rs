@@ -26,7 +26,7 @@ mod start;
 mod threads;
 pub mod topics;
 
-pub use connect::{cluster, connect, warnings};
+pub use connect::{clients, cluster, connect, warnings};
 
 use crate::admin::{Control, Exporter, InputNames};
 use crate::clock::Clock;
