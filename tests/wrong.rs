@@ -55,8 +55,11 @@ fn told(case: &Path) -> String {
     let code = output.status.code().map_or("killed".to_owned(), |code| code.to_string());
     let script: String = script.lines().map(|line| format!("$ {line}\n")).collect();
     let told = format!("{script}--- standard output\n{out}--- standard error\n{err}--- exit code {code}\n");
-    // The folder is another one each time.
-    told.replace(&folder.path().canonicalize().unwrap().display().to_string(), "<here>")
+    // The folder is another one each time, and patterns are compiled for the processor at hand.
+    let told = told.replace(&folder.path().canonicalize().unwrap().display().to_string(), "<here>");
+    let Some(end) = told.find(" of patterns (") else { return told };
+    let start = told[..end].rfind(", ").unwrap() + 2;
+    format!("{}<size>{}", &told[..start], &told[end..])
 }
 
 fn needs_rights_taken(case: &Path) -> bool {
