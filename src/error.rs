@@ -4,9 +4,10 @@
 //! sysexits codes. Modules below have typed errors of their own and are converted here; nothing else may choose
 //! an exit code. Called by the command line, the pipeline and the admin server's start.
 
+use crate::diagnostic::Diagnostic;
 use crate::log::LogError;
 use std::fmt;
-use std::io::Write;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// What kind of failure it was, which decides the exit code (sysexits.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,14 +16,14 @@ pub enum Kind {
     Usage,
     /// What was read is not what it should be.
     Data,
-    /// A file that is to be read is not there, or cannot be opened.
+    /// A file to read, named on the command line, is not there or cannot be read.
     NoInput,
     /// Something this depends on is not there, a broker above all.
     Unavailable,
-    /// What is to be written cannot be made.
+    /// A file to write cannot be made.
     CannotCreate,
     /// Reading or writing failed on the way.
-    Io,
+    InputOutput,
     /// It did not work now and may work later.
     TryAgain,
     /// The broker refuses the login, or a right that is needed.
@@ -41,7 +42,7 @@ impl Kind {
             Kind::NoInput => 66,
             Kind::Unavailable => 69,
             Kind::CannotCreate => 73,
-            Kind::Io => 74,
+            Kind::InputOutput => 74,
             Kind::TryAgain => 75,
             Kind::NoPermission => 77,
             Kind::Configuration => 78,
@@ -55,6 +56,7 @@ pub struct Error {
     kind: Kind,
     message: String,
     mistakes: Vec<String>,
+    diagnostics: Vec<Diagnostic>,
     hint: Option<String>,
 }
 
@@ -62,7 +64,7 @@ impl Error {
     /// An error of `kind`. The message is lower case, without a full stop, and quotes the user's value.
     #[must_use]
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), mistakes: Vec::new(), hint: None }
+        Error { kind, message: message.into(), mistakes: Vec::new(), diagnostics: Vec::new(), hint: None }
     }
 
     /// The command line was wrong: 64.
@@ -115,6 +117,46 @@ impl Error {
         self
     }
 
+    /// With every single mistake in a file, each shown with its line.
+    #[must_use]
+    pub fn diagnostics(mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) -> Error {
+        self.diagnostics.extend(diagnostics);
+        self
+    }
+
+    /// The rendering for people: the message, the mistakes indented below it, the hint last.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let mut shown = self.message.clone();
+        let files = self.diagnostics.iter().map(|diagnostic| diagnostic.render(colour));
+        for mistake in self.mistakes.iter().cloned().chain(files) {
+            shown += "\n  ";
+            shown += &mistake.replace('\n', "\n  ");
+        }
+        if let Some(hint) = &self.hint {
+            shown += "\nhint: ";
+            shown += hint;
+        }
+        shown
+    }
+
+    /// Every single mistake in words, or the message where there are none: for those who know a better place.
+    #[must_use]
+    pub fn told(&self) -> Vec<String> {
+        if self.mistakes.is_empty() { vec![self.message.clone()] } else { self.mistakes.clone() }
+    }
+
+    /// Takes the mistakes in files out, for those who show them themselves.
+    pub fn take_diagnostics(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.diagnostics)
+    }
+
+    /// The message with its hint as one finding, for those who show findings.
+    #[must_use]
+    pub fn to_diagnostic(&self) -> Diagnostic {
+        Diagnostic::mistake(&self.message).hint(self.hint.clone().unwrap_or_default())
+    }
+
     /// What kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -128,17 +170,9 @@ impl Error {
     }
 }
 
-/// The rendering for people: the message, the mistakes indented below it, the hint last.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        for mistake in &self.mistakes {
-            write!(f, "\n  {}", mistake.replace('\n', "\n  "))?;
-        }
-        match &self.hint {
-            Some(hint) => write!(f, "\nhint: {hint}"),
-            None => Ok(()),
-        }
+        f.write_str(&self.render(false))
     }
 }
 
@@ -160,13 +194,36 @@ impl From<LogError> for Error {
     }
 }
 
+/// Whether to write in colour there: only on a terminal, and only where the environment does not say otherwise
+/// (`NO_COLOR`, a terminal called `dumb`).
+pub fn colour_on(stream: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Prints one line on standard output. A reader that has gone (`triaged topics | head`) ends the process quietly:
-/// it has seen what it wanted.
+/// it has seen what it wanted. What cannot be written for another reason ends it with 74.
 pub fn print_line(line: fmt::Arguments<'_>) {
-    let written = writeln!(std::io::stdout(), "{line}");
-    if written.is_err() {
-        std::process::exit(0);
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            warn_line(format_args!("cannot write to standard output: {error}"));
+            std::process::exit(i32::from(Kind::InputOutput.exit_code()));
+        }
     }
+}
+
+/// Prints one line on standard error, after the program's name. Where nobody hears it, the exit code says it all the
+/// same.
+pub fn warn_line(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "triaged: {line}");
+}
+
+/// `eprintln!` for verbs: see [`warn_line`].
+#[macro_export]
+macro_rules! warn_of {
+    ($($line:tt)*) => { $crate::error::warn_line(format_args!($($line)*)) };
 }
 
 /// `println!` for verbs: see [`print_line`].
@@ -195,10 +252,22 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_of_sysexits() {
-        let kinds = [Kind::Usage, Kind::Data, Kind::NoInput, Kind::Unavailable, Kind::CannotCreate, Kind::Io];
-        assert_eq!(kinds.map(Kind::exit_code), [64, 65, 66, 69, 73, 74]);
-        let kinds = [Kind::TryAgain, Kind::NoPermission, Kind::Configuration];
-        assert_eq!(kinds.map(Kind::exit_code), [75, 77, 78]);
+        use Kind::{
+            CannotCreate, Configuration, Data, InputOutput, NoInput, NoPermission, TryAgain, Unavailable,
+            Usage,
+        };
+        let kinds = [
+            Usage,
+            Data,
+            NoInput,
+            Unavailable,
+            CannotCreate,
+            InputOutput,
+            TryAgain,
+            NoPermission,
+            Configuration,
+        ];
+        assert_eq!(kinds.map(Kind::exit_code), [64, 65, 66, 69, 73, 74, 75, 77, 78]);
     }
 
     #[test]

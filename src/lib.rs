@@ -3,7 +3,7 @@
 //! `pipeline` tells the whole path. Each layer may use only what stands to its left (`tests/tidy.rs`):
 //!
 //! ```text
-//! clock, log <- error <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
+//! clock, log, diagnostic <- error, progress <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
 //!     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
 //!     <- demo, files, explain, tap <- cli <- main
 //! ```
@@ -16,6 +16,7 @@ pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod demo;
+pub mod diagnostic;
 pub mod embedded;
 pub mod error;
 pub mod explain;
@@ -28,6 +29,7 @@ pub mod offsets;
 pub mod pipeline;
 pub mod policies;
 pub mod policy_folder;
+pub mod progress;
 pub mod shard;
 #[cfg(test)]
 mod simulator;

@@ -333,9 +333,11 @@ fn settings(path: &Path) -> Result<Settings, Error> {
         .map_err(|error| Error::configuration(format!("cannot read configuration `{shown}`: {error}")))?;
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    config::load(&shown, &text, environment, "storm").map_err(|mistakes| {
-        Error::configuration(format!("configuration `{shown}` has mistakes")).mistakes(mistakes)
-    })
+    let loaded = config::load(&shown, &text, environment, "storm");
+    if loaded.mistakes.is_empty() {
+        return Ok(loaded.settings);
+    }
+    Err(Error::configuration(format!("configuration `{shown}` has mistakes")).diagnostics(loaded.mistakes))
 }
 
 /// The configuration of a daemon that meets nothing that is there already.

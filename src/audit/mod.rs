@@ -17,7 +17,7 @@ mod verb;
 pub(crate) use decide::{agrees, entry_text};
 pub use report::{DeskReport, FINDINGS_MAX, Finding, FindingKind, PartitionReport, Report};
 pub use slots::OFFSETS_MAX;
-pub use verb::{AuditOptions, plan_of, time, verb};
+pub use verb::{AuditOptions, Shown, plan_of, time, verb};
 
 use crate::log::{LogError, Logs, TopicPartition};
 use crate::worker::ScanSettings;
@@ -59,7 +59,7 @@ pub struct AuditPlan {
 
 /// How far an audit has come.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress<'a> {
+pub struct Step<'a> {
     /// What is being read.
     pub stage: &'static str,
     /// Which partition.
@@ -87,7 +87,7 @@ struct Extent {
 struct Audit<'a> {
     logs: &'a dyn Logs,
     plan: &'a AuditPlan,
-    progress: &'a mut dyn FnMut(Progress<'_>),
+    progress: &'a mut dyn FnMut(Step<'_>),
     generations: Generations,
     extent: Extent,
     partitions: Vec<Partition>,
@@ -102,7 +102,7 @@ struct Audit<'a> {
 pub fn audit(
     logs: &dyn Logs,
     plan: &AuditPlan,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(Step<'_>),
 ) -> Result<Report, LogError> {
     let generations = Generations::read(logs, &plan.policies, progress)?;
     let extent = Extent::ask(logs, plan, &generations)?;

@@ -3,7 +3,7 @@
 //! Owns the patience with a silent broker, and the view of all the bundles ever published. May not judge what it
 //! reads. Called by every pass of `audit`, and by `explain`.
 
-use super::Progress;
+use super::Step;
 use crate::clock::Deadline;
 use crate::log::{LogError, Logs, ReadStep, Record, TopicPartition};
 use crate::policies::Compiled;
@@ -32,7 +32,7 @@ pub(crate) fn each(
     logs: &dyn Logs,
     stage: &'static str,
     stretch: &Stretch,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(Step<'_>),
     mut take: impl FnMut(&Record<'_>),
 ) -> Result<(), LogError> {
     let all = |record: &Record<'_>| {
@@ -47,7 +47,7 @@ pub(crate) fn find<T>(
     logs: &dyn Logs,
     stage: &'static str,
     stretch: &Stretch,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(Step<'_>),
     mut look: impl FnMut(&Record<'_>) -> Option<T>,
 ) -> Result<Option<T>, LogError> {
     let Stretch { of, from, to } = stretch;
@@ -69,7 +69,7 @@ pub(crate) fn find<T>(
                     return Ok(Some(found));
                 }
                 let Some((_, last)) = records.span() else { continue };
-                progress(Progress { stage, of, done: last.min(to - 1) + 1 - from, all: to - from });
+                progress(Step { stage, of, done: last.min(to - 1) + 1 - from, all: to - from });
                 if last + 1 >= *to {
                     return Ok(None);
                 }
@@ -90,7 +90,7 @@ impl Generations {
     pub(crate) fn read(
         logs: &dyn Logs,
         topic: &str,
-        progress: &mut dyn FnMut(Progress<'_>),
+        progress: &mut dyn FnMut(Step<'_>),
     ) -> Result<Generations, LogError> {
         let of = TopicPartition::new(topic, 0);
         let (from, to) = logs.bounds(&of)?;

@@ -2,15 +2,13 @@
 //!
 //! Owns the mapping of settings, in one place, and what is printed. May not judge. Called by the command line.
 
-use super::{AuditPlan, Progress, Report, audit};
-use crate::clock::{Clock, SystemClock};
+use super::{AuditPlan, Step, audit};
 use crate::config::Settings;
 use crate::error::Error;
-use crate::log::Logs;
+use crate::log::{Logs, TopicPartition};
+use crate::progress::Progress;
 use crate::worker::ScanSettings;
-use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-
 use triage_engine::model::Millis;
 
 /// One record in so many is decided again when nothing is said.
@@ -37,21 +35,17 @@ pub struct AuditOptions {
 /// When the settings do not fit together, or a log cannot be read.
 pub fn verb(settings: &Settings, logs: Arc<dyn Logs>, options: AuditOptions) -> Result<u8, Error> {
     let plan = plan_of(settings, &options)?;
-    let mut bar = Bar::new();
-    let report = audit(logs.as_ref(), &plan, &mut |progress| bar.show(&progress));
-    bar.end();
+    let mut shown = Shown::new("audits");
+    let report = audit(logs.as_ref(), &plan, &mut |step| shown.show(&step));
+    shown.line.end();
     let report = report?;
-    let printed = print(&report, options.json, &mut std::io::stdout().lock());
-    printed.map_err(|error| Error::try_again(format!("the report could not be written: {error}")))?;
-    Ok(u8::from(!report.is_clean()))
-}
-
-fn print(report: &Report, json: bool, out: &mut dyn Write) -> std::io::Result<()> {
-    if json {
-        serde_json::to_writer_pretty(&mut *out, report)?;
-        return writeln!(out);
+    if options.json {
+        let json = serde_json::to_string_pretty(&report).expect("invariant: a report is JSON");
+        crate::say!("{json}");
+    } else {
+        crate::say!("{report}");
     }
-    writeln!(out, "{report}")
+    Ok(u8::from(!report.is_clean()))
 }
 
 /// The plan that these settings and options make.
@@ -95,39 +89,34 @@ pub fn time(text: &str) -> Result<Millis, Error> {
     })
 }
 
-/// A line on the terminal that says how far it has come, once it takes longer than a second.
-struct Bar {
-    clock: SystemClock,
-    /// When the bar was last drawn, in milliseconds since the start.
-    shown_ms: Option<i64>,
-    terminal: bool,
+/// The progress line of a verb that reads logs, which goes on from one stretch of a log to the next.
+#[derive(Debug)]
+pub struct Shown {
+    line: Progress,
+    /// Of which stretch how many offsets are told.
+    told: Option<(&'static str, TopicPartition, u64)>,
 }
 
-impl Bar {
-    const EVERY_MS: i64 = 200;
-    /// What is over sooner needs no bar.
-    const AFTER_MS: i64 = 1_000;
-
-    fn new() -> Bar {
-        Bar { clock: SystemClock::new(), shown_ms: None, terminal: std::io::stderr().is_terminal() }
+impl Shown {
+    /// Begins; `what` is shown until the first stretch is.
+    #[must_use]
+    pub fn new(what: &str) -> Shown {
+        Shown { line: Progress::new(what, None), told: None }
     }
 
-    fn show(&mut self, progress: &Progress<'_>) {
-        let now = self.clock.monotonic_ms();
-        let due = self.shown_ms.map_or(Self::AFTER_MS, |shown| shown + Self::EVERY_MS);
-        if !self.terminal || now < due {
-            return;
-        }
-        self.shown_ms = Some(now);
-        let Progress { stage, of, done, all } = progress;
-        let percent = done * 100 / all.max(&1);
-        // A terminal that is gone is no reason to end.
-        let _ = write!(std::io::stderr(), "\r\x1b[K{stage} {of}: {done} of {all} ({percent} %)");
-    }
-
-    fn end(&self) {
-        if self.shown_ms.is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
+    /// Shows how far it has come.
+    pub fn show(&mut self, step: &Step<'_>) {
+        let number = |offsets: i64| u64::try_from(offsets).unwrap_or(0);
+        let same =
+            |(stage, of, _): &&mut (&'static str, TopicPartition, u64)| *stage == step.stage && of == step.of;
+        let told = match self.told.as_mut().filter(same) {
+            Some((_, _, told)) => told,
+            None => {
+                self.line.next(&format!("{} {}", step.stage, step.of), Some(number(step.all)));
+                &mut self.told.insert((step.stage, step.of.clone(), 0)).2
+            }
+        };
+        self.line.add(number(step.done).saturating_sub(*told));
+        *told = number(step.done);
     }
 }

@@ -1,46 +1,298 @@
-//! `triaged check`: whether the daemon could start with these files, and what they say.
+//! `triaged check`: whether the daemon could start with these files, what they say, and what is probably not meant.
 //!
-//! Owns the summary on standard output. Asks no broker.
+//! Owns the verdict, the summary on standard output and the JSON of docs/check.md. Every finding is made where the
+//! thing is known: `load` and `config` for triaged.toml, the engine for the policy. Asks no broker.
 
-use crate::config::Settings;
-use crate::error::Error;
-use crate::pipeline::{self, policy};
-use crate::worker::ScanSettings;
+use super::check_live::check_live;
+use super::{Config, FINDINGS, load, memory};
+use crate::config::{Loaded, Settings};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::error::{Error, Kind, colour_on};
+use crate::pipeline;
+use crate::pipeline::policy::{self, Local, Refused};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use memory::Estimate;
+use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
+use triage_engine::policy::{LintKind, Policy, lint};
 
-/// Checks the configuration (which was read already) and the policy folder that it names.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    config: Config,
+    /// Do not report this lint; may be given more than once
+    #[arg(long, value_name = "LINT", value_parser = lint_names())]
+    allow: Vec<String>,
+    /// Ask the brokers too: reached, rights, topics, groups, keys and time stamps of the newest mentions
+    #[arg(long)]
+    live: bool,
+    /// The findings, the summary and the memory as one JSON object; with --live what the brokers say
+    #[arg(long)]
+    json: bool,
+}
+
+fn lint_names() -> PossibleValuesParser {
+    let named = |kind: LintKind| PossibleValue::new(kind.name()).help(kind.about().trim_end_matches('.'));
+    PossibleValuesParser::new(LintKind::ALL.map(named))
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ready,
+    Findings,
+    CannotStart,
+}
+
+/// All that is known in the end: the JSON object.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    verdict: Verdict,
+    exit_code: u8,
+    configuration: Configuration,
+    policy: Option<Summary>,
+    memory: Option<Estimate>,
+    findings: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Serialize)]
+struct Configuration {
+    file: String,
+    instance: String,
+    group: String,
+    bootstrap: String,
+}
+
+/// What the policy says.
+#[derive(Debug, Serialize)]
+struct Summary {
+    folder: String,
+    generation: String,
+    rules: usize,
+    literals: usize,
+    rules_always_run: usize,
+    filters: usize,
+    desks: Vec<DeskSummary>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeskSummary {
+    name: String,
+    log_partition: u32,
+    queues: Vec<String>,
+}
+
+/// Checks the configuration and the policy folder that it names.
 ///
 /// # Errors
-/// 78 with every mistake.
-pub(super) fn check(settings: &Settings) -> Result<ExitCode, Error> {
-    for warning in pipeline::warnings(settings) {
-        eprintln!("triaged: warning: {warning}");
+/// 78 when the configuration's file cannot be read at all.
+pub(super) fn check(options: &Options) -> Result<ExitCode, Error> {
+    if options.live && options.json {
+        return check_live(&load::settings(&options.config)?, true);
     }
-    pipeline::connect(settings)?;
-    ScanSettings::of(settings)?;
-    let folder = &settings.policy.folder;
-    let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
-    let policy = &local.policy;
-    let dedup = policy.dedup();
-    crate::say!(
-        "configuration: no mistakes; instance `{}`, group `{}`",
-        settings.host.instance,
-        settings.group.name
-    );
-    crate::say!("policy:        {} ({})", folder.display(), local.bundle.generation());
-    crate::say!(
-        "               {} rules of {} words and phrases, {} desks, {} queues, {} filters",
-        policy.rules().len(),
-        policy.literals().len(),
-        policy.desks().len(),
-        policy.queues().len(),
-        policy.filters().len()
-    );
-    crate::say!(
-        "memory:        {} MiB of buffers; exact dedup remembers up to {} ids for {} min on each input partition",
-        settings.limits.buffer_mib,
-        dedup.ids_max,
-        dedup.window_ms / 60_000
-    );
-    Ok(ExitCode::SUCCESS)
+    let outcome = match load::read(&options.config) {
+        Ok(loaded) => examine(loaded, &options.allow),
+        Err(mut error) if options.json => {
+            let told = error.take_diagnostics();
+            let told = if told.is_empty() { vec![error.to_diagnostic()] } else { told };
+            cannot_read(&options.config, told)
+        }
+        Err(error) => return Err(error),
+    };
+    if options.json {
+        let json = serde_json::to_string_pretty(&outcome).expect("invariant: an outcome is JSON");
+        crate::say!("{json}");
+    } else {
+        show(&outcome);
+    }
+    if options.live && outcome.verdict != Verdict::CannotStart {
+        return check_live(&load::settings(&options.config)?, false);
+    }
+    Ok(ExitCode::from(outcome.exit_code))
+}
+
+fn cannot_read(config: &Config, findings: Vec<Diagnostic>) -> Outcome {
+    let nothing = String::new;
+    let file = config.config.as_ref().map_or_else(nothing, |path| path.display().to_string());
+    let configuration = Configuration { file, instance: nothing(), group: nothing(), bootstrap: nothing() };
+    let exit_code = Kind::Configuration.exit_code();
+    Outcome { verdict: Verdict::CannotStart, exit_code, configuration, policy: None, memory: None, findings }
+}
+
+fn examine(loaded: Loaded, allow: &[String]) -> Outcome {
+    let Loaded { settings, mistakes: mut findings, places, damaged } = loaded;
+    let (mut summary, mut estimate) = (None, None);
+    if findings.is_empty() {
+        findings.extend(pipeline::warnings(&settings).into_iter().map(|what| {
+            let (what, hint) = what.split_once(": ").unwrap_or((&what, ""));
+            Diagnostic { severity: Severity::Warning, ..Diagnostic::mistake(what).hint(hint) }
+        }));
+    }
+    // A folder that is named wrongly, or perhaps in a part of the file that cannot be read, says nothing.
+    let folder_is_known = !damaged || places.is_set("policy.folder");
+    if folder_is_known && !findings.iter().any(|wrong| wrong.what.starts_with("`policy.folder`: ")) {
+        match policy::load(&settings.policy.folder) {
+            Ok(local) => {
+                let folder = settings.policy.folder.display().to_string();
+                let lints =
+                    lint(&local.bundle).into_iter().filter(|l| !allow.iter().any(|a| a == l.kind.name()));
+                findings.extend(lints.map(|lint| Diagnostic::from(lint).in_folder(&folder)));
+                let needed = Estimate::new(&settings, &local.policy);
+                findings.extend(needed.refusal(&places));
+                summary = Some(Summary::new(&settings, &local));
+                estimate = Some(needed);
+            }
+            Err(Refused::Folder(why)) => {
+                let told =
+                    places.mistake("policy.folder", format!("the policy folder cannot be used: {why}"));
+                findings.push(told.hint(folder_hint(&settings.policy.folder)));
+            }
+            Err(refused) => findings.extend(refused.into_error(&settings.policy.folder).take_diagnostics()),
+        }
+    }
+    let (verdict, exit_code) = match findings.iter().map(|finding| finding.severity).min() {
+        None => (Verdict::Ready, 0),
+        Some(Severity::Warning) => (Verdict::Findings, FINDINGS),
+        Some(Severity::Mistake) => (Verdict::CannotStart, Kind::Configuration.exit_code()),
+    };
+    let configuration = Configuration {
+        file: places.file().to_owned(),
+        instance: settings.host.instance,
+        group: settings.group.name,
+        bootstrap: settings.kafka.bootstrap,
+    };
+    Outcome { verdict, exit_code, configuration, policy: summary, memory: estimate, findings }
+}
+
+fn folder_hint(folder: &Path) -> String {
+    match folder.parent() {
+        Some(parent) if folder.is_file() => {
+            format!("name the folder: folder = {:?}", parent.display().to_string())
+        }
+        _ if !folder.exists() => format!("{}config/policy is a sample", load::relative(folder)),
+        _ => "`policy.folder` names it; config/policy is a sample".to_owned(),
+    }
+}
+
+impl Summary {
+    fn new(settings: &Settings, local: &Local) -> Summary {
+        let policy = &local.policy;
+        Summary {
+            folder: settings.policy.folder.display().to_string(),
+            generation: local.bundle.generation().to_string(),
+            rules: policy.rules().len(),
+            literals: policy.literals().len(),
+            rules_always_run: policy.always_run(),
+            filters: policy.filters().len(),
+            desks: desks(policy),
+        }
+    }
+}
+
+fn desks(policy: &Policy) -> Vec<DeskSummary> {
+    let queues_of = |place: usize| {
+        let own = policy.queues().iter().filter(move |queue| usize::from(queue.desk.0) == place);
+        own.map(|queue| queue.name.clone()).collect()
+    };
+    let desks = policy.desks().iter().enumerate();
+    desks
+        .map(|(place, desk)| DeskSummary {
+            name: desk.name.clone(),
+            log_partition: desk.log_partition,
+            queues: queues_of(place),
+        })
+        .collect()
+}
+
+fn show(outcome: &Outcome) {
+    if outcome.verdict != Verdict::CannotStart {
+        let Configuration { file, instance, group, bootstrap } = &outcome.configuration;
+        crate::say!("configuration  {file}: instance `{instance}`, group `{group}`, brokers {bootstrap}");
+        if let Some(policy) = &outcome.policy {
+            show_policy(policy);
+        }
+        if let Some(memory) = &outcome.memory {
+            crate::say!("memory         {memory}");
+        }
+    }
+    let (mistakes, warnings): (Vec<_>, Vec<_>) =
+        outcome.findings.iter().partition(|finding| finding.severity == Severity::Mistake);
+    if outcome.findings.is_empty() {
+        return;
+    }
+    let count = |number: usize, one: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        more => Some(format!("{more} {one}s")),
+    };
+    let counts = [count(mistakes.len(), "mistake"), count(warnings.len(), "warning")];
+    let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    let verdict = if mistakes.is_empty() { "it would start" } else { "it would not start" };
+    let told = Error::configuration(format!("{counts}: {verdict}")).diagnostics(outcome.findings.clone());
+    crate::warn_of!("{}", told.render(colour_on(&std::io::stderr())));
+}
+
+fn show_policy(policy: &Summary) {
+    crate::say!("policy         {}: {}", policy.folder, policy.generation);
+    let always = match policy.rules_always_run {
+        0 => String::new(),
+        count => format!(", {count} of them tried for every mention"),
+    };
+    crate::say!("rules          {} of {} words and phrases{always}", policy.rules, policy.literals);
+    for desk in &policy.desks {
+        let DeskSummary { name, log_partition, queues } = desk;
+        crate::say!("desk           {name}, log partition {log_partition}: {}", queues.join(" "));
+    }
+    crate::say!("filters        {}", policy.filters);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_docs_name_every_lint_exit_code_and_field() {
+        let docs = include_str!("../../docs/command-line.md");
+        for kind in LintKind::ALL {
+            let line = format!("| `{}` | {} |\n", kind.name(), kind.about());
+            assert!(docs.contains(&line), "docs/command-line.md lacks {line}");
+        }
+        for code in [0, 1, 64, 65, 66, 69, 73, 74, 75, 77, 78] {
+            assert!(docs.contains(&format!("\n| {code} | ")), "{code}");
+        }
+        let nothing = Configuration {
+            file: String::new(),
+            instance: String::new(),
+            group: String::new(),
+            bootstrap: String::new(),
+        };
+        let summary = Summary {
+            folder: String::new(),
+            generation: String::new(),
+            rules: 0,
+            literals: 0,
+            rules_always_run: 0,
+            filters: 0,
+            desks: vec![DeskSummary { name: String::new(), log_partition: 0, queues: Vec::new() }],
+        };
+        let outcome = Outcome {
+            verdict: Verdict::Ready,
+            exit_code: 0,
+            configuration: nothing,
+            policy: Some(summary),
+            memory: Some(Estimate::default()),
+            findings: vec![Diagnostic::default()],
+        };
+        let mut left = vec![serde_json::to_value(outcome).expect("JSON")];
+        while let Some(value) = left.pop() {
+            for (field, value) in value.as_object().into_iter().flatten() {
+                assert!(docs.contains(&format!("`{field}`")), "docs/command-line.md lacks `{field}`");
+                left.push(value.clone());
+            }
+            left.extend(value.as_array().into_iter().flatten().cloned());
+        }
+    }
 }

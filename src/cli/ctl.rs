@@ -3,6 +3,7 @@
 //! Owns one request of HTTP/1.1 and the rendering of its answer. Knows nothing of the daemon but its paths.
 
 use super::{Config, load};
+use crate::diagnostic::Diagnostic;
 use crate::error::Error;
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -37,17 +38,22 @@ pub(super) struct Options {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// How the daemon is: ready or not and why, the policy in force, partitions, counts
+    #[command(after_help = "Examples:\n  triaged ctl status\n  triaged ctl status --json")]
     Status,
     /// The policy of the fleet
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  triaged ctl policy reload")]
     Policy(PolicyVerb),
     /// Settle what is in flight, commit, and end
+    #[command(after_help = "Example:\n  triaged ctl drain")]
     Drain,
 }
 
 #[derive(Debug, Subcommand)]
 enum PolicyVerb {
     /// Check the daemon's policy folder and put it in force on every instance
+    #[command(
+        after_help = "Example:\n  triaged ctl policy reload\n\nExit codes:\n  0 in force; 65 refused, with every mistake; 69 no daemon answers"
+    )]
     Reload,
 }
 
@@ -109,19 +115,9 @@ fn ask(socket: &Path, method: &str, path: &str) -> std::io::Result<(u16, Vec<u8>
 
 fn refused(answer: &Value) -> Error {
     let message = text(&answer["error"]);
-    let mistakes = answer["mistakes"].as_array().cloned().unwrap_or_default();
-    let told = mistakes.iter().map(|mistake| {
-        let file = text(&mistake["file"]);
-        let place = match (file.as_str(), mistake["line"].as_u64()) {
-            ("", _) => String::new(),
-            (file, Some(line)) if line > 0 => format!("{file}:{line}:{}: ", mistake["column"]),
-            (file, _) => format!("{file}: "),
-        };
-        let hint = text(&mistake["hint"]);
-        let hint = if hint.is_empty() { hint } else { format!(" ({hint})") };
-        format!("{place}{}{hint}", text(&mistake["what"]))
-    });
-    Error::data(message).mistakes(told).hint("what is in force stays in force")
+    let mistakes = answer["mistakes"].as_array().into_iter().flatten();
+    let told = mistakes.filter_map(|mistake| serde_json::from_value::<Diagnostic>(mistake.clone()).ok());
+    Error::data(message).diagnostics(told).hint("what is in force stays in force")
 }
 
 fn text(value: &Value) -> String {

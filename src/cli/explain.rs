@@ -3,13 +3,11 @@
 //! Owns the options and what is printed. Where to look is `crate::explain`.
 
 use super::{Config, FINDINGS, load};
-use crate::audit::Progress;
-use crate::clock::{Clock, SystemClock};
+use crate::audit;
 use crate::error::Error;
 use crate::explain;
 use crate::pipeline;
 use clap::Args;
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -38,21 +36,8 @@ pub(super) fn explain(options: &Options) -> Result<ExitCode, Error> {
         (Some(from), _) => explain::explain_unsent(&settings, from)?,
         (None, Some(id)) => {
             let logs = pipeline::connect(&settings)?;
-            let (clock, terminal) = (SystemClock::new(), std::io::stderr().is_terminal());
-            let mut shown_ms = 1_000;
-            let mut show = |progress: Progress<'_>| {
-                let now = clock.monotonic_ms();
-                if terminal && now >= shown_ms {
-                    shown_ms = now + 200;
-                    let Progress { stage, of, done, all } = progress;
-                    let _ = write!(std::io::stderr(), "\r\x1b[K{stage} {of}: {done} of {all}");
-                }
-            };
-            let story = explain::explain(&settings, logs.as_ref(), id, &mut show);
-            if shown_ms > 1_000 {
-                let _ = write!(std::io::stderr(), "\r\x1b[K");
-            }
-            story?
+            let mut shown = audit::Shown::new("searches");
+            explain::explain(&settings, logs.as_ref(), id, &mut |step| shown.show(&step))?
         }
         (None, None) => return Err(Error::usage("nothing to explain is named")),
     };

@@ -1,47 +1,170 @@
 //! Loads the settings from the file and the environment, and sets logging up.
 //!
-//! Owns the only reads of the environment and of the configuration file. What is in them is read by `config`.
+//! Owns the only reads of the environment and of the configuration file, and the checks of settings that need more than
+//! their text: the client library, the password file, the field map. What is in the file is read by `config`.
 
-use super::Config;
+use super::{Config, memory};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Settings};
-use crate::error::Error;
+use crate::config::{self, Loaded, Places, Settings};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Error, colour_on};
+use crate::pipeline;
+use crate::worker::ScanSettings;
 use std::fs;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+use triage_engine::policy::did_you_mean;
 
 /// Where the configuration is when nobody says.
 const CONFIG_DEFAULT: &str = "/etc/triaged/triaged.toml";
 
-/// Reads the settings.
+/// Reads and checks the settings, for every verb but `check`.
 ///
 /// # Errors
 /// 78 with every mistake, each with its file, line and column.
 pub(super) fn settings(config: &Config) -> Result<Settings, Error> {
+    let loaded = read(config)?;
+    if loaded.mistakes.is_empty() {
+        Ok(loaded.settings)
+    } else {
+        Err(refusal(&loaded.places, loaded.mistakes))
+    }
+}
+
+/// The same for the daemon itself: its buffers must fit this machine.
+///
+/// # Errors
+/// As [`settings`].
+pub(super) fn settings_to_run(config: &Config) -> Result<Settings, Error> {
+    let mut loaded = read(config)?;
+    loaded.mistakes.extend(memory::buffers_refused(&loaded.settings, &loaded.places));
+    if loaded.mistakes.is_empty() {
+        Ok(loaded.settings)
+    } else {
+        Err(refusal(&loaded.places, loaded.mistakes))
+    }
+}
+
+/// The error that a configuration with mistakes ends in.
+fn refusal(places: &Places, mistakes: Vec<Diagnostic>) -> Error {
+    let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
+    Error::configuration(format!("configuration `{}` has {} {plural}", places.file(), mistakes.len()))
+        .diagnostics(mistakes)
+}
+
+/// Reads the settings and finds every mistake in them, asking nobody but this machine.
+///
+/// # Errors
+/// 78 when the file itself cannot be read.
+pub(super) fn read(config: &Config) -> Result<Loaded, Error> {
     let path = config.config.as_deref().unwrap_or(Path::new(CONFIG_DEFAULT));
     let shown = path.display().to_string();
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
         // Without a file everything is at its default or comes from the environment.
-        Err(error) if error.kind() == ErrorKind::NotFound && config.config.is_none() => String::new(),
-        Err(error) => {
-            return Err(Error::configuration(format!("cannot read configuration `{shown}`: {error}"))
-                .hint("config/triaged.toml is a sample with every setting"));
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound && config.config.is_none() => Vec::new(),
+        Err(error) => return Err(unreadable(&shown, &error)),
     };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let readable = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
+        let wrong = Diagnostic::mistake(format!("byte {at} is no UTF-8")).of_file(&shown);
+        let wrong = wrong.at(&readable, &(at..at)).hint("save the file as UTF-8 text");
+        Error::configuration(format!("configuration `{shown}` is not readable as text")).diagnostics([wrong])
+    })?;
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    config::load(&shown, &text, environment, host.trim()).map_err(|mistakes| {
-        let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
-        Error::configuration(format!("configuration `{shown}` has {} {plural}", mistakes.len()))
-            .mistakes(mistakes)
-    })
+    let mut loaded = config::load(&shown, &text, environment, host.trim());
+    // What is built on settings that are wrong would only bring mistakes that are none.
+    let sound = loaded.mistakes.is_empty();
+    if !loaded.damaged {
+        check_properties(&mut loaded, sound);
+        if sound {
+            check_fields(&mut loaded);
+        }
+        loaded.mistakes.sort_by_key(|mistake| (mistake.line == 0, mistake.line, mistake.column));
+    }
+    Ok(loaded)
+}
+
+fn unreadable(shown: &str, error: &std::io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::NotFound => {
+            format!("{}config/triaged.toml is a sample with every setting", relative(Path::new(shown)))
+        }
+        ErrorKind::IsADirectory => {
+            format!("name the file: --config {}/triaged.toml", shown.trim_end_matches('/'))
+        }
+        ErrorKind::PermissionDenied => "the file must be readable by the user that runs triaged".to_owned(),
+        _ => "config/triaged.toml is a sample with every setting".to_owned(),
+    };
+    Error::configuration(format!("cannot read configuration `{shown}`: {error}")).hint(hint)
+}
+
+/// Where a relative path was looked for: a service is started elsewhere than a shell.
+pub(super) fn relative(path: &Path) -> String {
+    match std::env::current_dir() {
+        Ok(here) if path.is_relative() => format!("looked for below `{}`; ", here.display()),
+        _ => String::new(),
+    }
+}
+
+/// Password files, and properties of the client library: the library itself is asked. Where other settings are wrong,
+/// each property is looked at alone.
+fn check_properties(loaded: &mut Loaded, sound: bool) {
+    let clients = match pipeline::clients(&loaded.settings) {
+        Ok(clients) => clients,
+        Err(_) if !sound => return,
+        Err(wrong) => {
+            let told = wrong.into_iter().map(|(key, why)| {
+                let hint = "the file holds the password and nothing else, readable by the daemon alone";
+                loaded.places.mistake(&format!("kafka.{key}"), format!("`kafka.{key}`: {why}")).hint(hint)
+            });
+            return loaded.mistakes.extend(told);
+        }
+    };
+    for wrong in clients.wrong_properties().into_iter().filter(|wrong| sound || !wrong.key.is_empty()) {
+        let table = format!("kafka.{}", wrong.section);
+        let told = if wrong.key.is_empty() {
+            loaded.places.mistake(&table, wrong.what)
+        } else {
+            loaded.places.mistake_at_key(&format!("{table}.{}", wrong.key), wrong.what)
+        };
+        loaded.mistakes.push(told.hint(wrong.hint));
+    }
+}
+
+/// The field map, compiled as the workers will.
+fn check_fields(loaded: &mut Loaded) {
+    let Err(error) = ScanSettings::of(&loaded.settings) else { return };
+    let fields: Vec<&String> = loaded.settings.input.fields.keys().collect();
+    for what in error.told() {
+        let about = fields.iter().find(|field| what.contains(&format!("`{field}`")));
+        let path = about.map_or("input.fields".to_owned(), |field| format!("input.fields.{field}"));
+        let told = match what.split_once(", expected one of ") {
+            // The names that the deserialiser lists are those that there are.
+            Some((_, known)) => {
+                let known: Vec<&str> =
+                    known.split('`').skip(1).step_by(2).filter(|name| *name != "preset").collect();
+                let field = about.map_or("", |field| field.as_str());
+                let near = did_you_mean(field, known.iter().copied());
+                let hint =
+                    if near.is_empty() { format!("the fields are {}", known.join(", ")) } else { near };
+                loaded.places.mistake_at_key(&path, format!("a mention has no field `{field}`")).hint(hint)
+            }
+            None => {
+                let (what, hint) = what.split_once("; ").unwrap_or((&what, ""));
+                loaded.places.mistake(&path, what).hint(hint)
+            }
+        };
+        loaded.mistakes.push(told);
+    }
 }
 
 /// The client library writes forty lines a second while no broker answers: one burst in so many milliseconds is told.
@@ -52,7 +175,7 @@ const CLIENT_BURST_MS: i64 = 5;
 /// Sends the log to standard error, from `level` on; RUST_LOG outranks it.
 pub(super) fn log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = colour_on(&std::io::stderr());
     let (clock, told) = (SystemClock::new(), AtomicI64::new(-CLIENT_SILENCE_MS));
     let thinned = dynamic_filter_fn(move |metadata, _| {
         if metadata.target() != "librdkafka" {
@@ -66,6 +189,10 @@ pub(super) fn log(level: &str) {
         // One line may be asked about more than once, so what comes with the first of a burst passes too.
         !(CLIENT_BURST_MS..CLIENT_SILENCE_MS).contains(&since)
     });
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color);
+    // Where standard error is closed, nobody is there to be told.
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .log_internal_errors(false);
     tracing_subscriber::registry().with(filter).with(lines.with_filter(thinned)).init();
 }

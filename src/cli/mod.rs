@@ -8,13 +8,15 @@ mod check_live;
 mod ctl;
 mod explain;
 mod load;
+mod memory;
+mod pages;
 mod run;
 mod tap;
 mod topics;
 
 use crate::audit::{self, AuditOptions};
 use crate::demo;
-use crate::error::Error;
+use crate::error::{Error, colour_on};
 use crate::pipeline;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -27,8 +29,18 @@ const FINDINGS: u8 = 1;
 
 /// Stands between the firehose of public mentions and the people who answer them.
 #[derive(Debug, Parser)]
-#[command(name = "triaged", version, about, max_term_width = 100)]
-struct Command {
+#[command(
+    name = "triaged",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Examples:\n  triaged demo\n  triaged check --config /etc/triaged/triaged.toml\n  triaged topics --create\n  triaged run\n\n\
+        Exit codes:\n  0 done; 1 findings; 64 wrong usage; 65 refused as wrong; 66 a file to read is not there;\n  \
+        69 no broker or daemon answers; 73 a file cannot be made; 74 reading or writing failed;\n  \
+        75 try again later; 77 rights are missing; 78 the configuration or the policy is wrong\n\n\
+        Environment:\n  TRIAGED__SECTION__KEY overrides a setting, RUST_LOG the log level; NO_COLOR turns colours off"
+)]
+struct CommandLine {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -42,9 +54,9 @@ enum Verb {
     Run(run::Options),
     /// Check the configuration and the policy, every mistake at once
     #[command(
-        after_help = "Examples:\n  TRIAGED__POLICY__FOLDER=config/policy triaged check\n  triaged check --live\n\nExit codes: 0 all is well, 1 findings on the brokers, 69 no broker answers, 77 login or rights are missing, 78 the daemon could not start."
+        after_help = "Examples:\n  triaged check --config /etc/triaged/triaged.toml\n  triaged check --live\n  TRIAGED__POLICY__FOLDER=config/policy triaged check --json\n  triaged check --allow shared-partition\n\nExit codes:\n  0 all is well; 1 findings (it would start); 69 no broker answers;\n  77 login or rights are missing; 78 it would not start"
     )]
-    Check(CheckWords),
+    Check(check::Options),
     /// List the topics that the daemon needs; make those that are missing
     #[command(after_help = "Example:\n  triaged topics --create --partitions 48 --replication 3")]
     Topics(topics::Options),
@@ -70,18 +82,19 @@ enum Verb {
         after_help = "Examples:\n  triaged demo\n  DEMO_SECONDS=30 triaged demo\n  triaged demo --broker kafka --bootstrap localhost:9092"
     )]
     Demo(DemoOptions),
-}
-
-#[derive(Debug, Args)]
-struct CheckWords {
-    #[command(flatten)]
-    config: Config,
-    /// Ask the brokers too: reached, rights, topics, groups, keys and time stamps of the newest mentions
-    #[arg(long)]
-    live: bool,
-    /// With --live: the answer as JSON
-    #[arg(long, requires = "live")]
-    json: bool,
+    /// Print the JSON Schema of triaged.toml, or of a record that it writes
+    #[command(
+        after_help = "Examples:\n  triaged schema\n  triaged schema config >triaged.schema.json\n  triaged schema assignment.created"
+    )]
+    Schema(pages::SchemaOptions),
+    /// Print what a shell needs to complete verbs and options
+    #[command(
+        after_help = "Examples:\n  triaged completions bash >/usr/share/bash-completion/completions/triaged\n  triaged completions zsh >/usr/local/share/zsh/site-functions/_triaged\n  triaged completions fish >~/.config/fish/completions/triaged.fish"
+    )]
+    Completions(pages::CompletionsOptions),
+    /// Print the manual page, or write one for each verb
+    #[command(after_help = "Examples:\n  triaged man | man -l -\n  triaged man /usr/local/share/man/man1")]
+    Man(pages::ManOptions),
 }
 
 /// Where the settings come from.
@@ -132,10 +145,16 @@ enum Broker {
     Kafka,
 }
 
+/// The command line as its pages are made of it: every verb, option and example.
+#[must_use]
+pub fn command() -> clap::Command {
+    <CommandLine as clap::CommandFactory>::command()
+}
+
 /// Reads the command line, does what it asks for; the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let command = match Command::try_parse() {
+    let command = match CommandLine::try_parse() {
         Ok(command) => command,
         Err(error) => {
             // Help and version are answers, everything else is a mistake.
@@ -147,7 +166,7 @@ pub fn main() -> ExitCode {
     match act(command.verb) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("triaged: {error}");
+            crate::warn_of!("{}", error.render(colour_on(&std::io::stderr())));
             ExitCode::from(error.exit_code())
         }
     }
@@ -155,24 +174,18 @@ pub fn main() -> ExitCode {
 
 fn act(verb: Verb) -> Result<ExitCode, Error> {
     match verb {
-        Verb::Check(words) => check_words(&words),
         Verb::Run(options) => run::run(&options),
+        Verb::Check(options) => check::check(&options),
         Verb::Topics(options) => topics::topics(&options),
         Verb::Audit(words) => audit(&words),
         Verb::Explain(options) => explain::explain(&options),
         Verb::Tap(options) => tap::tap(&options),
         Verb::Ctl(options) => ctl::ctl(&options),
         Verb::Demo(options) => demonstrate(options),
+        Verb::Schema(options) => pages::schema(&options),
+        Verb::Completions(options) => Ok(pages::completions(&options)),
+        Verb::Man(options) => pages::man(&options),
     }
-}
-
-fn check_words(words: &CheckWords) -> Result<ExitCode, Error> {
-    let settings = load::settings(&words.config)?;
-    if words.json {
-        return check_live::check_live(&settings, true);
-    }
-    let offline = check::check(&settings)?;
-    if words.live { check_live::check_live(&settings, false) } else { Ok(offline) }
 }
 
 fn audit(words: &AuditWords) -> Result<ExitCode, Error> {
@@ -207,15 +220,18 @@ fn demonstrate(options: DemoOptions) -> Result<ExitCode, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_well_formed_and_every_verb_has_an_example() {
-        Command::command().debug_assert();
-        for verb in Command::command().get_subcommands() {
+        command().debug_assert();
+        for verb in command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example"), "`{}` has no example", verb.get_name());
             assert!(help.contains(&format!("triaged {}", verb.get_name())), "{help}");
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            let one_line =
+                !about.is_empty() && about.len() <= 100 && !about.contains('\n') && !about.ends_with('.');
+            assert!(one_line, "`{}` says in one line what it is for: {about:?}", verb.get_name());
         }
     }
 }

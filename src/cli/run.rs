@@ -4,13 +4,13 @@
 //! the file run is `files`.
 
 use super::{Config, load};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::error::{Error, Kind};
-use crate::files::{self, From, Progress, To};
+use crate::files::{self, From, To};
 use crate::interrupt::Interrupt;
 use crate::pipeline::{self, Daemon, Tuning};
+use crate::progress::Progress;
 use clap::Args;
-use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) struct Options {
 /// # Errors
 /// As the daemon's start and end say; 66, 73 and 74 for files.
 pub(super) fn run(options: &Options) -> Result<ExitCode, Error> {
-    let settings = load::settings(&options.config)?;
+    let settings = load::settings_to_run(&options.config)?;
     let Some(from) = &options.from else {
         load::log(&settings.log.level);
         pipeline::abort_on_panic();
@@ -45,11 +45,12 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Error> {
     load::log("warn");
     pipeline::abort_on_panic();
     let interrupt = Interrupt::listen()?;
-    let mut line =
-        Line { clock: SystemClock::new(), shown_ms: None, terminal: std::io::stderr().is_terminal() };
+    let (mut line, mut told) = (Progress::new("reads", None), 0);
     let summary =
-        files::run(&settings, &From::parse(from), &To::parse(&options.to), &interrupt, &mut |progress| {
-            line.show(&progress);
+        files::run(&settings, &From::parse(from), &To::parse(&options.to), &interrupt, &mut |come| {
+            line.will_be(come.lines_expected());
+            line.add(come.lines - told);
+            told = come.lines;
         });
     line.end();
     let summary = summary?;
@@ -57,42 +58,4 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Error> {
         eprintln!("triaged: {summary}");
     }
     Ok(if summary.interrupted { ExitCode::from(Kind::TryAgain.exit_code()) } else { ExitCode::SUCCESS })
-}
-
-/// A line on the terminal that says how far the run has come, once it takes longer than a second.
-struct Line {
-    clock: SystemClock,
-    /// When it was last drawn, in milliseconds since the start.
-    shown_ms: Option<i64>,
-    terminal: bool,
-}
-
-impl Line {
-    const EVERY_MS: i64 = 200;
-    /// What is over sooner needs no such line.
-    const AFTER_MS: i64 = 1_000;
-
-    fn show(&mut self, progress: &Progress) {
-        let now = self.clock.monotonic_ms();
-        let due = self.shown_ms.map_or(Self::AFTER_MS, |shown| shown + Self::EVERY_MS);
-        if !self.terminal || now < due {
-            return;
-        }
-        self.shown_ms = Some(now);
-        let rate = progress.lines * 1_000 / now.max(1).unsigned_abs();
-        let share = progress.bytes_all.map(|all| format!(", {} %", progress.bytes * 100 / all.max(1)));
-        // A terminal that is gone is no reason to end.
-        let _ = write!(
-            std::io::stderr(),
-            "\r\x1b[K{} lines, {rate} a second{}",
-            progress.lines,
-            share.unwrap_or_default()
-        );
-    }
-
-    fn end(&self) {
-        if self.shown_ms.is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-    }
 }

@@ -94,8 +94,8 @@ pub(super) fn topics(options: &Options) -> Result<ExitCode, Error> {
         Ok(local) => vec![&local.policy],
         Err(_) => {
             let folder = settings.policy.folder.display();
-            eprintln!(
-                "triaged: no policy that can be used in `{folder}` (`triaged check` says why): desks are left out"
+            crate::warn_of!(
+                "no policy that can be used in `{folder}` (`triaged check` says why): desks are left out"
             );
             Vec::new()
         }
@@ -123,7 +123,7 @@ pub(super) fn topics(options: &Options) -> Result<ExitCode, Error> {
         crate::say!("{}", line.trim_end());
     }
     if !options.create && !missing.is_empty() {
-        eprintln!("triaged: {} missing; `triaged topics --create` makes them", missing.len());
+        crate::warn_of!("{} missing; `triaged topics --create` makes them", missing.len());
     }
     Ok(ExitCode::SUCCESS)
 }

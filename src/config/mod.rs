@@ -1,23 +1,28 @@
-//! triaged.toml: every setting, or every mistake at once with its place.
+//! triaged.toml: every setting, and every mistake at once with its place.
 //!
-//! Owns the reading of the file's text and of `TRIAGED__SECTION__KEY` overrides, and the two documents made of
-//! the settings. Opens no file and reads no environment itself: the command line does, and ends with exit code
-//! 78 when there are mistakes.
+//! Owns the reading of the file's text and of `TRIAGED__SECTION__KEY` overrides, and the documents made of the
+//! settings. Opens no file and reads no environment itself: the command line does, checks what needs more than the
+//! text (`cli::load`), and ends with exit code 78 when there are mistakes.
 
+mod documents;
+mod places;
 pub mod properties;
+mod rules;
 mod settings;
 mod value;
 
+pub use documents::{manual, sample, schema};
+pub use places::Places;
 pub use settings::{
     Admin, DeskLane, Entry, Group, Host, Input, Kafka, Limits, Log, PolicyFolder, Settings, Topics, Triage,
 };
-pub use value::Setting;
+pub use value::{Setting, Wrong};
 
+use crate::diagnostic::Diagnostic;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use triage_engine::policy::{did_you_mean, toml_hint};
 
 /// What an override's name begins with.
 pub const OVERRIDE_PREFIX: &str = "TRIAGED__";
@@ -25,69 +30,60 @@ pub const OVERRIDE_PREFIX: &str = "TRIAGED__";
 /// Where systemd puts the credentials of a unit.
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
-/// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// The file, or the environment variable.
-    pub file: String,
-    /// Line and column from 1; `None` for an environment variable.
-    pub place: Option<(usize, usize)>,
-    /// What is wrong.
-    pub what: String,
-    /// What was probably meant; empty when there is no guess.
-    pub hint: String,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if let Some((line, column)) = self.place {
-            write!(f, ":{line}:{column}")?;
-        }
-        write!(f, ": {}", self.what)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, "; {}", self.hint) }
-    }
+/// The settings as far as they could be read, what is wrong with them, and where each stands.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What could not be read is at its default.
+    pub settings: Settings,
+    /// Every mistake, in the order of the file; those of the environment come last.
+    pub mistakes: Vec<Diagnostic>,
+    /// Where each setting stands, for mistakes that are found later.
+    pub places: Places,
+    /// Whether the file is no TOML; then what cannot be read is the only mistake that is told.
+    pub damaged: bool,
 }
 
 /// The file and the overrides, as far as both could be parsed.
 pub(crate) struct Source<'a> {
-    file: &'a str,
-    text: &'a str,
     table: DeTable<'a>,
-    /// By `section.key`: the variable's name and its value.
-    overrides: BTreeMap<String, (String, String)>,
+    /// By `section.key`: the value of the variable.
+    overrides: BTreeMap<String, String>,
+    /// Variables that look like overrides and are none: the setting that was probably meant, the variable.
+    misspelled: Vec<(String, String)>,
+    places: Places,
 }
 
 /// Reads the settings.
 ///
 /// `file` is the name to be shown, `text` its content, `environment` all variables, `host_name` what `instance`
 /// is when it is not set.
-///
-/// # Errors
-/// Every mistake there is, in the order of the file.
 pub fn load(
     file: &str,
     text: &str,
     environment: impl IntoIterator<Item = (String, String)>,
     host_name: &str,
-) -> Result<Settings, Vec<Mistake>> {
+) -> Loaded {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mut mistakes = Vec::new();
-    for error in errors {
-        let place = error.span().map(|span| line_and_column(text, span.start));
-        let what = error.message().to_owned();
-        mistakes.push(Mistake { file: file.to_owned(), place, what, hint: String::new() });
-    }
-    let mut credentials = None;
-    let overrides = environment.into_iter().filter_map(|(name, value)| {
-        if name == CREDENTIALS_VARIABLE {
-            credentials = Some(value);
-            return None;
-        }
-        let path = name.strip_prefix(OVERRIDE_PREFIX)?.to_lowercase().replace("__", ".");
-        Some((path, (name, value)))
-    });
-    let source = Source { file, text, table: table.into_inner(), overrides: overrides.collect() };
+    let environment: Vec<(String, String)> = environment.into_iter().collect();
+    let misspelled = environment.iter().filter_map(|(name, _)| Some((meant(name)?, name.clone()))).collect();
+    let credentials = environment.iter().find(|(name, _)| name == CREDENTIALS_VARIABLE);
+    let credentials = credentials.map(|(_, folder)| folder.clone());
+    let variables: Vec<(String, String, String)> = environment
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let path = name.strip_prefix(OVERRIDE_PREFIX)?.to_lowercase().replace("__", ".");
+            Some((path, name, value))
+        })
+        .collect();
+    let names = variables.iter().map(|(path, name, _)| (path.clone(), name.clone())).collect();
+    let places = Places::new(file, text, table.get_ref(), names);
+    let overrides = variables.into_iter().map(|(path, _, value)| (path, value)).collect();
+    let source = Source { table: table.into_inner(), overrides, misspelled, places };
+    let mut mistakes: Vec<Diagnostic> =
+        errors.iter().map(|error| unreadable(&source.places, error.message(), error.span())).collect();
+    // A line that is no TOML is told once.
+    mistakes.dedup_by_key(|mistake| mistake.line);
+    let unreadable = mistakes.len();
     source.find_unknown(&mut mistakes);
     let mut settings = Settings::read(&source, &mut mistakes);
     if settings.host.instance.is_empty() {
@@ -95,10 +91,29 @@ pub fn load(
     }
     settings.check(&source, &mut mistakes);
     if let Err((key, what)) = settings.kafka.expand_credentials(credentials.as_deref()) {
-        mistakes.push(source.mistake("kafka", key, what));
+        mistakes.push(source.places.mistake(&path("kafka", key), what));
     }
-    mistakes.sort_by_key(|mistake| mistake.place);
-    if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
+    if unreadable > 0 {
+        // What a damaged file seems to say would only bring mistakes that are none.
+        mistakes.truncate(unreadable);
+    }
+    mistakes.sort_by_key(|mistake| (mistake.line == 0, mistake.line, mistake.column));
+    Loaded { settings, mistakes, places: source.places, damaged: unreadable > 0 }
+}
+
+/// The setting that a variable with single underscores (`TRIAGED_LOG_LEVEL`) probably means.
+fn meant(variable: &str) -> Option<String> {
+    let name = variable.strip_prefix("TRIAGED_").filter(|rest| !rest.starts_with('_'))?.to_lowercase();
+    let flat = |path: &str| path.replace('.', "_") == name.replace("__", "_");
+    Settings::entries().iter().map(|entry| path(entry.section, entry.key)).find(|path| flat(path))
+}
+
+/// What is no TOML, with what people usually meant.
+fn unreadable(places: &Places, message: &str, span: Option<std::ops::Range<usize>>) -> Diagnostic {
+    let what = format!("not readable as TOML: {}", message.replace('\n', ", "));
+    let told = places.at_bytes(span.unwrap_or(0..0), what);
+    let hint = toml_hint(message, &told.line_text);
+    told.hint(hint)
 }
 
 impl Source<'_> {
@@ -112,8 +127,9 @@ impl Source<'_> {
         }
     }
 
-    fn read<T: Setting>(&self, section: &str, key: &str, into: &mut T, mistakes: &mut Vec<Mistake>) {
-        let read = if let Some((_, text)) = self.overrides.get(&path(section, key)) {
+    fn read<T: Setting>(&self, section: &str, key: &str, into: &mut T, mistakes: &mut Vec<Diagnostic>) {
+        let path = path(section, key);
+        let read = if let Some(text) = self.overrides.get(&path) {
             // `5` and `true` mean what they mean in the file; text needs no quotes.
             let as_toml = DeValue::parse(text).ok().and_then(|value| T::read(value.get_ref()).ok());
             as_toml.map_or_else(|| T::read(&DeValue::String(text.as_str().into())), Ok)
@@ -124,146 +140,112 @@ impl Source<'_> {
         };
         match read {
             Ok(value) => *into = value,
-            Err(what) => {
-                mistakes.push(self.mistake(section, key, format!("`{}`: {what}", path(section, key))))
+            Err(Wrong { what, hint }) => {
+                mistakes.push(self.places.mistake(&path, format!("`{path}`: {what}")).hint(hint));
             }
         }
     }
 
-    fn mistake(&self, section: &str, key: &str, what: String) -> Mistake {
-        if let Some((name, _)) = self.overrides.get(&path(section, key)) {
-            return Mistake { file: name.clone(), place: None, what, hint: String::new() };
-        }
-        let span = self.value(section, key).or_else(|| self.table.get(section)).map(Spanned::span);
-        self.mistake_at(span, what, String::new())
-    }
-
-    fn mistake_at(&self, span: Option<Range<usize>>, what: String, hint: String) -> Mistake {
-        let place = Some(line_and_column(self.text, span.map_or(0, |span| span.start)));
-        Mistake { file: self.file.to_owned(), place, what, hint }
-    }
-
-    fn find_unknown(&self, mistakes: &mut Vec<Mistake>) {
-        let entries = Settings::entries();
-        let keys_of = |section: &str| -> Vec<&str> {
-            entries.iter().filter(|entry| entry.section == section).map(|entry| entry.key).collect()
-        };
-        let sections: Vec<&str> = Settings::sections()
-            .iter()
-            .map(|(section, _)| *section)
-            .filter(|section| !section.is_empty())
-            .collect();
-        let top: Vec<&str> = keys_of("").into_iter().chain(sections.iter().copied()).collect();
+    fn find_unknown(&self, mistakes: &mut Vec<Diagnostic>) {
+        let known = Known::new();
         for (key, value) in &self.table {
             let name = key.get_ref().as_ref();
-            if !top.contains(&name) {
-                let what = format!("there is no setting `{name}`");
-                mistakes.push(self.mistake_at(Some(key.span()), what, guess(name, &top)));
-            } else if sections.contains(&name) {
-                let known = keys_of(name);
+            if known.sections.contains(&name) {
                 let DeValue::Table(table) = value.get_ref() else {
-                    let what = format!("`{name}` is a section: write `[{name}]`");
-                    mistakes.push(self.mistake_at(Some(key.span()), what, String::new()));
+                    let what = format!("`{name}` is a section, not a setting");
+                    mistakes.push(self.places.mistake_at_key(name, what).hint(format!("write `[{name}]`")));
                     continue;
                 };
-                for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
+                let unknown = table.iter().filter(|(key, _)| !known.has(name, key.get_ref()));
+                for (key, value) in unknown {
                     let what = format!("there is no setting `{}` in `[{name}]`", key.get_ref());
-                    mistakes.push(self.mistake_at(Some(key.span()), what, guess(key.get_ref(), &known)));
+                    let hint = known.hint(name, key.get_ref(), value.get_ref().is_table());
+                    let place = path(name, key.get_ref());
+                    mistakes.push(self.places.mistake_at_key(&place, what).hint(hint));
                 }
+            } else if !known.has("", name) {
+                let kind = if value.get_ref().is_table() { "section" } else { "setting" };
+                let what = format!("there is no {kind} `{name}`");
+                let hint = known.hint("", name, value.get_ref().is_table());
+                mistakes.push(self.places.mistake_at_key(name, what).hint(hint));
             }
         }
-        let paths: Vec<String> = entries.iter().map(|entry| path(entry.section, entry.key)).collect();
-        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        for (path, (name, _)) in self.overrides.iter().filter(|(path, _)| !paths.contains(&path.as_str())) {
-            let what = format!("there is no setting `{path}`");
-            mistakes.push(Mistake { file: name.clone(), place: None, what, hint: guess(path, &paths) });
+        for (meant, variable) in &self.misspelled {
+            let what = format!(
+                "`{variable}` is not read: two underscores stand before the name and between its parts"
+            );
+            let right = format!("{OVERRIDE_PREFIX}{}", meant.to_uppercase().replace('.', "__"));
+            mistakes.push(Diagnostic::mistake(what).of_file(variable).hint(format!("write `{right}`")));
+        }
+        for wrong in self.overrides.keys().filter(|wrong| !known.paths.contains(wrong)) {
+            let hint = match wrong.split('.').collect::<Vec<_>>()[..] {
+                ["kafka", "client" | "consumer" | "producer", ..] => {
+                    "properties of the client library are set in the file".to_owned()
+                }
+                _ => did_you_mean(wrong, known.paths.iter().map(String::as_str)),
+            };
+            mistakes.push(self.places.mistake(wrong, format!("there is no setting `{wrong}`")).hint(hint));
         }
     }
 }
 
+/// Every name that may be written.
+struct Known {
+    entries: Vec<Entry>,
+    sections: Vec<&'static str>,
+    paths: Vec<String>,
+}
+
+impl Known {
+    fn new() -> Known {
+        let entries = Settings::entries();
+        let sections = Settings::sections().iter().map(|(section, _)| *section).collect::<Vec<_>>();
+        let paths = entries
+            .iter()
+            .filter(|entry| entry.kind != <BTreeMap<String, String> as Setting>::KIND)
+            .map(|entry| path(entry.section, entry.key))
+            .collect();
+        let sections = sections.into_iter().filter(|section| !section.is_empty()).collect();
+        Known { entries, sections, paths }
+    }
+
+    fn has(&self, section: &str, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.section == section && entry.key == key)
+    }
+
+    /// What was probably meant by an unknown name in `section`.
+    fn hint(&self, section: &str, name: &str, is_table: bool) -> String {
+        if !section.is_empty() && self.sections.contains(&name) {
+            return format!("`{name}` is a section of its own: write `[{name}]`");
+        }
+        let elsewhere: Vec<String> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.key == name && entry.section != section)
+            .map(|entry| match entry.section {
+                "" => "at the top of the file, above the first section".to_owned(),
+                section => format!("in `[{section}]`"),
+            })
+            .collect();
+        if !elsewhere.is_empty() {
+            return format!("`{name}` belongs {}", elsewhere.join(" or "));
+        }
+        if section == "kafka" && (is_table || name.contains('.')) {
+            return "properties of librdkafka belong in `[kafka.client]`, `[kafka.consumer]` or `[kafka.producer]`"
+                .to_owned();
+        }
+        let here = self.entries.iter().filter(|entry| entry.section == section).map(|entry| entry.key);
+        match section {
+            "" if is_table => did_you_mean(name, self.sections.iter().copied()),
+            "" => did_you_mean(name, here.chain(self.sections.iter().copied())),
+            _ => did_you_mean(name, here),
+        }
+    }
+}
+
+/// How a setting is named: `section.key`, or the key alone at the top.
 fn path(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
-}
-
-fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at.min(text.len())).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
-/// The known name that is nearest, if it is near: at most a third of the letters differ.
-fn guess(name: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|candidate| (distance(name, candidate), *candidate)).min();
-    match near {
-        Some((edits, candidate)) if edits * 3 <= candidate.len().max(3) => {
-            format!("did you mean `{candidate}`?")
-        }
-        _ => String::new(),
-    }
-}
-
-/// Edits between two names (Levenshtein), one row at a time.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, letter) in from.chars().take(200).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for column in 1..=to.len() {
-            let replaced = diagonal + usize::from(letter != to[column - 1]);
-            diagonal = row[column];
-            row[column] = replaced.min(row[column] + 1).min(row[column - 1] + 1);
-        }
-    }
-    row[to.len()]
-}
-
-/// The manual: docs/configuration.md.
-#[must_use]
-pub fn manual() -> String {
-    let mut page = "# Configuration\n\nEvery setting of `triaged.toml`. This page is made of the types in \
-        `src/config/settings.rs`.\n\nAny setting may be overridden by an environment variable: \
-        `TRIAGED__KAFKA__BOOTSTRAP=broker:9092` for `bootstrap` in `[kafka]`, `TRIAGED__INSTANCE=a` at the top. \
-        Unknown settings are mistakes.\n"
-        .to_owned();
-    for (section, about) in Settings::sections() {
-        let title = if section.is_empty() { "Top".to_owned() } else { format!("`[{section}]`") };
-        page += &format!(
-            "\n## {title}\n\n{about}\n\n| setting | kind | default | what it does |\n|---|---|---|---|\n"
-        );
-        for entry in Settings::entries().iter().filter(|entry| entry.section == section) {
-            let default =
-                if entry.default.is_empty() { String::new() } else { format!("`{}`", entry.default) };
-            page += &format!("| `{}` | {} | {default} | {} |\n", entry.key, entry.kind, entry.doc);
-        }
-    }
-    page
-}
-
-/// The sample, every setting commented out at its default: config/triaged.toml.
-#[must_use]
-pub fn sample() -> String {
-    let mut page =
-        "# Every setting of triaged at its default. docs/configuration.md says the same as a page.\n"
-            .to_owned();
-    for (section, about) in Settings::sections() {
-        page += &format!("\n# {about}\n");
-        if !section.is_empty() {
-            page += &format!("[{section}]\n");
-        }
-        let entries = Settings::entries();
-        let (tables, plain): (Vec<&Entry>, Vec<&Entry>) = entries
-            .iter()
-            .filter(|entry| entry.section == section)
-            .partition(|entry| entry.default.is_empty());
-        for entry in plain {
-            page += &format!("# {}\n# {} = {}\n", entry.doc, entry.key, entry.default);
-        }
-        for entry in tables {
-            page += &format!("# {}\n# [{section}.{}]\n", entry.doc, entry.key);
-        }
-    }
-    page
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Every setting of triaged.toml: its name, its default, and its page in the manual.
 //!
-//! Owns the list and what may not be set together. The docs on the fields are the manual: docs/configuration.md
+//! Owns the list; what may not be said is in `rules`. The docs on the fields are the manual: docs/configuration.md
 //! and config/triaged.toml are made of them. Reads no file and no environment: `config` does.
 
+use super::Source;
 use super::value::Setting;
-use super::{Mistake, Source};
+use crate::diagnostic::Diagnostic;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,7 +45,7 @@ macro_rules! sections {
 
         impl Settings {
             /// Reads every setting that `source` has; what is wrong goes to `mistakes`, all of it.
-            pub(super) fn read(source: &Source<'_>, mistakes: &mut Vec<Mistake>) -> Settings {
+            pub(super) fn read(source: &Source<'_>, mistakes: &mut Vec<Diagnostic>) -> Settings {
                 let mut settings = Settings::default();
                 $($(source.read($section, stringify!($key), &mut settings.$field.$key, mistakes);)*)*
                 settings
@@ -93,8 +94,8 @@ sections! {
         /// The file that holds the password of the client's private key (`ssl.key.location`) or keystore
         /// (`ssl.keystore.location`). Empty when there is none.
         ssl_key_password_file: PathBuf = PathBuf::new(),
-        /// Any librdkafka property, for every client, TLS and SASL above all. Those that would break a guarantee are
-        /// refused. A `….location` may name a systemd credential as above.
+        /// Any librdkafka property, for every client, TLS and SASL above all. Secrets and what would break a guarantee
+        /// are refused. A `….location` may name a systemd credential as above.
         client: BTreeMap<String, String> = BTreeMap::new(),
         /// Any librdkafka property, for consumers alone.
         consumer: BTreeMap<String, String> = BTreeMap::new(),
@@ -171,86 +172,5 @@ sections! {
     "log" log: Log {
         /// `error`, `warn`, `info`, `debug` or `trace`.
         level: String = "info".to_owned(),
-    }
-}
-
-const PRESETS: [&str; 6] = ["triaged", "twitter-v1", "twitter-v2", "jetstream", "mastodon", "custom"];
-const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
-
-impl Settings {
-    /// What each value says alone was read; here is what may not be said.
-    pub(super) fn check(&self, source: &Source<'_>, mistakes: &mut Vec<Mistake>) {
-        let mut wrong =
-            |section: &str, key: &str, what: String| mistakes.push(source.mistake(section, key, what));
-        for (key, what) in self.kafka.property_mistakes() {
-            wrong("kafka", key, what);
-        }
-        for (section, key, text, known) in [
-            ("input", "preset", &self.input.preset, &PRESETS[..]),
-            ("log", "level", &self.log.level, &LEVELS[..]),
-        ] {
-            if !known.contains(&text.as_str()) {
-                wrong(section, key, format!("`{text}` is none of {}", known.join(", ")));
-            }
-        }
-        if (self.input.preset == "custom") == self.input.fields.is_empty() {
-            wrong("input", "fields", "`fields` goes with `preset = \"custom\"`, and only with it".to_owned());
-        }
-        for (section, key, value, least, most) in [
-            ("input", "mention_bytes_max", self.input.mention_bytes_max, 1024, 16 << 20),
-            ("limits", "buffer_mib", self.limits.buffer_mib, 64, 1 << 20),
-            ("triage", "lanes", self.triage.lanes, 0, 1024),
-            ("triage", "workers", self.triage.workers, 0, 1024),
-        ] {
-            if value < least || value > most {
-                wrong(section, key, format!("{value} is not between {least} and {most}"));
-            }
-        }
-        let day = Duration::from_secs(86_400);
-        for (section, key, value, least, most) in [
-            ("kafka", "session_timeout", self.kafka.session_timeout, Duration::from_secs(6), day / 48),
-            ("desk", "tick_interval", self.desk.tick_interval, Duration::from_millis(10), day / 1440),
-            ("desk", "snapshot_interval", self.desk.snapshot_interval, Duration::from_secs(1), day),
-        ] {
-            if value < least || value > most {
-                let what = format!("{} is not between {} and {}", value.show(), least.show(), most.show());
-                wrong(section, key, what);
-            }
-        }
-        self.check_names(&mut wrong);
-    }
-
-    fn check_names(&self, wrong: &mut impl FnMut(&str, &str, String)) {
-        let topics = &self.topics;
-        let names = [
-            ("mentions", &topics.mentions),
-            ("helpdesk_events", &topics.helpdesk_events),
-            ("ledger_prefix", &topics.ledger_prefix),
-            ("desks", &topics.desks),
-            ("control", &topics.control),
-            ("policies", &topics.policies),
-            ("snapshots", &topics.snapshots),
-            ("dead_letter", &topics.dead_letter),
-            ("alerts", &topics.alerts),
-            ("assignments_prefix", &topics.assignments_prefix),
-        ];
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        for (at, (key, name)) in names.iter().enumerate() {
-            if name.is_empty() || name.len() > 200 || !name.chars().all(legal) {
-                wrong("topics", key, format!("`{name}` is no topic name: 1 to 200 of a-z A-Z 0-9 . _ -"));
-            } else if let Some((other, _)) = names[..at].iter().find(|(_, taken)| taken == name) {
-                wrong("topics", key, format!("`{name}` is the name of `{other}` too"));
-            }
-        }
-        for (section, key, text) in
-            [("", "instance", &self.host.instance), ("group", "name", &self.group.name)]
-        {
-            if text.is_empty() || text.len() > 200 || !text.chars().all(legal) {
-                wrong(section, key, format!("`{text}` is no name: 1 to 200 of a-z A-Z 0-9 . _ -"));
-            }
-        }
-        if self.kafka.bootstrap.split(',').any(|broker| !broker.contains(':') || broker.trim() != broker) {
-            wrong("kafka", "bootstrap", format!("`{}` is no list of `host:port`", self.kafka.bootstrap));
-        }
     }
 }

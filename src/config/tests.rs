@@ -3,14 +3,31 @@
 //! Owns the freshness of the two documents made of the settings; `UPDATE_DOCS=1` writes them anew.
 
 use super::*;
+use serde_json::{Value, json};
 use std::time::Duration;
 
-fn load_text(text: &str) -> Result<Settings, Vec<Mistake>> {
-    load("triaged.toml", text, [], "host-1")
+fn load_with(text: &str, environment: &[(&str, &str)]) -> Result<Settings, Vec<Diagnostic>> {
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let loaded = load("triaged.toml", text, environment, "host-1");
+    if loaded.mistakes.is_empty() { Ok(loaded.settings) } else { Err(loaded.mistakes) }
+}
+
+fn load_text(text: &str) -> Result<Settings, Vec<Diagnostic>> {
+    load_with(text, &[])
+}
+
+/// Each mistake on one line, with its hint in parentheses.
+fn told(mistakes: &[Diagnostic]) -> Vec<String> {
+    let line = |told: &Diagnostic| {
+        let place = if told.line == 0 { String::new() } else { format!(":{}:{}", told.line, told.column) };
+        let hint = if told.hint.is_empty() { String::new() } else { format!(" ({})", told.hint) };
+        format!("{}{place}: {}{hint}", told.file, told.what)
+    };
+    mistakes.iter().map(line).collect()
 }
 
 fn mistakes(text: &str) -> Vec<String> {
-    load_text(text).unwrap_err().iter().map(ToString::to_string).collect()
+    told(&load_text(text).unwrap_err())
 }
 
 #[test]
@@ -26,9 +43,8 @@ fn what_is_written_is_read_and_an_override_outranks_it() {
     let text = "instance = 'a'\n[kafka]\nsession_timeout = '30s'\nbootstrap = 'k1:9092,k2:9092'\n\
         [kafka.producer]\n'linger.ms' = 5\n[limits]\nbuffer_mib = 1_024\n";
     let environment =
-        [("TRIAGED__LIMITS__BUFFER_MIB", "256"), ("TRIAGED__INSTANCE", "b-7"), ("HOME", "/root")];
-    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let settings = load("triaged.toml", text, environment, "host-1").unwrap();
+        [("TRIAGED__LIMITS__BUFFER_MIB", "256"), ("TRIAGED__INSTANCE", "b-7"), ("HOME", "/nowhere")];
+    let settings = load_with(text, &environment).unwrap();
     assert_eq!(settings.host.instance, "b-7");
     assert_eq!(settings.kafka.bootstrap, "k1:9092,k2:9092");
     assert_eq!(settings.kafka.session_timeout, Duration::from_secs(30));
@@ -39,18 +55,16 @@ fn what_is_written_is_read_and_an_override_outranks_it() {
 
 #[test]
 fn every_mistake_is_told_at_once_with_its_place_and_a_guess() {
-    let text = "instnce = 'a'\n[kafka]\nbootstrap = 9092\nsession_timeout = '10 s'\n[kafka.consumer]\n\
-        'enable.auto.commit' = true\n[topics]\nalert = 'x'\n[log]\nlevel = 'loud'\n";
-    let told = mistakes(text);
+    let text = "instnce = 'a'\n[kafka]\nbootstrap = 9092\nsession_timeout = '10 s'\n[topics]\nalert = 'x'\n\
+        [log]\nlevel = 'loud'\n";
     assert_eq!(
-        told,
+        mistakes(text),
         [
-            "triaged.toml:1:1: there is no setting `instnce`; did you mean `instance`?",
-            "triaged.toml:3:13: `kafka.bootstrap`: expected text in quotes, found the number 9092",
-            "triaged.toml:4:19: `kafka.session_timeout`: expected a duration such as \"10s\" (ms, s, m, h, d), found the text \"10 s\"",
-            "triaged.toml:5:1: `enable.auto.commit` may not be set: an offset is committed only once every effect of its record is acknowledged; the daemon does it",
-            "triaged.toml:8:1: there is no setting `alert` in `[topics]`; did you mean `alerts`?",
-            "triaged.toml:10:9: `loud` is none of error, warn, info, debug, trace",
+            "triaged.toml:1:1: there is no setting `instnce` (did you mean `instance`?)",
+            "triaged.toml:3:13: `kafka.bootstrap`: expected text in quotes, found the number 9092 (write \"9092\")",
+            "triaged.toml:4:19: `kafka.session_timeout`: expected a duration such as \"10s\" (ms, s, m, h, d), found the text \"10 s\" (did you mean \"10s\"?)",
+            "triaged.toml:6:1: there is no setting `alert` in `[topics]` (did you mean `alerts`?)",
+            "triaged.toml:8:9: `log.level`: `loud` is not known: expected error, warn, info, debug, trace",
         ]
     );
 }
@@ -58,29 +72,67 @@ fn every_mistake_is_told_at_once_with_its_place_and_a_guess() {
 #[test]
 fn a_wrong_override_is_told_by_its_own_name() {
     let environment = [
-        ("TRIAGED__KAFKA__BOOTSTRP".to_owned(), "x:1".to_owned()),
-        ("TRIAGED__TRIAGE__LANES".to_owned(), "many".to_owned()),
+        ("TRIAGED__KAFKA__BOOTSTRP", "x:1"),
+        ("TRIAGED__TRIAGE__LANES", "many"),
+        ("TRIAGED__KAFKA__CLIENT__LINGER", "5"),
+        ("TRIAGED_LOG_LEVEL", "debug"),
+        ("TRIAGED_SERVICE_HOST", "10.0.0.7"),
     ];
-    let told: Vec<String> =
-        load("triaged.toml", "", environment, "h").unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        told(&load_with("", &environment).unwrap_err()),
         [
-            "TRIAGED__KAFKA__BOOTSTRP: there is no setting `kafka.bootstrp`; did you mean `kafka.bootstrap`?",
+            "TRIAGED_LOG_LEVEL: `TRIAGED_LOG_LEVEL` is not read: two underscores stand before the name and between its parts (write `TRIAGED__LOG__LEVEL`)",
+            "TRIAGED__KAFKA__BOOTSTRP: there is no setting `kafka.bootstrp` (did you mean `kafka.bootstrap`?)",
+            "TRIAGED__KAFKA__CLIENT__LINGER: there is no setting `kafka.client.linger` (properties of the client library are set in the file)",
             "TRIAGED__TRIAGE__LANES: `triage.lanes`: expected a whole number, found the text \"many\"",
         ]
     );
 }
 
 #[test]
-fn a_password_in_the_wrong_place_is_refused_and_not_repeated() {
-    let environment =
-        [("TRIAGED__KAFKA__CLIENT", "sasl.password=hunter2"), ("TRIAGED__KAFKA__SASL_PASSWORD", "hunter2")];
-    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let text = "[kafka]\nclient = { 'sasl.password' = 'hunter2', 'ssl.key.password' = 'hunter2' }\npassword = 'hunter2'\n";
-    for told in [load("f", text, [], "h").unwrap_err(), load("f", "", environment, "h").unwrap_err()] {
-        assert!(told.len() >= 2, "{told:?}");
-        assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
+fn properties_with_dots_need_no_quotes() {
+    let text = "[kafka.client]\nsecurity.protocol = 'ssl'\nssl.ca.location = '/ca.pem'\n'ssl.key.location' = '/key.pem'\n\
+        [kafka.producer]\nlinger.ms = 5\nsocket.nagle.disable = false\n";
+    let settings = load_text(text).unwrap();
+    let client: Vec<(&str, &str)> =
+        settings.kafka.client.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(
+        client,
+        [("security.protocol", "ssl"), ("ssl.ca.location", "/ca.pem"), ("ssl.key.location", "/key.pem")]
+    );
+    assert_eq!(settings.kafka.producer["linger.ms"], "5");
+    assert_eq!(settings.kafka.producer["socket.nagle.disable"], "false");
+}
+
+#[test]
+fn a_value_in_another_spelling_is_told_how_to_write_it() {
+    for (text, hint) in [
+        ("[kafka]\nsession_timeout = 10", "with its unit: \"10s\" for seconds"),
+        ("[kafka]\nsession_timeout = '30 sec'", "did you mean \"30s\"?"),
+        ("[kafka]\nsession_timeout = '5 Minutes'", "did you mean \"5m\"?"),
+        ("[kafka]\nsession_timeout = '9000 millis'", "did you mean \"9000ms\"?"),
+        ("[limits]\nbuffer_mib = '512'", "write 512, without quotes"),
+        ("[limits]\nbuffer_mib = '512 MiB'", "the unit is in the setting's name: write 512"),
+        ("[kafka]\nbootstrap = ['k1:9092', 'k2:9092']", "write \"k1:9092,k2:9092\""),
+        ("[kafka]\nbootstrap = 'localhost'", "write `localhost:9092`, if it is the usual one"),
+        (
+            "[kafka]\nbootstrap = 'SASL_SSL://k1:9092'",
+            "write bootstrap = \"k1:9092\"; TLS and SASL are set by security.protocol in [kafka.client]",
+        ),
+        ("[kafka]\nbootstrap = 'k1:9092; k2:9092'", "write bootstrap = \"k1:9092,k2:9092\""),
+        ("[topics]\nmentions = 'brand mentions'", "did you mean `brand-mentions`?"),
+        ("bootstrap = 'k1:9092'", "`bootstrap` belongs in `[kafka]`"),
+        ("[log]\ninstance = 'a'", "`instance` belongs at the top of the file, above the first section"),
+        ("[kafka.topics]\nmentions = 'm'", "`topics` is a section of its own: write `[topics]`"),
+        (
+            "[kafka]\nsecurity.protocol = 'ssl'",
+            "properties of librdkafka belong in `[kafka.client]`, `[kafka.consumer]` or `[kafka.producer]`",
+        ),
+        ("[kafak]\nbootstrap = 'k1:9092'", "did you mean `kafka`?"),
+    ] {
+        let mistakes = load_text(text).expect_err(text);
+        let hints: Vec<&str> = mistakes.iter().map(|mistake| mistake.hint.as_str()).collect();
+        assert_eq!(hints, [hint], "{text}");
     }
 }
 
@@ -98,11 +150,16 @@ fn what_is_out_of_range_or_contradicts_itself_is_refused() {
         "instance = 'a/b'",
         "kafka = 7",
         "[kafka]\nbootstrap = 'nowhere'",
+        "[kafka]\nbootstrap = 'a:0'",
+        "[kafka]\nbootstrap = '::1'",
+        "[kafka]\nbootstrap = 'a:1,,b:1'",
+        "state_dir = ''",
         "[kafka]\nclient = { 'sasl.password' = 'x' }",
         "[kafka.consumer]\n'topic.acks' = 1",
         "[kafka]\nsasl_password_file = '/etc/triaged/password'",
         "[kafka]\nsasl_password_file = '${CREDENTIALS_DIRECTORY}/password'\n\
             [kafka.client]\n'security.protocol' = 'sasl_ssl'\n'sasl.mechanism' = 'PLAIN'\n'sasl.username' = 'a'",
+        "instance = ''\n[group]\nname = '.'",
         "[kafka\nbootstrap = 'a:1'",
     ] {
         assert!(!mistakes(text).is_empty(), "{text}");
@@ -126,7 +183,7 @@ fn the_manual_and_the_sample_say_what_the_types_say() {
 
 #[test]
 fn the_sample_is_the_defaults_also_when_its_lines_are_taken_in() {
-    assert_eq!(load_text(&sample()), load_text(""));
+    assert_eq!(load_text(&sample()).unwrap(), load_text("").unwrap());
     // A commented setting has ` = ` after its name or is a table's head; docs are sentences.
     let is_setting = |line: &str| {
         let name = line.split(" = ").next().unwrap_or_default();
@@ -138,5 +195,114 @@ fn the_sample_is_the_defaults_also_when_its_lines_are_taken_in() {
         .map(|line| line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line).to_owned() + "\n")
         .collect();
     assert!(taken_in.matches(" = ").count() > 25);
-    assert_eq!(load_text(&taken_in), load_text(""));
+    assert_eq!(load_text(&taken_in).unwrap(), load_text("").unwrap());
+}
+
+/// A JSON Schema's verdict, as far as ours use it.
+fn fits(schema: &Value, value: &Value) -> bool {
+    let is = |name: &str| match name {
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
+        other => panic!("an unknown type {other}"),
+    };
+    let right_type = match &schema["type"] {
+        Value::String(name) => is(name),
+        Value::Array(names) => names.iter().any(|name| is(name.as_str().unwrap())),
+        other => panic!("no type: {other}"),
+    };
+    let number = |key: &str, holds: fn(f64, f64) -> bool| match (schema[key].as_f64(), value.as_f64()) {
+        (Some(limit), Some(value)) => holds(value, limit),
+        _ => true,
+    };
+    let duration = |text: &str| {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        digits > 0 && ["ms", "s", "m", "h", "d"].contains(&&text[digits..])
+    };
+    let pattern = match schema["pattern"].as_str() {
+        Some("^[0-9]+(ms|s|m|h|d)$") => value.as_str().is_some_and(duration),
+        Some(other) => panic!("an unknown pattern {other}"),
+        None => true,
+    };
+    let listed = schema["enum"].as_array().is_none_or(|names| names.contains(value));
+    let parts = value.as_object().is_none_or(|object| {
+        object.iter().all(|(key, value)| {
+            match (&schema["properties"][key], &schema["additionalProperties"]) {
+                (Value::Null, Value::Object(_)) => fits(&schema["additionalProperties"], value),
+                (Value::Null, more) => more != &json!(false),
+                (known, _) => fits(known, value),
+            }
+        })
+    });
+    right_type
+        && number("minimum", |v, l| v >= l)
+        && number("maximum", |v, l| v <= l)
+        && pattern
+        && listed
+        && parts
+}
+
+fn as_json(text: &str) -> Value {
+    serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap()
+}
+
+#[test]
+fn the_schema_accepts_what_is_accepted_and_refuses_what_is_refused() {
+    let schema = schema();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    for text in [
+        "",
+        "instance = 'a'\n[kafka]\nbootstrap = 'k:1'\nsession_timeout = '30s'",
+        "[kafka.client]\nsecurity.protocol = 'ssl'\n'linger.ms' = 5\n[input]\npreset = 'custom'\n[input.fields]\nmention_id = 'a'\nauthor_id = 'b'\ntext = 'c'",
+        "[limits]\nbuffer_mib = 64\n[triage]\nlanes = 1024\n[log]\nlevel = 'trace'",
+    ] {
+        load_text(text).unwrap();
+        assert!(fits(&schema, &as_json(text)), "{text}");
+    }
+    for text in [
+        "instnce = 'a'",
+        "[kafak]\nbootstrap = 'k:1'",
+        "[kafka]\nbootstap = 'k:1'",
+        "[kafka]\nbootstrap = 9092",
+        "[kafka]\nsession_timeout = 10",
+        "[kafka]\nsession_timeout = '10 s'",
+        "[kafka]\nclient = 'x'",
+        "[kafka.client]\n'linger.ms' = [1]",
+        "[input]\npreset = 'twitter'",
+        "[log]\nlevel = 'loud'",
+        "[limits]\nbuffer_mib = 1",
+        "[limits]\nbuffer_mib = 2000000",
+        "[triage]\nlanes = '4'",
+        "[triage]\nworkers = -1",
+        "kafka = 7",
+    ] {
+        assert!(load_text(text).is_err(), "{text}");
+        assert!(!fits(&schema, &as_json(text)), "{text}");
+    }
+}
+
+#[test]
+fn the_schema_knows_every_setting_with_its_default() {
+    let schema = schema();
+    for entry in Settings::entries() {
+        let section = if entry.section.is_empty() { &schema } else { &schema["properties"][entry.section] };
+        let known = &section["properties"][entry.key];
+        assert_eq!(known["description"], entry.doc, "{}", entry.key);
+        let default = known.get("default");
+        assert_eq!(default.is_some(), !entry.default.is_empty(), "{}", entry.key);
+        assert!(default.is_none_or(|default| fits(known, default)), "{}: {default:?}", entry.key);
+    }
+}
+
+#[test]
+fn a_password_in_the_wrong_place_is_refused_and_not_repeated() {
+    let environment =
+        [("TRIAGED__KAFKA__CLIENT", "sasl.password=hunter2"), ("TRIAGED__KAFKA__SASL_PASSWORD", "hunter2")];
+    let text = "[kafka]\nclient = { 'sasl.password' = 'hunter2', 'ssl.key.password' = 'hunter2' }\npassword = 'hunter2'\n";
+    for told in [load_text(text).unwrap_err(), load_with("", &environment).unwrap_err()] {
+        assert!(told.len() >= 2, "{told:?}");
+        assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
+    }
 }

@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
+
+/// Units of durations, largest first.
+const UNITS: [(u64, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
 
 /// What may stand on the right of a key.
 pub trait Setting: Sized {
@@ -15,29 +18,47 @@ pub trait Setting: Sized {
     /// Reads it.
     ///
     /// # Errors
-    /// What was expected.
-    fn read(value: &DeValue<'_>) -> Result<Self, String>;
+    /// What was expected and found, and what was probably meant.
+    fn read(value: &DeValue<'_>) -> Result<Self, Wrong>;
 
     /// As it would be written in the file; empty when there is nothing to write.
     fn show(&self) -> String;
 }
 
-fn expected<T>(what: &str, value: &DeValue<'_>) -> Result<T, String> {
+/// Why a value cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// What was expected, and what was found.
+    pub what: String,
+    /// What was probably meant; may be empty.
+    pub hint: String,
+}
+
+fn expected<T>(what: &str, value: &DeValue<'_>, hint: String) -> Result<T, Wrong> {
     let found = match value {
         DeValue::String(text) => format!("the text \"{}\"", text.chars().take(60).collect::<String>()),
         DeValue::Integer(number) => format!("the number {number}"),
-        other => format!("a {}", other.type_str()),
+        DeValue::Float(number) => format!("the number {}", number.as_str()),
+        DeValue::Boolean(flag) => flag.to_string(),
+        DeValue::Datetime(time) => format!("the time {time}"),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a section".to_owned(),
     };
-    Err(format!("expected {what}, found {found}"))
+    Err(Wrong { what: format!("expected {what}, found {found}"), hint })
 }
 
 impl Setting for String {
     const KIND: &'static str = "text";
 
-    fn read(value: &DeValue<'_>) -> Result<String, String> {
+    fn read(value: &DeValue<'_>) -> Result<String, Wrong> {
         match value {
             DeValue::String(text) => Ok(text.clone().into_owned()),
-            other => expected("text in quotes", other),
+            DeValue::Integer(number) => expected("text in quotes", value, format!("write \"{number}\"")),
+            DeValue::Array(list) if list.iter().all(|item| item.get_ref().is_str()) => {
+                let texts: Vec<&str> = list.iter().filter_map(|item| item.get_ref().as_str()).collect();
+                expected("text in quotes", value, format!("write \"{}\"", texts.join(",")))
+            }
+            other => expected("text in quotes", other, String::new()),
         }
     }
 
@@ -49,7 +70,7 @@ impl Setting for String {
 impl Setting for PathBuf {
     const KIND: &'static str = "path";
 
-    fn read(value: &DeValue<'_>) -> Result<PathBuf, String> {
+    fn read(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
         String::read(value).map(PathBuf::from)
     }
 
@@ -61,10 +82,13 @@ impl Setting for PathBuf {
 impl Setting for bool {
     const KIND: &'static str = "true or false";
 
-    fn read(value: &DeValue<'_>) -> Result<bool, String> {
+    fn read(value: &DeValue<'_>) -> Result<bool, Wrong> {
         match value {
             DeValue::Boolean(flag) => Ok(*flag),
-            other => expected("true or false", other),
+            DeValue::String(text) if matches!(&**text, "true" | "false") => {
+                expected("true or false", value, format!("write {text}, without quotes"))
+            }
+            other => expected("true or false", other, String::new()),
         }
     }
 
@@ -76,11 +100,20 @@ impl Setting for bool {
 impl Setting for u32 {
     const KIND: &'static str = "number";
 
-    fn read(value: &DeValue<'_>) -> Result<u32, String> {
+    fn read(value: &DeValue<'_>) -> Result<u32, Wrong> {
         match value {
             DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix())
-                .or_else(|_| expected("a whole number from 0 to 4294967295", value)),
-            other => expected("a whole number", other),
+                .or_else(|_| expected("a whole number from 0 to 4294967295", value, String::new())),
+            DeValue::String(text) => {
+                let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                let hint = match text.split_at(digits) {
+                    ("", _) => String::new(),
+                    (number, "") => format!("write {number}, without quotes"),
+                    (number, _) => format!("the unit is in the setting's name: write {number}"),
+                };
+                expected("a whole number", value, hint)
+            }
+            other => expected("a whole number", other, String::new()),
         }
     }
 
@@ -92,54 +125,86 @@ impl Setting for u32 {
 impl Setting for Duration {
     const KIND: &'static str = "duration";
 
-    fn read(value: &DeValue<'_>) -> Result<Duration, String> {
+    fn read(value: &DeValue<'_>) -> Result<Duration, Wrong> {
         let wanted = "a duration such as \"10s\" (ms, s, m, h, d)";
-        let DeValue::String(text) = value else {
-            return expected(wanted, value);
+        let text = match value {
+            DeValue::String(text) => text,
+            DeValue::Integer(number) => {
+                return expected(wanted, value, format!("with its unit: \"{number}s\" for seconds"));
+            }
+            other => return expected(wanted, other, String::new()),
         };
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let unit = match &text[digits..] {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return expected(wanted, value),
+        let (count, unit) = text.split_at(digits);
+        let ms = UNITS
+            .iter()
+            .find(|(_, name)| *name == unit)
+            .and_then(|(size, _)| count.parse::<u64>().ok().and_then(|count| count.checked_mul(*size)));
+        if let Some(ms) = ms {
+            return Ok(Duration::from_millis(ms));
+        }
+        // `10 sec`, `5 minutes` and `30S` begin like a unit; `ms` does before `m`.
+        let meant = unit.trim().to_ascii_lowercase();
+        let near = ["ms", "mil", "s", "m", "h", "d"].iter().find(|near| meant.starts_with(*near));
+        let near = near.map(|near| if *near == "mil" { "ms" } else { near });
+        let hint = match (count, near) {
+            ("", _) => String::new(),
+            (count, Some(near)) => format!("did you mean \"{count}{near}\"?"),
+            (count, None) => format!("with its unit: \"{count}s\" for seconds"),
         };
-        let ms = text[..digits].parse::<u64>().ok().and_then(|count| count.checked_mul(unit));
-        ms.map_or_else(|| expected(wanted, value), |ms| Ok(Duration::from_millis(ms)))
+        expected(wanted, value, hint)
     }
 
     fn show(&self) -> String {
         let ms = self.as_millis();
-        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
-        let unit = units.iter().find(|(size, _)| ms >= *size && ms.is_multiple_of(*size));
-        unit.map_or_else(|| "\"0s\"".to_owned(), |(size, name)| format!("\"{}{name}\"", ms / size))
+        let fits = |size: u64| ms >= u128::from(size) && ms.is_multiple_of(u128::from(size));
+        let unit = UNITS.iter().find(|(size, _)| fits(*size));
+        unit.map_or_else(
+            || "\"0s\"".to_owned(),
+            |(size, name)| format!("\"{}{name}\"", ms / u128::from(*size)),
+        )
     }
 }
 
+/// A table of texts. Keys with dots may be written without quotes (`linger.ms = 5`), which TOML reads as tables in
+/// tables: they are joined again.
 impl Setting for BTreeMap<String, String> {
     const KIND: &'static str = "table";
 
-    fn read(value: &DeValue<'_>) -> Result<BTreeMap<String, String>, String> {
+    fn read(value: &DeValue<'_>) -> Result<BTreeMap<String, String>, Wrong> {
         let DeValue::Table(table) = value else {
             // What was written may hold a password that was meant for a table: it is not shown.
-            return Err(format!("expected a table, found a {}", value.type_str()));
+            let what = format!("expected a table, found a {}", value.type_str());
+            return Err(Wrong { what, hint: String::new() });
         };
         let mut texts = BTreeMap::new();
-        for (key, value) in table {
-            let text = match value.get_ref() {
-                DeValue::String(text) => text.clone().into_owned(),
-                DeValue::Integer(number) => number.to_string(),
-                DeValue::Boolean(flag) => flag.to_string(),
-                other => return expected("text, a number, true or false for each key", other),
-            };
-            texts.insert(key.get_ref().clone().into_owned(), text);
-        }
+        join(table, "", &mut texts)?;
         Ok(texts)
     }
 
     fn show(&self) -> String {
         String::new()
     }
+}
+
+fn join(table: &DeTable<'_>, before: &str, texts: &mut BTreeMap<String, String>) -> Result<(), Wrong> {
+    for (key, value) in table {
+        let name = format!("{before}{}", key.get_ref());
+        let text = match value.get_ref() {
+            DeValue::Table(inner) => {
+                join(inner, &format!("{name}."), texts)?;
+                continue;
+            }
+            DeValue::String(text) => text.clone().into_owned(),
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.as_str().to_owned(),
+            DeValue::Boolean(flag) => flag.to_string(),
+            other => {
+                let wanted = format!("text, a number, true or false for `{name}`");
+                return expected(&wanted, other, String::new());
+            }
+        };
+        texts.insert(name, text);
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ mod story;
 pub use story::{CaseRecordTold, LedgerTold, MentionTold, OutcomeTold, Story};
 
 use crate::audit::reading::Generations;
-use crate::audit::{AuditOptions, AuditPlan, Progress, plan_of};
+use crate::audit::{AuditOptions, AuditPlan, Step, plan_of};
 use crate::config::Settings;
 use crate::error::{Error, Kind};
 use crate::log::Logs;
@@ -67,7 +67,7 @@ pub fn explain(
     settings: &Settings,
     logs: &dyn Logs,
     asked: &str,
-    progress: &mut dyn FnMut(Progress<'_>),
+    progress: &mut dyn FnMut(Step<'_>),
 ) -> Result<Story, Error> {
     let plan: AuditPlan = plan_of(settings, &AuditOptions::default())?;
     let question = Question::parse(asked, &plan.input)?;

@@ -7,7 +7,7 @@
 use super::mention::Reading;
 use super::story::{CaseRecordTold, LedgerTold, OutcomeTold, Story};
 use crate::audit::reading::{Generations, Stretch, each, find};
-use crate::audit::{AuditPlan, Progress, agrees, entry_text};
+use crate::audit::{AuditPlan, Step, agrees, entry_text};
 use crate::error::Error;
 use crate::log::{LogError, Logs, TopicPartition};
 use crate::wire::cloudevents::{generation_text, partition_for, rfc3339};
@@ -32,7 +32,7 @@ pub(super) struct Search<'a> {
     pub(super) story: Story,
     logs: &'a dyn Logs,
     plan: &'a AuditPlan,
-    progress: &'a mut dyn FnMut(Progress<'_>),
+    progress: &'a mut dyn FnMut(Step<'_>),
     generations: Generations,
     reading: Reading,
     stream: StreamId,
@@ -62,7 +62,7 @@ impl<'a> Search<'a> {
     pub(super) fn new(
         logs: &'a dyn Logs,
         plan: &'a AuditPlan,
-        progress: &'a mut dyn FnMut(Progress<'_>),
+        progress: &'a mut dyn FnMut(Step<'_>),
         generations: Generations,
         reading: Reading,
     ) -> Result<Search<'a>, LogError> {

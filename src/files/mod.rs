@@ -44,6 +44,15 @@ pub struct Progress {
     pub bytes_all: Option<u64>,
 }
 
+impl Progress {
+    /// How many lines there will be, if those to come are as long as those that came.
+    #[must_use]
+    pub fn lines_expected(&self) -> Option<u64> {
+        let all = u128::from(self.bytes_all?) * u128::from(self.lines) / u128::from(self.bytes.max(1));
+        u64::try_from(all).ok()
+    }
+}
+
 /// What became of the input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {

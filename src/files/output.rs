@@ -95,10 +95,10 @@ impl Output {
             (Ok(()), _) => Ok(Reader::Listens),
             (Err(error), Output::Standard(_)) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::HasGone),
             (Err(error), Output::Standard(_)) => {
-                Err(Error::new(Kind::Io, format!("standard output takes nothing more: {error}")))
+                Err(Error::new(Kind::InputOutput, format!("standard output takes nothing more: {error}")))
             }
             (Err(error), Output::Folder { folder, .. }) => {
-                Err(Error::new(Kind::Io, format!("cannot write to `{}`: {error}", folder.display())))
+                Err(Error::new(Kind::InputOutput, format!("cannot write to `{}`: {error}", folder.display())))
             }
         }
     }

@@ -126,7 +126,8 @@ impl Reading {
         shown: &str,
         send: &Sender<Result<Batch, Error>>,
     ) -> Result<(), Error> {
-        let failed = |error: io::Error| Error::new(Kind::Io, format!("{shown} cannot be read: {error}"));
+        let failed =
+            |error: io::Error| Error::new(Kind::InputOutput, format!("{shown} cannot be read: {error}"));
         if source.fill_buf().map_err(failed)?.starts_with(&GZIP) {
             return Err(
                 Error::data(format!("{shown} is compressed")).hint("zcat FILE | triaged run --from -")

@@ -153,7 +153,8 @@ impl Drop for Configuration {
 }
 
 impl Configuration {
-    /// Every property, each checked by the library by itself: whether it exists, and takes such a value.
+    /// Every property, each checked by the library by itself: whether it exists (`Code::UnknownProtocol` if not), and
+    /// takes such a value.
     pub(super) fn of(
         properties: &[(String, String)],
         secrets: &[(&'static str, Secret)],
@@ -178,15 +179,18 @@ impl Configuration {
                 )
             };
             if answer != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
+                let code = match answer {
+                    sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN => Code::UnknownProtocol,
+                    _ => Code::InvalidArgument,
+                };
                 // SAFETY: `text` was terminated by the callee.
-                return Err(ClientError::new(Code::InvalidArgument, unsafe { text_of(text.as_ptr()) }));
+                return Err(ClientError::new(code, unsafe { text_of(text.as_ptr()) }));
             }
         }
         Ok(conf)
     }
 
     /// The name of every property that this release of the library has, without aliases.
-    #[cfg(test)]
     pub(super) fn names(&self) -> Vec<String> {
         let mut count = 0;
         // SAFETY: the configuration lives; the array of `count` strings, names and values by turns, is given back once.

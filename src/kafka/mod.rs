@@ -19,7 +19,7 @@ mod unreached;
 pub use cluster::KafkaLogs;
 pub use live::{GroupSeen, Operation, TopicSeen};
 pub use secret::Secret;
-pub use settings::{KafkaSettings, Refused};
+pub use settings::{KafkaSettings, Refused, WrongProperty};
 pub use unreached::{Trouble, Unreached};
 
 use crate::clock::{Clock, SystemClock};

@@ -1,11 +1,16 @@
 //! How the clients are set up.
 //!
-//! Owns the properties that the guarantees rest on, and our defaults. Which properties nobody may touch, and why, is
-//! `config::properties`' list. Pure. Called by `cluster`, which makes clients.
+//! How the clients are set up, and what the client library says of the properties given.
+//!
+//! Owns our defaults, and the question to the client library what it takes. Which properties nobody may touch, and why,
+//! is `config::properties`' list. Connects to nothing. Called by the command line, which shows mistakes, and by
+//! `cluster`, which makes clients.
 
+use super::ffi::{Client, Code, Configuration, Kind};
 use super::secret::Secret;
 use crate::config::properties;
 use std::collections::BTreeMap;
+use triage_engine::policy::did_you_mean;
 
 /// How to reach a cluster and how much memory its clients may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +52,55 @@ impl KafkaSettings {
         }
     }
 
+    /// Every property that the client library does not know, or whose value it does not take. Asks the library, not a
+    /// broker. Where each property alone is right, clients are made of all of them, which finds what does not go
+    /// together; such a mistake has no key. What is refused by us is told by `refused`.
+    #[must_use]
+    pub fn wrong_properties(&self) -> Vec<WrongProperty> {
+        let mut wrong = Vec::new();
+        for (section, given) in self.sections() {
+            for (key, value) in given.iter().filter(|(key, _)| properties::refused(key).is_none()) {
+                let Err(error) = Configuration::of(&[(key.clone(), value.clone())], &[]) else { continue };
+                let name = key.strip_prefix("topic.").unwrap_or(key);
+                let (what, hint) = if error.code == Code::UnknownProtocol {
+                    let known = Configuration::of(&[], &[]).map(|all| all.names()).unwrap_or_default();
+                    let known = known.iter().map(String::as_str).chain(WITHOUT_DEFAULT.iter().copied());
+                    (format!("librdkafka has no property `{key}`"), did_you_mean(name, known))
+                } else {
+                    let takes = CHOICES.iter().find(|(choice, _)| *choice == name);
+                    let hint = takes.map_or(MANUAL.to_owned(), |(_, takes)| format!("it takes {takes}"));
+                    (format!("librdkafka says: {}", error.text.trim()), hint)
+                };
+                wrong.push(WrongProperty { section, key: key.clone(), what, hint });
+            }
+        }
+        if !wrong.is_empty() {
+            return wrong;
+        }
+        let clients = [
+            ("consumer", Kind::Consumer, self.consumer_properties("check", Some("check"))),
+            ("producer", Kind::Producer, self.producer_properties("check")),
+        ];
+        for (section, kind, mut properties) in clients {
+            // Without an address no broker is asked.
+            properties.retain(|(name, _)| name != "bootstrap.servers");
+            if let Err(error) = Client::new(kind, &properties, &self.secrets, 0) {
+                let what = format!("librdkafka makes no {section} of these settings: {}", error.text.trim());
+                wrong.push(WrongProperty { section, key: String::new(), what, hint: String::new() });
+            }
+        }
+        wrong
+    }
+
+    fn sections(&self) -> [(&'static str, &BTreeMap<String, String>); 3] {
+        [("client", &self.client), ("consumer", &self.consumer), ("producer", &self.producer)]
+    }
+
     /// Every property given that would break a guarantee or that has a key of its own.
     #[must_use]
     pub fn refused(&self) -> Vec<Refused> {
-        let sections = [("client", &self.client), ("consumer", &self.consumer), ("producer", &self.producer)];
         let mut refused = Vec::new();
-        for (section, given) in sections {
+        for (section, given) in self.sections() {
             for key in given.keys() {
                 if let Some(why) = properties::refused(key) {
                     refused.push(Refused { section, key: key.clone(), why });
@@ -115,6 +163,19 @@ pub struct Refused {
     pub why: &'static str,
 }
 
+/// A property of the client library that cannot be used as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrongProperty {
+    /// `client`, `consumer` or `producer`.
+    pub section: &'static str,
+    /// The property; empty when it is about several together.
+    pub key: String,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it; may be empty.
+    pub hint: String,
+}
+
 fn overlay(mut base: Vec<(String, String)>, over: [&BTreeMap<String, String>; 2]) -> Vec<(String, String)> {
     // The last setting of a property holds.
     for properties in over {
@@ -162,6 +223,35 @@ const PRODUCER: &[(&str, &str)] = &[
     ("delivery.report.only.error", "false"),
 ];
 
+/// Properties that the library does not list among its defaults.
+const WITHOUT_DEFAULT: &[&str] = &[
+    "client.rack",
+    "compression.type",
+    "debug",
+    "sasl.mechanisms",
+    "sasl.username",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.cipher.suites",
+    "ssl.crl.location",
+    "ssl.curves.list",
+    "ssl.key.location",
+    "ssl.keystore.location",
+    "ssl.sigalgs.list",
+];
+
+/// What properties take that are chosen from a short list.
+const CHOICES: &[(&str, &str)] = &[
+    ("security.protocol", "plaintext, ssl, sasl_plaintext or sasl_ssl"),
+    ("compression.type", "none, gzip, snappy, lz4 or zstd"),
+    ("compression.codec", "none, gzip, snappy, lz4 or zstd"),
+    ("sasl.mechanism", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"),
+    ("sasl.mechanisms", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"),
+    ("ssl.endpoint.identification.algorithm", "https or none"),
+];
+
+const MANUAL: &str = "librdkafka's CONFIGURATION.md lists what each property takes";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +266,37 @@ mod tests {
         assert_eq!(texts.len(), 2, "{texts:?}");
         assert!(texts[0].starts_with("`kafka.consumer.enable.auto.offset.store` may not be set: an offset"));
         assert!(texts[1].starts_with("`kafka.producer.topic.acks` may not be set: an acknowledged"));
+    }
+
+    #[test]
+    fn the_client_library_is_asked_what_it_takes_and_no_broker_is() {
+        let set = |pairs: &[(&str, &str)]| {
+            let mut settings = KafkaSettings::new("127.0.0.1:1");
+            settings.client = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            let wrong = settings.wrong_properties().into_iter();
+            wrong.map(|wrong| format!("{}: {}: {}", wrong.key, wrong.what, wrong.hint)).collect::<Vec<_>>()
+        };
+        assert!(
+            set(&[("linger.ms", "5"), ("security.protocol", "ssl"), ("topic.compression.level", "3")])
+                .is_empty()
+        );
+        assert_eq!(
+            set(&[("securty.protocol", "ssl")]),
+            [
+                "securty.protocol: librdkafka has no property `securty.protocol`: did you mean `security.protocol`?"
+            ]
+        );
+        let told = set(&[("linger.ms", "soon"), ("security.protocol", "tls")]);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("linger.ms: librdkafka says: ") && told[1].contains("\"tls\""), "{told:?}");
+        assert!(told[1].ends_with("it takes plaintext, ssl, sasl_plaintext or sasl_ssl"), "{told:?}");
+        for name in WITHOUT_DEFAULT {
+            let unknown = Configuration::of(&[((*name).to_owned(), String::new())], &[])
+                .is_err_and(|error| error.code == Code::UnknownProtocol);
+            assert!(!unknown, "{name} is offered and does not exist");
+        }
+        let together = set(&[("max.poll.interval.ms", "1000")]);
+        assert!(together[0].contains("makes no consumer of these settings"), "{together:?}");
     }
 
     #[test]

@@ -24,20 +24,34 @@ pub fn connect(settings: &Settings) -> Result<Arc<dyn Logs>, Error> {
 /// # Errors
 /// As `connect`.
 pub fn cluster(settings: &Settings) -> Result<KafkaLogs, Error> {
+    let mut kafka = clients(settings).map_err(|wrong| {
+        let wrong = wrong.into_iter().map(|(key, why)| format!("`kafka.{key}` {why}"));
+        Error::configuration("a password file cannot be used").mistakes(wrong)
+    })?;
+    send_the_largest(settings, &mut kafka)?;
+    KafkaLogs::new(kafka).map_err(|error| {
+        Error::configuration(format!("the properties of the Kafka client cannot be used: {error}"))
+    })
+}
+
+/// How the clients are set up, passwords included.
+///
+/// # Errors
+/// Each password file that cannot be used: its key, and the path with the reason.
+pub fn clients(settings: &Settings) -> Result<KafkaSettings, Vec<(&'static str, String)>> {
     let mut kafka = KafkaSettings::new(&settings.kafka.bootstrap);
     kafka.client.clone_from(&settings.kafka.client);
     kafka.consumer.clone_from(&settings.kafka.consumer);
     kafka.producer.clone_from(&settings.kafka.producer);
-    send_the_largest(settings, &mut kafka)?;
     let mut wrong = Vec::new();
     for (key, property, path) in password_files(settings) {
         match Secret::read(path) {
             Ok(secret) => kafka.secrets.push((property, secret)),
-            Err(why) => wrong.push(format!("`kafka.{key}` `{}`: {why}", path.display())),
+            Err(why) => wrong.push((key, format!("`{}`: {why}", path.display()))),
         }
     }
     if !wrong.is_empty() {
-        return Err(Error::configuration("a password file cannot be used").mistakes(wrong));
+        return Err(wrong);
     }
     // Readers need no right of their own that way.
     kafka.reader_group = rights::triage_group(settings);
@@ -46,9 +60,7 @@ pub fn cluster(settings: &Settings) -> Result<KafkaLogs, Error> {
     let share_kib = start::buffers_kib(settings);
     kafka.consumer_buffer_kib = share_kib / 4;
     kafka.producer_buffer_kib = share_kib / 4;
-    KafkaLogs::new(kafka).map_err(|error| {
-        Error::configuration(format!("the properties of the Kafka client cannot be used: {error}"))
-    })
+    Ok(kafka)
 }
 
 /// Sees to it that the client sends what `mention_bytes_max` lets in: by default it refuses records of a megabyte.

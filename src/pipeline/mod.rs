@@ -27,7 +27,7 @@ mod threads;
 pub mod topics;
 mod wiring;
 
-pub use connect::{cluster, connect, warnings};
+pub use connect::{clients, cluster, connect, warnings};
 pub use start::workers;
 pub use wiring::Wiring;
 

@@ -6,6 +6,7 @@
 use super::topics;
 use crate::clock::{Clock, Deadline};
 use crate::config::Settings;
+use crate::diagnostic::Diagnostic;
 use crate::error::Error;
 use crate::hyperscan;
 use crate::log::{LogError, Logs, Outgoing, Producer, Ticket, TopicPartition};
@@ -62,8 +63,9 @@ impl Refused {
             Refused::Mistakes(mistakes) => {
                 let count = mistakes.len();
                 let plural = if count == 1 { "mistake" } else { "mistakes" };
+                let in_folder = |mistake| Diagnostic::from(mistake).in_folder(&shown.to_string());
                 Error::configuration(format!("the policy in `{shown}` has {count} {plural}"))
-                    .mistakes(mistakes.iter().map(|mistake| format!("{shown}/{mistake}")))
+                    .diagnostics(mistakes.into_iter().map(in_folder))
             }
             Refused::Cluster(wrong) => topics::refusal(wrong),
             Refused::Log(error) => Error::from(error),
@@ -106,9 +108,7 @@ pub fn load(folder: &Path) -> Result<Local, Refused> {
     let bundle = read_policy_folder(folder).map_err(|error| Refused::Folder(error.to_string()))?;
     let policy = Policy::compile(&bundle).map_err(Refused::Mistakes)?;
     if let Err(error) = hyperscan::build(policy.literals()) {
-        let place =
-            Mistake { file: String::new(), line: 0, column: 0, what: error.to_string(), hint: String::new() };
-        return Err(Refused::Mistakes(vec![place]));
+        return Err(Refused::Mistakes(vec![Mistake { what: error.to_string(), ..Mistake::default() }]));
     }
     Ok(Local { bundle, policy })
 }

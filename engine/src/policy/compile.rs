@@ -315,7 +315,7 @@ impl Compiler<'_> {
         let key = parse_hex::<16>(&text.value);
         if key.is_none() {
             // The value is not repeated: it may be a real key with a slip.
-            self.mistakes.at(&text.place, "`hash_key` is no key", hint);
+            self.mistakes.at_secret(&text.place, "`hash_key` is no key", hint);
         }
         key
     }

@@ -3,7 +3,7 @@
 //! Owns the names of tables and keys and the range of every number. What belongs together across tables
 //! (names, references, queries) is `compile`'s work. Nothing outside this folder ever sees these types.
 
-use super::mistake::{Mistakes, Place, did_you_mean};
+use super::mistake::{Mistakes, Place, did_you_mean, toml_hint};
 use super::table::{Located, Table, describe};
 use super::{Category, Resolution, RuleAction};
 use crate::text::Accents;
@@ -73,7 +73,9 @@ impl Files {
         for error in &damage {
             let bytes = error.span().unwrap_or(0..0);
             let what = format!("not readable as TOML: {}", error.message().replace('\n', ", "));
-            mistakes.at(&Place { file, bytes }, what, "");
+            let line = text[..text.floor_char_boundary(bytes.start.min(text.len()))].matches('\n').count();
+            let hint = toml_hint(error.message(), text.lines().nth(line).unwrap_or_default());
+            mistakes.at(&Place { file, bytes }, what, hint);
         }
         if !damage.is_empty() {
             // What a damaged file seems to say would only bring mistakes that are none.

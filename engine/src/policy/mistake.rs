@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// One mistake in the policy's files.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize)]
 pub struct Mistake {
     /// The file's path inside the policy folder; empty when the mistake is that something is in no file.
     pub file: String,
@@ -15,6 +15,10 @@ pub struct Mistake {
     pub line: u32,
     /// The column in characters, from 1; 0 when there is no place.
     pub column: u32,
+    /// How many characters from there are meant, up to the end of the line; 0 when there is no place.
+    pub length: u32,
+    /// The whole line; empty when there is no place, or when it must not be repeated.
+    pub line_text: String,
     /// What is wrong, quoting the user's value.
     pub what: String,
     /// What to do about it, if there is something to say; empty otherwise.
@@ -52,9 +56,24 @@ impl<'a> Mistakes<'a> {
     }
 
     pub fn at(&mut self, place: &Place, what: impl Into<String>, hint: impl Into<String>) {
+        let mistake = self.placed(place, what, hint);
+        self.found.push(mistake);
+    }
+
+    /// The same for a value that may be a secret with a slip in it: its line is not repeated.
+    pub fn at_secret(&mut self, place: &Place, what: impl Into<String>, hint: impl Into<String>) {
+        let mistake = self.placed(place, what, hint);
+        self.found.push(Mistake { line_text: String::new(), ..mistake });
+    }
+
+    /// A mistake at this place, not yet collected.
+    pub fn placed(&self, place: &Place, what: impl Into<String>, hint: impl Into<String>) -> Mistake {
         let (file, text) = self.files[place.file];
         let (line, column) = line_and_column(text, place.bytes.start);
-        self.found.push(Mistake { file: file.into(), line, column, what: what.into(), hint: hint.into() });
+        let rest = text.get(place.bytes.clone()).unwrap_or_default().lines().next().unwrap_or_default();
+        let length = u32::try_from(rest.trim_end().chars().count()).unwrap_or(u32::MAX).max(1);
+        let line_text = text.lines().nth(line as usize - 1).unwrap_or_default().to_owned();
+        Mistake { file: file.into(), line, column, length, line_text, what: what.into(), hint: hint.into() }
     }
 
     /// A mistake with no place: something is missing from all files.
@@ -63,6 +82,8 @@ impl<'a> Mistakes<'a> {
             file: String::new(),
             line: 0,
             column: 0,
+            length: 0,
+            line_text: String::new(),
             what: what.into(),
             hint: hint.into(),
         });
@@ -74,11 +95,14 @@ impl<'a> Mistakes<'a> {
         format!("{file} line {}", line_and_column(text, place.bytes.start).0)
     }
 
-    /// The place of one character of a TOML string: `offset` counts bytes of the string's value.
+    /// The place of one word of a TOML string: `offset` counts bytes of the string's value.
     pub fn inside(&self, string: &Place, offset: usize) -> Place {
         let raw = &self.files[string.file].1[string.bytes.clone()];
-        let start = string.bytes.start + raw_offset(raw, offset);
-        Place { file: string.file, bytes: start..string.bytes.end.max(start) }
+        let offset = raw_offset(raw, offset);
+        let word = raw[offset..].find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '\''));
+        let start = string.bytes.start + offset;
+        let end = start + word.unwrap_or(raw.len() - offset);
+        Place { file: string.file, bytes: start..end.max(start) }
     }
 
     /// All of them, by file and place, each once.
@@ -145,37 +169,40 @@ fn one_piece(raw: &str) -> (usize, usize) {
     }
 }
 
+/// What to do about text that is no TOML, by what the parser says and the line where it stands.
+pub fn toml_hint(message: &str, line: &str) -> &'static str {
+    if line.contains(['“', '”', '„', '‘', '’']) {
+        "write straight quotes: \""
+    } else if line.contains(':') && !line.contains('=') {
+        "TOML writes `key = value` and `[section]`, not `key: value`"
+    } else if message.contains("must be quoted") {
+        "put the text in quotes"
+    } else if message.contains("duplicate key") {
+        "each key and each section is written once"
+    } else if message.contains("invalid basic string") || message.contains("invalid literal string") {
+        "a text ends with the quote that it began with, on the same line"
+    } else {
+        "the rest of the file is checked once this is mended"
+    }
+}
+
 /// `did you mean …?` for the known name nearest to a wrong one, or an empty text when none is near.
-pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+///
+/// Near is: at most a third of the letters differ (insertions, deletions, substitutions, swaps of neighbours), or one
+/// name holds the other whole. Case does not count.
+pub fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let lower = |name: &str| name.chars().take(64).flat_map(char::to_lowercase).collect::<String>();
+    let wrong = lower(wrong);
     let wrong_length = wrong.chars().count();
     let nearest = known
         .into_iter()
-        .map(|name| (distance(wrong, name), name))
+        .map(|name| (strsim::osa_distance(&wrong, &lower(name)), name))
         .filter(|(distance, name)| {
-            // A third of the letters may differ; a whole name inside the other counts as near.
-            let inside = wrong_length >= 3 && (name.contains(wrong) || wrong.contains(name));
+            let inside = wrong_length >= 3 && (name.contains(&wrong) || wrong.contains(name));
             inside || *distance <= (wrong_length.max(name.chars().count()) / 3).max(1)
         })
         .min();
     nearest.map_or_else(String::new, |(_, name)| format!("did you mean `{name}`?"))
-}
-
-/// Edits between two names: insertions, deletions, substitutions and swaps of neighbours.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().take(64).flat_map(char::to_lowercase).collect();
-    let b: Vec<char> = b.chars().take(64).flat_map(char::to_lowercase).collect();
-    let mut rows: Vec<Vec<usize>> = (0..=a.len()).map(|i| (i..=i + b.len()).collect()).collect();
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

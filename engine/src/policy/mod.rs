@@ -17,6 +17,7 @@ mod bundle;
 mod compile;
 mod duration;
 mod file;
+mod lint;
 mod mistake;
 mod program;
 mod query;
@@ -33,7 +34,8 @@ pub use bundle::{
     NotAGeneration, PATH_BYTES_MAX, check_path,
 };
 pub use duration::parse_duration;
-pub use mistake::Mistake;
+pub use lint::{Lint, LintKind, lint};
+pub use mistake::{Mistake, did_you_mean, toml_hint};
 pub use program::Scratch;
 pub use query::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX};
 pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction};

@@ -32,7 +32,15 @@ impl Search {
                 let before = query[..mistake.at.min(query.len())].chars().count();
                 let column = u32::try_from(before + 1).unwrap_or(u32::MAX);
                 let (what, hint) = (mistake.what, mistake.hint);
-                Mistake { file: "query".to_owned(), line: 1, column, what, hint }
+                Mistake {
+                    file: "query".to_owned(),
+                    line: 1,
+                    column,
+                    length: 1,
+                    line_text: query.to_owned(),
+                    what,
+                    hint,
+                }
             });
             mistakes.collect::<Vec<_>>()
         })?;

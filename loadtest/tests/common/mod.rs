@@ -136,7 +136,9 @@ fn configure(folder: &Path, prefix: &str) -> (Settings, String) {
     );
     let path = folder.join("triaged.toml");
     std::fs::write(&path, &text).expect("the configuration is written");
-    let settings = config::load("triaged.toml", &text, [], "storm").expect("it has no mistakes");
+    let loaded = config::load("triaged.toml", &text, [], "storm");
+    assert!(loaded.mistakes.is_empty(), "{:?}", loaded.mistakes);
+    let settings = loaded.settings;
     (settings, path.display().to_string())
 }
 

@@ -4,6 +4,7 @@
 //! whether the compiled form agrees with the naive one.
 
 mod decisions;
+mod lints;
 mod mistakes;
 mod oracle;
 mod queries;

@@ -1,0 +1,2 @@
+chmod 000 triaged.toml
+triaged check --config triaged.toml

@@ -1,0 +1,2 @@
+mkdir conf
+triaged check --config conf

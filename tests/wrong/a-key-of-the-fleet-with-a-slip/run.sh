@@ -1,0 +1,2 @@
+sed -i 's/ddeeff/ddeef/' policy/policy.toml
+triaged check --config triaged.toml

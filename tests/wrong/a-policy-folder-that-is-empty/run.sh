@@ -1,0 +1,3 @@
+rm -r policy
+mkdir policy
+triaged check --config triaged.toml

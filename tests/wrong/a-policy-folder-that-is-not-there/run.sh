@@ -1,0 +1,2 @@
+mv policy polices
+triaged check --config triaged.toml

@@ -1,0 +1,2 @@
+export TRIAGED__LIMITS__BUFFER_MIB=lots TRIAGED__KAFKA__BOOTSTAP=kafka-1:9092 TRIAGED_INSTANCE=two TRIAGED__KAFKA__CLIENT__LINGER=5
+triaged check --config triaged.toml

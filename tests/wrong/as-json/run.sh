@@ -1,0 +1,1 @@
+triaged check --config triaged.toml --json
