@@ -8,7 +8,7 @@ use crate::config::{self, Settings};
 use crate::error::Error;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::dynamic_filter_fn;
@@ -17,6 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Where the configuration is when nobody says.
 const CONFIG_DEFAULT: &str = "/etc/triaged/triaged.toml";
+/// Names this process in the fleet where the configuration does not.
+const HOST_VARIABLE: &str = "TRIAGED_HOST";
 
 /// Reads the settings.
 ///
@@ -34,14 +36,30 @@ pub(super) fn settings(config: &Config) -> Result<Settings, Error> {
                 .hint("config/triaged.toml is a sample with every setting"));
         }
     };
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // The unit hides /proc/sys, and says the host's name instead.
+    let host = std::env::var(HOST_VARIABLE)
+        .or_else(|_| fs::read_to_string("/proc/sys/kernel/hostname"))
+        .unwrap_or_default();
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    config::load(&shown, &text, environment, host.trim()).map_err(|mistakes| {
+    let mut settings = config::load(&shown, &text, environment, host.trim()).map_err(|mistakes| {
         let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
         Error::configuration(format!("configuration `{shown}` has {} {plural}", mistakes.len()))
             .mistakes(mistakes)
-    })
+    })?;
+    let password = &mut settings.kafka.sasl_password_file;
+    if password.as_os_str().is_empty()
+        && let Some(file) = credential("triaged.kafka-password")
+    {
+        *password = file;
+    }
+    Ok(settings)
+}
+
+/// The file of a systemd credential, if the unit has been given one of this name.
+fn credential(name: &str) -> Option<PathBuf> {
+    let file = Path::new(&std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
+    file.is_file().then_some(file)
 }
 
 /// The client library writes forty lines a second while no broker answers: one burst in so many milliseconds is told.

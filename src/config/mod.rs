@@ -15,6 +15,7 @@ pub use value::Setting;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -74,13 +75,26 @@ pub fn load(
         let what = error.message().to_owned();
         mistakes.push(Mistake { file: file.to_owned(), place, what, hint: String::new() });
     }
-    let overrides = environment.into_iter().filter_map(|(name, value)| {
-        let path = name.strip_prefix(OVERRIDE_PREFIX)?.to_lowercase().replace("__", ".");
-        Some((path, (name, value)))
-    });
-    let source = Source { file, text, table: table.into_inner(), overrides: overrides.collect() };
+    let (mut overrides, mut given) = (BTreeMap::new(), BTreeMap::new());
+    for (name, value) in environment {
+        match name.strip_prefix(OVERRIDE_PREFIX) {
+            Some(path) => {
+                overrides.insert(path.to_lowercase().replace("__", "."), (name, value));
+            }
+            None => {
+                given.insert(name, value);
+            }
+        }
+    }
+    let source = Source { file, text, table: table.into_inner(), overrides };
     source.find_unknown(&mut mistakes);
     let mut settings = Settings::read(&source, &mut mistakes);
+    if let Some(folder) = given_folder(&given, "STATE_DIRECTORY").filter(|_| !source.has("", "state_dir")) {
+        settings.host.state_dir = folder;
+    }
+    if let Some(folder) = given_folder(&given, "RUNTIME_DIRECTORY").filter(|_| !source.has("admin", "socket")) {
+        settings.admin.socket = folder.join("admin.sock");
+    }
     if settings.host.instance.is_empty() {
         host_name.clone_into(&mut settings.host.instance);
     }
@@ -89,7 +103,17 @@ pub fn load(
     if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
 }
 
+/// The folder that systemd made for us, the first if it is a list.
+fn given_folder(given: &BTreeMap<String, String>, name: &str) -> Option<PathBuf> {
+    given.get(name)?.split(':').next().filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
 impl Source<'_> {
+    /// Whether somebody set it.
+    fn has(&self, section: &str, key: &str) -> bool {
+        self.overrides.contains_key(&path(section, key)) || self.value(section, key).is_some()
+    }
+
     fn value(&self, section: &str, key: &str) -> Option<&Spanned<DeValue<'_>>> {
         if section.is_empty() {
             return self.table.get(key);

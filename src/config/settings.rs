@@ -76,9 +76,10 @@ sections! {
     /// Who this process is.
     "" host: Host {
         /// The name of this process in its consumer groups, unique in the fleet and the same after a restart.
-        /// Empty takes the host's name.
+        /// Empty takes `$TRIAGED_HOST`, which the systemd units set, or else the host's name.
         instance: String = String::new(),
-        /// Where the lock on the instance's name and the counts of starts are kept. Systemd's StateDirectory fits.
+        /// Where the lock on the instance's name and the counts of starts are kept. Unless it is set, systemd's
+        /// `$STATE_DIRECTORY` if there is one.
         state_dir: PathBuf = PathBuf::from("/var/lib/triaged"),
     }
     /// How to reach Apache Kafka.
@@ -87,7 +88,8 @@ sections! {
         bootstrap: String = "localhost:9092".to_owned(),
         /// How long a silent member keeps its partitions: the time in which another takes over. 6s to 30m.
         session_timeout: Duration = Duration::from_secs(10),
-        /// The file that holds the SASL password; a systemd credential fits. Empty when there is none.
+        /// The file that holds the SASL password. Empty takes the systemd credential `triaged.kafka-password` if there
+        /// is one.
         sasl_password_file: PathBuf = PathBuf::new(),
         /// Any librdkafka property, for every client. Those that would break a guarantee are refused.
         client: BTreeMap<String, String> = BTreeMap::new(),
@@ -159,7 +161,8 @@ sections! {
     }
     /// The local web interface.
     "admin" admin: Admin {
-        /// The Unix socket of `triaged ctl`, metrics and health.
+        /// The Unix socket of `triaged ctl`, metrics and health. Unless it is set, `admin.sock` in systemd's
+        /// `$RUNTIME_DIRECTORY` if there is one.
         socket: PathBuf = PathBuf::from("/run/triaged/admin.sock"),
     }
     /// Logging.

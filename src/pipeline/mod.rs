@@ -16,6 +16,7 @@
 //! Owns the threads and their order at start and end. May not look into a record. Called by `cli` and `demo`.
 
 mod control;
+mod manager;
 pub mod policy;
 mod publish;
 mod shared;
@@ -37,7 +38,6 @@ use crate::shard::intake::IntakeTopics;
 use crate::shard::lane::{Lane, LaneLimits};
 use crate::shard::starts::Starts;
 use crate::shard::triage_lane::{TriageNames, TriageParts, TriageWork};
-use crate::systemd;
 use crate::worker::{ScanSettings, Workers};
 use control::{ControlThread, Handle};
 use shared::{Shared, Stage};
@@ -88,6 +88,7 @@ impl From<Error> for Halt {
 
 impl Shared {
     fn go_on(&self) -> Result<(), Halt> {
+        self.start_moved();
         if self.is_asked_to_drain() { Err(Halt::Asked) } else { Ok(()) }
     }
 }
@@ -281,7 +282,7 @@ impl Daemon {
             if !told && self.shared.ready().is_ok() {
                 told = true;
                 tracing::info!("ready: records flow");
-                systemd::ready("running");
+                manager::ready(&self.shared);
             }
         }
         self.end()
@@ -292,8 +293,7 @@ impl Daemon {
     /// # Errors
     /// As `run`.
     pub fn end(mut self) -> Result<(), Error> {
-        let at_most = Duration::from_millis(2 * self.shared.tuning.drain_ms_max.unsigned_abs());
-        systemd::stopping("draining", at_most);
+        manager::stopping(&self.shared);
         self.drain_stage(Stage::DrainTriage, "triage-");
         self.drain_stage(Stage::DrainDesk, "desk");
         self.drain_stage(Stage::Stop, "");

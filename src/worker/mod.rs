@@ -68,8 +68,8 @@ struct Shared {
     stealers: Vec<Stealer<Job>>,
     settings: ScanSettings,
     stopping: AtomicBool,
-    /// Batches scanned, for the watchdog: it must move while there is work.
-    scanned: AtomicU64,
+    /// For each worker: one more when it takes a batch, one more when it is done. Odd is at work.
+    turns: Vec<AtomicU64>,
     /// For lanes that scan themselves.
     spare: Mutex<Vec<Scanning>>,
 }
@@ -87,7 +87,7 @@ impl Workers {
             stealers: queues.iter().map(Worker::stealer).collect(),
             settings,
             stopping: AtomicBool::new(false),
-            scanned: AtomicU64::new(0),
+            turns: (0..threads).map(|_| AtomicU64::new(0)).collect(),
             spare: Mutex::default(),
         });
         let threads =
@@ -113,10 +113,12 @@ impl Workers {
         true
     }
 
-    /// Batches scanned so far.
+    /// What each worker is at: a number that no other batch of its has, or nothing. One that rests is well without
+    /// being woken; one that is at the same batch for long hangs in it.
     #[must_use]
-    pub fn scanned(&self) -> u64 {
-        self.shared.scanned.load(Ordering::Relaxed)
+    pub fn at_work(&self) -> Vec<Option<u64>> {
+        let turns = self.shared.turns.iter().map(|turn| turn.load(Ordering::Relaxed));
+        turns.map(|turn| (!turn.is_multiple_of(2)).then_some(turn)).collect()
     }
 
     /// What scanning needs beside the policy.
@@ -125,11 +127,6 @@ impl Workers {
         &self.shared.settings
     }
 
-    /// Whether batches wait that nobody has taken.
-    #[must_use]
-    pub fn has_waiting(&self) -> bool {
-        !self.shared.injector.is_empty()
-    }
 }
 
 impl Drop for Workers {
@@ -151,7 +148,11 @@ fn spawn(number: usize, queue: Worker<Job>, shared: &Arc<Shared>) -> (Unparker, 
         let mut scanning = Scanning::new(&shared.settings);
         while !shared.stopping.load(Ordering::Relaxed) {
             match shared.find(Some(&queue)) {
-                Some(job) => shared.run(job, &mut scanning),
+                Some(job) => {
+                    shared.turns[number].fetch_add(1, Ordering::Relaxed);
+                    shared.run(job, &mut scanning);
+                    shared.turns[number].fetch_add(1, Ordering::Relaxed);
+                }
                 None => parker.park_timeout(PARK),
             }
         }
@@ -179,7 +180,6 @@ impl Shared {
 
     fn run(&self, job: Job, scanning: &mut Scanning) {
         let scanned = scanning.scan(&job);
-        self.scanned.fetch_add(1, Ordering::Relaxed);
         // The lane may be gone: then nobody wants the result.
         let _ = job.reply.send(Done { ticket: job.ticket, scanned });
     }

@@ -33,6 +33,7 @@ pub struct Process {
     socket: PathBuf,
     config: PathBuf,
     log: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 /// A native mention of an author of its own.
@@ -68,7 +69,8 @@ impl Fleet {
         fleet
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A path in this fleet's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -166,18 +168,40 @@ buffer_mib = 64
     /// Starts the daemon, which looks for the broker there.
     pub fn start_at(&self, instance: &str, bootstrap: &str) -> Process {
         let config = self.configure(instance, bootstrap);
+        self.start_with(instance, config, self.path(&format!("{instance}.sock")), &[])
+    }
+
+    /// Starts the daemon as a unit does: its folders and its socket are those that the environment names.
+    pub fn start_as_unit(&self, instance: &str, runtime: &Path, environment: &[(&str, &str)]) -> Process {
+        let config = self.configure(instance, kafka::bootstrap());
+        let text = fs::read_to_string(&config).unwrap();
+        let given = |line: &&str| !["state_dir", "socket", "[admin]"].iter().any(|key| line.starts_with(key));
+        fs::write(&config, text.lines().filter(given).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        self.start_with(instance, config, runtime.join("admin.sock"), environment)
+    }
+
+    fn start_with(
+        &self,
+        instance: &str,
+        config: PathBuf,
+        socket: PathBuf,
+        environment: &[(&str, &str)],
+    ) -> Process {
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let log = self.path(&format!("{instance}-{}.log", self.prefix.len()));
         let stderr = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let child = Command::new(PROGRAM)
             .arg("run")
             .arg("--config")
             .arg(&config)
+            .envs(environment.clone())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
             .spawn()
             .unwrap();
-        Process { child, socket: self.path(&format!("{instance}.sock")), config, log }
+        Process { child, socket, config, log, environment }
     }
 
     /// How often each mention id stands in the desks' topics.
@@ -304,7 +328,8 @@ impl Process {
     }
 
     pub fn ctl(&self, words: &[&str]) -> (Option<i32>, String) {
-        said(Command::new(PROGRAM).arg("ctl").args(words).arg("--config").arg(&self.config))
+        let environment = self.environment.clone();
+        said(Command::new(PROGRAM).arg("ctl").args(words).arg("--config").arg(&self.config).envs(environment))
     }
 
     pub fn status(&self) -> Value {
@@ -343,7 +368,7 @@ impl Process {
         }
     }
 
-    fn signal(&self, signal: rustix::process::Signal) {
+    pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
     }
