@@ -30,8 +30,10 @@ fn installed() -> (tempfile::TempDir, Vec<PathBuf>) {
         std::fs::write(&path, text.replace("/usr/bin/triaged", env!("CARGO_BIN_EXE_triaged"))).unwrap();
         path
     };
-    let units =
-        vec![place("triaged.service", unit("triaged.service")), place("triaged@eu.service", unit("triaged@.service"))];
+    let units = vec![
+        place("triaged.service", unit("triaged.service")),
+        place("triaged@eu.service", unit("triaged@.service")),
+    ];
     (folder, units)
 }
 
@@ -73,7 +75,10 @@ fn the_template_is_the_unit_with_a_configuration_and_folders_for_each_instance()
         ("TRIAGED_HOST=%H\n", "TRIAGED_HOST=%H-%i\n"),
         ("StateDirectory=triaged\n", "StateDirectory=triaged-%i\n"),
         ("RuntimeDirectory=triaged\n", "RuntimeDirectory=triaged-%i\n"),
-        ("has the host's name, which is\n# the same after a restart.", "has the name of the host and of\n# the unit's instance, which are the same after a restart."),
+        (
+            "has the host's name, which is\n# the same after a restart.",
+            "has the name of the host and of\n# the unit's instance, which are the same after a restart.",
+        ),
     ] {
         assert_eq!(text.matches(plain).count(), 1, "`{plain}` in triaged.service");
         text = text.replace(plain, each);
@@ -115,10 +120,16 @@ fn systemd_hears_what_is_waited_for_then_ready_then_each_reload_then_stopping() 
     let fleet = Fleet::new("unit");
     let mut manager = Manager::new(4_000_000);
     let mut daemon = start(&fleet, &manager, &[]);
-    let waits = manager.hears("does not exist", 0);
+    let waits = manager.hears("topics do not exist", 0);
     let message = manager.heard()[waits].clone();
-    assert!(message.starts_with("STATUS=starting: waits for") && message.contains("EXTEND_TIMEOUT_USEC="), "{message}");
-    assert!(manager.heard().iter().all(|message| !message.contains("READY=1")), "not before its topics are there");
+    assert!(
+        message.starts_with("STATUS=starting: waits for") && message.contains("EXTEND_TIMEOUT_USEC="),
+        "{message}"
+    );
+    assert!(
+        manager.heard().iter().all(|message| !message.contains("READY=1")),
+        "not before its topics are there"
+    );
 
     fleet.create_topics();
     let ready = manager.hears("READY=1", waits);
@@ -151,12 +162,20 @@ fn systemd_hears_what_is_waited_for_then_ready_then_each_reload_then_stopping() 
     let stopping = manager.hears("STOPPING=1", before);
     let after = &manager.heard()[stopping..];
     assert!(after[0].contains("STATUS=draining: ") && after[0].contains("EXTEND_TIMEOUT_USEC="), "{after:?}");
-    assert!(after.iter().all(|message| !message.contains("READY=1") && !message.contains("RELOADING=1")), "{after:?}");
+    assert!(
+        after.iter().all(|message| !message.contains("READY=1") && !message.contains("RELOADING=1")),
+        "{after:?}"
+    );
 }
 
-/// How often the log says that the watchdog is not fed.
+/// How often the log says that the watchdog is not fed, because a thread stands still for so many looks: one is what a
+/// busy machine may do to a thread that is well.
 fn starved(daemon: &Process) -> usize {
-    daemon.log().lines().filter(|line| line.contains("the watchdog is not fed")).count()
+    let still = |line: &str| -> Option<u64> {
+        let (_, rest) = line.split_once("has not moved for ")?;
+        rest.strip_suffix(" ms: the watchdog is not fed, and bites after 2s")?.parse().ok()
+    };
+    daemon.log().lines().filter(|line| still(line).is_some_and(|ms| ms >= 3_000)).count()
 }
 
 #[test]
@@ -169,7 +188,6 @@ fn a_thread_that_hangs_starves_the_watchdog_while_the_control_plane_still_answer
     manager.hears("WATCHDOG=1", ready + 1);
 
     fleet.send(&[mention(1, HOLDER)]);
-    daemon.wait_until("it is read", |status| status["mentions"]["in_flight"] == 1);
     let wait_for_starving = |count: usize| {
         let deadline = Instant::now() + Duration::from_secs(90);
         while starved(&daemon) < count {
@@ -177,22 +195,25 @@ fn a_thread_that_hangs_starves_the_watchdog_while_the_control_plane_still_answer
             std::thread::sleep(Duration::from_millis(50));
         }
     };
-    // A busy machine may have starved it before: what counts is that it is never fed again.
-    let before = starved(&daemon);
-    wait_for_starving(before + 2);
+    wait_for_starving(1);
     let heard = manager.heard().len();
-    wait_for_starving(before + 5);
+    wait_for_starving(4);
     let after = manager.heard()[heard..].to_vec();
     assert!(after.iter().all(|message| !message.contains("WATCHDOG=1")), "{after:?}");
-    assert_eq!(daemon.status()["ready"], true, "the control plane answers: a ping by itself would prove nothing");
+    assert_eq!(
+        daemon.status()["ready"],
+        true,
+        "the control plane answers: a ping by itself would prove nothing"
+    );
 
     // What systemd does then.
     daemon.signal(rustix::process::Signal::ABORT);
     assert_eq!(daemon.exit(Duration::from_secs(30)), None, "a signal ends it");
     let mut next = start(&fleet, &manager, &[]);
     manager.hears("READY=1", heard);
-    fleet.wait_for_records(0);
-    next.wait_until("it is done anew", |status| status["mentions"]["in_flight"] == 0 && status["mentions"]["read"] == 1);
+    next.wait_until("it is done anew", |status| {
+        status["mentions"]["in_flight"] == 0 && status["mentions"]["read"] == 1
+    });
     assert_eq!(next.terminate(), Some(0), "{}", next.log());
     fleet.audit_finds_nothing();
 }

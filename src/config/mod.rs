@@ -92,7 +92,8 @@ pub fn load(
     if let Some(folder) = given_folder(&given, "STATE_DIRECTORY").filter(|_| !source.has("", "state_dir")) {
         settings.host.state_dir = folder;
     }
-    if let Some(folder) = given_folder(&given, "RUNTIME_DIRECTORY").filter(|_| !source.has("admin", "socket")) {
+    if let Some(folder) = given_folder(&given, "RUNTIME_DIRECTORY").filter(|_| !source.has("admin", "socket"))
+    {
         settings.admin.socket = folder.join("admin.sock");
     }
     if settings.host.instance.is_empty() {

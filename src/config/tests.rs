@@ -127,7 +127,8 @@ fn the_sample_is_the_defaults_also_when_its_lines_are_taken_in() {
 
 #[test]
 fn the_folders_that_systemd_made_are_used_unless_others_are_named() {
-    let given = [("STATE_DIRECTORY", "/var/lib/triaged-eu:/var/lib/more"), ("RUNTIME_DIRECTORY", "/run/triaged-eu")];
+    let given =
+        [("STATE_DIRECTORY", "/var/lib/triaged-eu:/var/lib/more"), ("RUNTIME_DIRECTORY", "/run/triaged-eu")];
     let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let settings = load("triaged.toml", "", given.clone(), "host-1").unwrap();
     assert_eq!(settings.host.state_dir.to_str(), Some("/var/lib/triaged-eu"));

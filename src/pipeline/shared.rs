@@ -262,7 +262,6 @@ impl Shared {
             Some((name, ms)) => Err(format!("thread `{name}` has not moved for {ms} ms")),
         }
     }
-
 }
 
 impl Seat {

@@ -126,7 +126,6 @@ impl Workers {
     pub fn settings(&self) -> &ScanSettings {
         &self.shared.settings
     }
-
 }
 
 impl Drop for Workers {

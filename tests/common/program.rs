@@ -176,7 +176,8 @@ buffer_mib = 64
         let config = self.configure(instance, kafka::bootstrap());
         let text = fs::read_to_string(&config).unwrap();
         let given = |line: &&str| !["state_dir", "socket", "[admin]"].iter().any(|key| line.starts_with(key));
-        fs::write(&config, text.lines().filter(given).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        fs::write(&config, text.lines().filter(given).map(|line| format!("{line}\n")).collect::<String>())
+            .unwrap();
         self.start_with(instance, config, runtime.join("admin.sock"), environment)
     }
 
