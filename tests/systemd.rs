@@ -244,3 +244,16 @@ fn the_password_is_the_credential_of_the_unit_and_a_damaged_one_is_named() {
     assert_eq!(code, Some(78), "{text}");
     assert!(text.contains("triaged.kafka-password"), "{text}");
 }
+
+#[test]
+fn under_a_real_systemd_it_starts_reloads_restarts_and_drains_as_the_unit_says() {
+    let fleet = Fleet::new("boot");
+    let etc = fleet.unit_folder();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/systemd/boot.sh");
+    // The script ends by itself; this is for the case that it hangs.
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=10", "300", script, env!("CARGO_BIN_EXE_triaged")]).arg(&etc);
+    let output = command.output().unwrap();
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

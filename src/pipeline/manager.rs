@@ -5,6 +5,7 @@
 
 use super::shared::{Shared, Stage};
 use crate::counters::Input;
+use crate::error::Error;
 use crate::systemd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -42,6 +43,12 @@ pub(super) fn reloaded(shared: &Shared) {
 pub(super) fn stopping(shared: &Shared) {
     let at_most = Duration::from_millis(2 * shared.tuning.drain_ms_max.unsigned_abs());
     systemd::stopping(&drain_line(shared), at_most);
+}
+
+/// The daemon ends because of this: what `systemctl status` shows from then on.
+pub(super) fn failed(error: &Error) {
+    let text = error.to_string();
+    systemd::status(&format!("ended: {}", text.lines().next().unwrap_or_default()));
 }
 
 fn is_told_ready(shared: &Shared) -> bool {

@@ -299,7 +299,10 @@ impl Daemon {
         self.drain_stage(Stage::Stop, "");
         self.control.stop();
         match self.failure {
-            Some(error) => Err(error),
+            Some(error) => {
+                manager::failed(&error);
+                Err(error)
+            }
             None => {
                 tracing::info!("drained: everything that was read is settled and committed");
                 Ok(())

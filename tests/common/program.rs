@@ -171,14 +171,32 @@ buffer_mib = 64
         self.start_with(instance, config, self.path(&format!("{instance}.sock")), &[])
     }
 
-    /// Starts the daemon as a unit does: its folders and its socket are those that the environment names.
-    pub fn start_as_unit(&self, instance: &str, runtime: &Path, environment: &[(&str, &str)]) -> Process {
+    /// A configuration for the broker that leaves the daemon's name, folders and socket to the unit.
+    fn configure_as_unit(&self, instance: &str) -> PathBuf {
         let config = self.configure(instance, kafka::bootstrap());
         let text = fs::read_to_string(&config).unwrap();
-        let given = |line: &&str| !["state_dir", "socket", "[admin]"].iter().any(|key| line.starts_with(key));
-        fs::write(&config, text.lines().filter(given).map(|line| format!("{line}\n")).collect::<String>())
+        let left = |line: &&str| !["state_dir", "socket", "[admin]"].iter().any(|key| line.starts_with(key));
+        fs::write(&config, text.lines().filter(left).map(|line| format!("{line}\n")).collect::<String>())
             .unwrap();
+        config
+    }
+
+    /// Starts the daemon as a unit does: its folders and its socket are those that the environment names.
+    pub fn start_as_unit(&self, instance: &str, runtime: &Path, environment: &[(&str, &str)]) -> Process {
+        let config = self.configure_as_unit(instance);
         self.start_with(instance, config, runtime.join("admin.sock"), environment)
+    }
+
+    /// A folder with what stands in /etc/triaged of a machine of this fleet.
+    pub fn unit_folder(&self) -> PathBuf {
+        let etc = self.path("etc");
+        copy_folder(&self.path("policy"), &etc.join("policy"));
+        let text = fs::read_to_string(self.configure_as_unit("one")).unwrap();
+        let policy = format!("folder = \"{}\"", self.path("policy").display());
+        assert!(text.contains(&policy) && text.starts_with("instance = "), "{text}");
+        let text = text.replace(&policy, "folder = \"/etc/triaged/policy\"");
+        fs::write(etc.join("triaged.toml"), text.split_once('\n').unwrap().1).unwrap();
+        etc
     }
 
     fn start_with(
