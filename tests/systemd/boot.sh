@@ -80,6 +80,8 @@ become_systemd() {
   cd "$root"
   pivot_root . old
   umount -l /old
+  # As on a machine: systemd mounts credentials in a namespace of its own, from where they must come back.
+  mount --make-rshared /
   exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --system --unit=quiet.target --log-target=journal
 }
@@ -197,10 +199,15 @@ until_is 1 shows NRestarts
 until_is active shows ActiveState
 inside journalctl --no-pager -o cat -u "$UNIT" | grep -q -i 'watchdog timeout' || fail "it was not the watchdog"
 say "a process that stands still is ended by the watchdog and started again"
+
+# So far there was no credential, and that broke nothing. The next start finds one.
+inside sh -c 'umask 077; mkdir -p /etc/credstore; echo secret >/etc/credstore/triaged.kafka-password'
 inside kill -KILL "$(main_pid)"
 until_is 2 shows NRestarts
 until_is active shows ActiveState
-say "after kill -9 it is started again"
+credential=$(inside cat "/proc/$(main_pid)/root/run/credentials/$UNIT/triaged.kafka-password") || credential=none
+[ "$credential" = secret ] || fail "the credential does not reach it: $credential"
+say "after kill -9 it is started again, and has the password that was put into /etc/credstore meanwhile"
 
 inside systemctl stop "$UNIT"
 [ "$(shows Result)/$(shows ExecMainStatus)" = success/0 ] || fail "stop ended with $(shows Result)/$(shows ExecMainStatus)"
