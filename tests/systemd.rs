@@ -30,6 +30,13 @@ fn installed() -> (tempfile::TempDir, Vec<PathBuf>) {
         std::fs::write(&path, text.replace("/usr/bin/triaged", env!("CARGO_BIN_EXE_triaged"))).unwrap();
         path
     };
+    // The examples of drop-ins are valid beside them.
+    let drop_ins = folder.path().join("triaged.service.d");
+    std::fs::create_dir(&drop_ins).unwrap();
+    for example in std::fs::read_dir(Path::new(UNITS).join("examples")).unwrap() {
+        let example = example.unwrap();
+        std::fs::copy(example.path(), drop_ins.join(example.file_name())).unwrap();
+    }
     let units = vec![
         place("triaged.service", unit("triaged.service")),
         place("triaged@eu.service", unit("triaged@.service")),

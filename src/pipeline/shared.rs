@@ -300,3 +300,52 @@ impl Seat {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::InputNames;
+    use crate::clock::ManualClock;
+    use crate::embedded::Cluster;
+    use triage_engine::model::Millis;
+
+    #[test]
+    fn all_have_moved_only_if_each_that_is_there_has_since_the_last_look() {
+        let clock = Arc::new(ManualClock::new(Millis(0)));
+        let name = String::new;
+        let names = InputNames { mentions: name(), helpdesk: name(), desks: name(), control: name() };
+        let exporter = Arc::new(Exporter::new(names));
+        let logs = Arc::new(Cluster::new(clock.clone()));
+        let shared =
+            Shared::new(Settings::default(), logs, clock.clone(), exporter, super::super::Tuning::default());
+        let (lane, follower) = (shared.seat("triage-0", true), shared.seat("follower", false));
+        let look = |since: i64| {
+            clock.advance(10);
+            let now = clock.monotonic_ms();
+            (shared.all_moved(since, now), now)
+        };
+
+        let (told, now) = look(-1);
+        assert_eq!(told, Ok(()), "nobody has been looked at before");
+        let (told, now) = look(now);
+        let why = told.expect_err("a start that does not get on");
+        assert!(why.starts_with("thread `main` has not moved for 20 ms"), "{why}");
+
+        shared.enter(Stage::Running);
+        lane.moved(clock.monotonic_ms() + 5);
+        let (told, now) = look(now);
+        assert!(
+            told.expect_err("one stands still").starts_with("thread `follower`"),
+            "the one that does is named"
+        );
+
+        follower.moved(clock.monotonic_ms() + 5);
+        lane.moved(clock.monotonic_ms() + 5);
+        let (told, now) = look(now);
+        assert_eq!(told, Ok(()));
+
+        lane.leaves();
+        follower.moved(clock.monotonic_ms() + 5);
+        assert_eq!(look(now).0, Ok(()), "who has ended need not move");
+    }
+}
