@@ -3,10 +3,11 @@
 //! Owns when READY, RELOADING and STOPPING are said and the words of the status line; how they are said is `systemd`.
 //! May not change anything: it reads what threads told. Called by the control plane's thread and by the daemon's own.
 
-use super::shared::{Shared, Stage};
+use super::shared::{Seat, Shared, Stage};
 use crate::counters::Input;
 use crate::error::Error;
 use crate::systemd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -93,12 +94,18 @@ fn running_line(shared: &Shared, per_second: u64) -> String {
     let mentions = &shared.settings.topics.mentions;
     let readings = shared.exporter.readings();
     let of_mentions = readings.lag.iter().filter(|(topic, ..)| **topic == **mentions);
-    let behind: u64 = of_mentions.clone().map(|(_, _, behind)| behind).sum();
-    let partitions = of_mentions.count();
+    let inputs_of =
+        |seat: &Arc<Seat>| seat.committed().iter().filter(|(of, _)| *of.topic == **mentions).count();
+    let partitions: usize = shared.seats().iter().map(inputs_of).sum();
+    // A broker that does not answer leaves gaps.
+    let behind = match of_mentions.clone().count() {
+        known if known < partitions => "lag unknown".to_owned(),
+        _ => format!("{} behind", of_mentions.map(|(_, _, behind)| behind).sum::<u64>()),
+    };
     let policy = shared.policies.in_force().map_or_else(String::new, |now| {
         now.policy.generation().to_string().trim_start_matches("sha256:").chars().take(HASH_LETTERS).collect()
     });
-    format!("running: {per_second} mentions/s, {behind} behind on {partitions} partitions, policy {policy}")
+    format!("running: {per_second} mentions/s, {behind} on {partitions} partitions, policy {policy}")
 }
 
 /// Mentions read in each second of the last few.
