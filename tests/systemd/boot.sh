@@ -100,11 +100,13 @@ for tool in unshare nsenter pivot_root systemctl journalctl; do
 done
 unshare --mount --uts --ipc --pid --cgroup --fork true 2>/dev/null || skip "namespaces are not permitted"
 
+children() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
+
 work=$(mktemp -d)
 cgroups=() boot="" first=""
 cleanup() {
-  if [ -n "$boot" ]; then kill -KILL "$boot" 2>/dev/null || true; fi
-  if [ -n "$first" ]; then kill -KILL "$first" 2>/dev/null || true; fi
+  # unshare first: its death is the death of everything in the namespaces.
+  if [ -n "$boot" ]; then kill -KILL $(children "$boot") "$boot" 2>/dev/null || true; fi
   wait 2>/dev/null || true
   local cgroup
   for cgroup in "${cgroups[@]}"; do
@@ -149,7 +151,6 @@ until_is() {
 shows() { inside systemctl show --property "$1" --value "$UNIT"; }
 main_pid() { inside systemctl show --property MainPID --value "$UNIT"; }
 
-children() { cat "/proc/$1/task/$1/children" 2>/dev/null || true; }
 for _ in $(seq 100); do
   kill -0 "$boot" 2>/dev/null || skip "it ended at once: $(tail -n 1 "$work.log")"
   # timeout, unshare, systemd.
