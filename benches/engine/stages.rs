@@ -3,7 +3,7 @@
 //! Owns the order in which the product's own functions are called one by one; their sum is compared with the scan stage
 //! as the daemon calls it, so that a stage that is missing here shows. A stage's cost is the difference of two loops.
 
-use super::path::{STREAM, scan_settings};
+use crate::common::policies::{STREAM, scan_settings};
 use std::hint::black_box;
 use std::sync::Arc;
 use triage_engine::dedup::{author_key, mention_key};

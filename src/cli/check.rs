@@ -13,6 +13,9 @@ use std::process::ExitCode;
 /// # Errors
 /// 78 with every mistake.
 pub(super) fn check(settings: &Settings) -> Result<ExitCode, Error> {
+    for warning in pipeline::warnings(settings) {
+        eprintln!("triaged: warning: {warning}");
+    }
     pipeline::connect(settings)?;
     ScanSettings::of(settings)?;
     let folder = &settings.policy.folder;

@@ -4,6 +4,7 @@
 //! module that does. Errors go to standard error in one rendering (`error`), data to standard output.
 
 mod check;
+mod check_live;
 mod ctl;
 mod load;
 mod topics;
@@ -38,9 +39,9 @@ enum Verb {
     Run(Config),
     /// Check the configuration and the policy, every mistake at once
     #[command(
-        after_help = "Example:\n  TRIAGED__POLICY__FOLDER=config/policy triaged check\n\nExit codes: 0 all is well, 78 the daemon could not start."
+        after_help = "Examples:\n  TRIAGED__POLICY__FOLDER=config/policy triaged check\n  triaged check --live\n\nExit codes: 0 all is well, 1 findings on the brokers, 69 no broker answers, 77 login or rights are missing, 78 the daemon could not start."
     )]
-    Check(Config),
+    Check(CheckWords),
     /// List the topics that the daemon needs; make those that are missing
     #[command(after_help = "Example:\n  triaged topics --create --partitions 48 --replication 3")]
     Topics(topics::Options),
@@ -56,6 +57,18 @@ enum Verb {
         after_help = "Examples:\n  triaged demo\n  DEMO_SECONDS=30 triaged demo\n  triaged demo --broker kafka --bootstrap localhost:9092"
     )]
     Demo(DemoOptions),
+}
+
+#[derive(Debug, Args)]
+struct CheckWords {
+    #[command(flatten)]
+    config: Config,
+    /// Ask the brokers too: reached, rights, topics, groups, keys and time stamps of the newest mentions
+    #[arg(long)]
+    live: bool,
+    /// With --live: the answer as JSON
+    #[arg(long, requires = "live")]
+    json: bool,
 }
 
 /// Where the settings come from.
@@ -130,7 +143,7 @@ pub fn main() -> ExitCode {
 fn act(verb: Verb) -> Result<ExitCode, Error> {
     match verb {
         Verb::Run(config) => run(&config),
-        Verb::Check(config) => check::check(&load::settings(&config)?),
+        Verb::Check(words) => check_words(&words),
         Verb::Topics(options) => topics::topics(&options),
         Verb::Audit(words) => audit(&words),
         Verb::Ctl(options) => ctl::ctl(&options),
@@ -142,9 +155,21 @@ fn run(config: &Config) -> Result<ExitCode, Error> {
     let settings = load::settings(config)?;
     load::log(&settings.log.level);
     pipeline::abort_on_panic();
+    for warning in pipeline::warnings(&settings) {
+        tracing::warn!("{warning}");
+    }
     let logs = pipeline::connect(&settings)?;
     Daemon::start(settings, logs, Arc::new(SystemClock::new()), Tuning::default())?.run()?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_words(words: &CheckWords) -> Result<ExitCode, Error> {
+    let settings = load::settings(&words.config)?;
+    if words.json {
+        return check_live::check_live(&settings, true);
+    }
+    let offline = check::check(&settings)?;
+    if words.live { check_live::check_live(&settings, false) } else { Ok(offline) }
 }
 
 fn audit(words: &AuditWords) -> Result<ExitCode, Error> {

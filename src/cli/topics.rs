@@ -1,13 +1,15 @@
-//! `triaged topics`: what the daemon needs, what is there, and `--create`.
+//! `triaged topics`: what the daemon needs, what is there, `--create`, and the rights with `--acl`.
 //!
-//! Owns the table on standard output. What a topic must be like is `pipeline::topics`.
+//! Owns the table and the command lines on standard output. What a topic must be like is `pipeline::topics`, which
+//! rights are needed is `pipeline::rights`.
 
 use super::{Config, load};
+use crate::config::Settings;
 use crate::error::Error;
 use crate::log::NewTopic;
 use crate::pipeline::topics::{Sizes, needed};
-use crate::pipeline::{self, policy};
-use clap::Args;
+use crate::pipeline::{self, policy, rights};
+use clap::{Args, ValueEnum};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -26,6 +28,55 @@ pub(super) struct Options {
     /// Copies of each partition of new topics; 0 leaves it to the broker
     #[arg(long, default_value_t = 0)]
     replication: u16,
+    /// Print the rights that are needed, as kafka-acls command lines, instead: by the daemon, or by another verb
+    #[arg(long, value_enum, value_name = "VERB", num_args = 0..=1, require_equals = true, default_missing_value = "run", conflicts_with = "create")]
+    acl: Option<Needy>,
+    /// With --acl: who is granted them
+    #[arg(long, default_value = "User:triaged", value_name = "PRINCIPAL", requires = "acl")]
+    principal: String,
+    /// With --acl: the file with which kafka-acls reaches the brokers
+    #[arg(long, value_name = "FILE", requires = "acl")]
+    command_config: Option<String>,
+    /// With --acl: as JSON
+    #[arg(long, requires = "acl")]
+    json: bool,
+}
+
+/// Whose rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Needy {
+    /// `triaged run`, and `triaged check --live`
+    Run,
+    /// `triaged audit`
+    Audit,
+    /// `triaged topics --create`
+    Topics,
+}
+
+/// Prints what must be granted; asks no broker.
+fn acl(settings: &Settings, options: &Options, needy: Needy) -> Result<ExitCode, Error> {
+    let principal = &options.principal;
+    if !principal.contains(':') {
+        return Err(Error::usage(format!("`--principal {principal}` has no kind"))
+            .hint("such as `User:triaged`; with client certificates it is their distinguished name, `User:CN=triaged`"));
+    }
+    let folder = &settings.policy.folder;
+    // The rights on desks' topics depend on the policy: without it the list would be short, and the daemon not start.
+    let policy = policy::load(folder).map_err(|refused| refused.into_error(folder))?.policy;
+    let needs = match needy {
+        Needy::Run => rights::daemon(settings, &policy),
+        Needy::Audit => rights::audit(settings, &policy),
+        Needy::Topics => rights::create(settings, &policy),
+    };
+    if options.json {
+        crate::say!("{:#}", rights::to_json(&needs, principal));
+    } else {
+        let file = options.command_config.as_deref();
+        for line in rights::commands(&needs, principal, &settings.kafka.bootstrap, file) {
+            crate::say!("{line}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Lists the topics, and makes those that are missing when asked to.
@@ -34,6 +85,9 @@ pub(super) struct Options {
 /// 69 when no broker answers.
 pub(super) fn topics(options: &Options) -> Result<ExitCode, Error> {
     let settings = load::settings(&options.config)?;
+    if let Some(needy) = options.acl {
+        return acl(&settings, options, needy);
+    }
     let logs = pipeline::connect(&settings)?;
     let local = policy::load(&settings.policy.folder);
     let policies: Vec<_> = match &local {

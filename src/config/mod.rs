@@ -4,6 +4,7 @@
 //! the settings. Opens no file and reads no environment itself: the command line does, and ends with exit code
 //! 78 when there are mistakes.
 
+pub mod properties;
 mod settings;
 mod value;
 
@@ -21,6 +22,9 @@ use toml::de::{DeTable, DeValue};
 
 /// What an override's name begins with.
 pub const OVERRIDE_PREFIX: &str = "TRIAGED__";
+
+/// Where systemd puts the credentials of a unit.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +104,11 @@ pub fn load(
         host_name.clone_into(&mut settings.host.instance);
     }
     settings.check(&source, &mut mistakes);
+    if let Err((key, what)) =
+        settings.kafka.expand_credentials(given.get(CREDENTIALS_VARIABLE).map(String::as_str))
+    {
+        mistakes.push(source.mistake("kafka", key, what));
+    }
     mistakes.sort_by_key(|mistake| mistake.place);
     if mistakes.is_empty() { Ok(settings) } else { Err(mistakes) }
 }

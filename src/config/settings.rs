@@ -88,10 +88,14 @@ sections! {
         bootstrap: String = "localhost:9092".to_owned(),
         /// How long a silent member keeps its partitions: the time in which another takes over. 6s to 30m.
         session_timeout: Duration = Duration::from_secs(10),
-        /// The file that holds the SASL password. Empty takes the systemd credential `triaged.kafka-password` if there
-        /// is one.
+        /// The file that holds the SASL password, on one line. A systemd credential is named
+        /// `${CREDENTIALS_DIRECTORY}/<name>`. Empty takes the credential `triaged.kafka-password` if there is one.
         sasl_password_file: PathBuf = PathBuf::new(),
-        /// Any librdkafka property, for every client. Those that would break a guarantee are refused.
+        /// The file that holds the password of the client's private key (`ssl.key.location`) or keystore
+        /// (`ssl.keystore.location`). Empty when there is none.
+        ssl_key_password_file: PathBuf = PathBuf::new(),
+        /// Any librdkafka property, for every client, TLS and SASL above all. Those that would break a guarantee are
+        /// refused. A `….location` may name a systemd credential as above.
         client: BTreeMap<String, String> = BTreeMap::new(),
         /// Any librdkafka property, for consumers alone.
         consumer: BTreeMap<String, String> = BTreeMap::new(),
@@ -172,28 +176,6 @@ sections! {
     }
 }
 
-/// Properties of the client library that may not be set, and why.
-const REFUSED: [(&str, &str); 15] = [
-    ("acks", "a decision is obeyed only once every replica has it"),
-    ("auto.offset.reset", "the daemon decides where a group starts; offsets lost to retention are recorded"),
-    ("bootstrap.servers", "set `kafka.bootstrap`"),
-    ("enable.auto.commit", "an offset is committed when its last effect is acknowledged"),
-    ("enable.auto.offset.store", "an offset is committed when its last effect is acknowledged"),
-    ("enable.idempotence", "without it a retry may repeat or reorder records"),
-    ("enable.partition.eof", "the readers that need it set it themselves"),
-    ("group.id", "set `group.name`"),
-    ("group.instance.id", "set `instance`"),
-    ("isolation.level", "aborted records are no mentions"),
-    ("message.timeout.ms", "a record that is given up would be lost"),
-    ("partition.assignment.strategy", "hand-over is built on one strategy"),
-    (
-        "sasl.password",
-        "name a file in `kafka.sasl_password_file`; secrets do not belong in the configuration",
-    ),
-    ("session.timeout.ms", "set `kafka.session_timeout`"),
-    ("transactional.id", "the daemon names its transactions itself"),
-];
-
 const PRESETS: [&str; 6] = ["triaged", "twitter-v1", "twitter-v2", "jetstream", "mastodon", "custom"];
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
@@ -202,14 +184,8 @@ impl Settings {
     pub(super) fn check(&self, source: &Source<'_>, mistakes: &mut Vec<Mistake>) {
         let mut wrong =
             |section: &str, key: &str, what: String| mistakes.push(source.mistake(section, key, what));
-        for (key, table) in [
-            ("client", &self.kafka.client),
-            ("consumer", &self.kafka.consumer),
-            ("producer", &self.kafka.producer),
-        ] {
-            for (property, why) in REFUSED.iter().filter(|(property, _)| table.contains_key(*property)) {
-                wrong("kafka", key, format!("`{property}` may not be set: {why}"));
-            }
+        for (key, what) in self.kafka.property_mistakes() {
+            wrong("kafka", key, what);
         }
         for (section, key, text, known) in [
             ("input", "preset", &self.input.preset, &PRESETS[..]),

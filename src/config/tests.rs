@@ -48,7 +48,7 @@ fn every_mistake_is_told_at_once_with_its_place_and_a_guess() {
             "triaged.toml:1:1: there is no setting `instnce`; did you mean `instance`?",
             "triaged.toml:3:13: `kafka.bootstrap`: expected text in quotes, found the number 9092",
             "triaged.toml:4:19: `kafka.session_timeout`: expected a duration such as \"10s\" (ms, s, m, h, d), found the text \"10 s\"",
-            "triaged.toml:5:1: `enable.auto.commit` may not be set: an offset is committed when its last effect is acknowledged",
+            "triaged.toml:5:1: `enable.auto.commit` may not be set: an offset is committed only once every effect of its record is acknowledged; the daemon does it",
             "triaged.toml:8:1: there is no setting `alert` in `[topics]`; did you mean `alerts`?",
             "triaged.toml:10:9: `loud` is none of error, warn, info, debug, trace",
         ]
@@ -73,6 +73,18 @@ fn a_wrong_override_is_told_by_its_own_name() {
 }
 
 #[test]
+fn a_password_in_the_wrong_place_is_refused_and_not_repeated() {
+    let environment =
+        [("TRIAGED__KAFKA__CLIENT", "sasl.password=hunter2"), ("TRIAGED__KAFKA__SASL_PASSWORD", "hunter2")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let text = "[kafka]\nclient = { 'sasl.password' = 'hunter2', 'ssl.key.password' = 'hunter2' }\npassword = 'hunter2'\n";
+    for told in [load("f", text, [], "h").unwrap_err(), load("f", "", environment, "h").unwrap_err()] {
+        assert!(told.len() >= 2, "{told:?}");
+        assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
+    }
+}
+
+#[test]
 fn what_is_out_of_range_or_contradicts_itself_is_refused() {
     for text in [
         "[limits]\nbuffer_mib = 1",
@@ -87,6 +99,10 @@ fn what_is_out_of_range_or_contradicts_itself_is_refused() {
         "kafka = 7",
         "[kafka]\nbootstrap = 'nowhere'",
         "[kafka]\nclient = { 'sasl.password' = 'x' }",
+        "[kafka.consumer]\n'topic.acks' = 1",
+        "[kafka]\nsasl_password_file = '/etc/triaged/password'",
+        "[kafka]\nsasl_password_file = '${CREDENTIALS_DIRECTORY}/password'\n\
+            [kafka.client]\n'security.protocol' = 'sasl_ssl'\n'sasl.mechanism' = 'PLAIN'\n'sasl.username' = 'a'",
         "[kafka\nbootstrap = 'a:1'",
     ] {
         assert!(!mistakes(text).is_empty(), "{text}");

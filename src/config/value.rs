@@ -123,7 +123,8 @@ impl Setting for BTreeMap<String, String> {
 
     fn read(value: &DeValue<'_>) -> Result<BTreeMap<String, String>, String> {
         let DeValue::Table(table) = value else {
-            return expected("a table", value);
+            // What was written may hold a password that was meant for a table: it is not shown.
+            return Err(format!("expected a table, found a {}", value.type_str()));
         };
         let mut texts = BTreeMap::new();
         for (key, value) in table {

@@ -10,6 +10,7 @@ mod stage;
 mod texts;
 
 pub use feed::{Feed, Weather};
+pub use policy::write as write_policy;
 pub use texts::{Origin, Text, texts};
 
 use crate::audit::{self, AuditOptions};

@@ -51,7 +51,7 @@ action = "noise"
 ///
 /// # Errors
 /// When the folder cannot be written to.
-pub(super) fn write(folder: &Path) -> io::Result<()> {
+pub fn write(folder: &Path) -> io::Result<()> {
     for (path, text) in FILES.iter().chain([&OFF_TOPIC]) {
         let path = folder.join(path);
         fs::create_dir_all(path.parent().unwrap_or(folder))?;

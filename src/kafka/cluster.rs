@@ -4,10 +4,10 @@
 //! records only, so that the ends it is told are last stable offsets, where readers end too. Called by the pipeline.
 
 use super::answers::{is_leaderless, log_error};
-use super::ffi::{Client, ClientError, Code, Kind, PartitionList, TopicConfig};
+use super::ffi::{Client, ClientError, Code, Configuration, Kind, PartitionList, TopicConfig};
 use super::member::{KafkaMember, committed};
 use super::producer::KafkaProducer;
-use super::reader::{KafkaReader, NO_GROUP};
+use super::reader::KafkaReader;
 use super::{ANSWER_WAIT, Deadline, KafkaSettings};
 use crate::log::{Commit, LogError, Logs, Member, NewTopic, Producer, Reader, TopicInfo, TopicPartition};
 use std::collections::BTreeMap;
@@ -31,21 +31,31 @@ impl KafkaLogs {
     /// The cluster that these settings lead to. Nothing is connected yet.
     ///
     /// # Errors
-    /// `LogError::Fatal` naming every setting that would break a guarantee.
+    /// `LogError::Fatal` naming every setting that would break a guarantee, or the first that the library does not know.
     pub fn new(settings: KafkaSettings) -> Result<KafkaLogs, LogError> {
         let refused: Vec<String> = settings.refused().iter().map(ToString::to_string).collect();
         if !refused.is_empty() {
             return Err(LogError::Fatal(refused.join("; ")));
         }
+        for properties in [
+            settings.consumer_properties(&settings.reader_group, None),
+            settings.producer_properties("check"),
+        ] {
+            Configuration::of(&properties, &settings.secrets).map_err(|error| LogError::Fatal(error.text))?;
+        }
         Ok(KafkaLogs { settings, inquirer: Mutex::new(None) })
     }
 
-    fn inquirer(&self) -> Result<Arc<Client>, LogError> {
+    pub(super) fn settings(&self) -> &KafkaSettings {
+        &self.settings
+    }
+
+    pub(super) fn inquirer(&self) -> Result<Arc<Client>, LogError> {
         let mut held = self.inquirer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*held {
             return Ok(Arc::clone(client));
         }
-        let client = self.asking_client(NO_GROUP)?;
+        let client = self.asking_client(&self.settings.reader_group)?;
         *held = Some(Arc::clone(&client));
         Ok(client)
     }
@@ -53,7 +63,8 @@ impl KafkaLogs {
     /// A consumer that is only asked questions. It delivers no events, so its queues need nobody.
     fn asking_client(&self, group: &str) -> Result<Arc<Client>, LogError> {
         let properties = self.settings.consumer_properties(group, None);
-        Client::new(Kind::Consumer, &properties, 0).map_err(|error| log_error(&error, group))
+        Client::new(Kind::Consumer, &properties, &self.settings.secrets, 0)
+            .map_err(|error| log_error(&error, group))
     }
 
     fn await_topics(&self, topics: &[NewTopic]) -> Result<(), LogError> {
@@ -108,7 +119,7 @@ impl Logs for KafkaLogs {
             return Ok(Vec::new());
         }
         let client = self.inquirer()?;
-        let wrong = |error: ClientError| log_error(&error, &topics.join(", "));
+        let wrong = |error: ClientError| self.explained(log_error(&error, &topics.join(", ")));
         let mut shapes = BTreeMap::new();
         for shape in client.describe_topics(topics, ANSWER_WAIT).map_err(wrong)? {
             match shape.code {

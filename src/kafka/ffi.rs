@@ -6,6 +6,7 @@
 //! outlives its client, which librdkafka demands.
 #![allow(unsafe_code)]
 
+use super::secret::Secret;
 use crate::log::{Outgoing, OutgoingRecord, Ticket, TopicPartition};
 use rdkafka_sys as sys;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -20,6 +21,7 @@ mod events;
 mod messages;
 mod partitions;
 mod produce;
+mod rights;
 
 pub(super) use admin::TopicConfig;
 pub(super) use events::{About, Event};
@@ -27,6 +29,7 @@ pub(super) use messages::{Batch, Message, Queue};
 use partitions::entries_of;
 pub(super) use partitions::{Entry, PartitionList};
 pub(super) use produce::{ProduceSlots, Run, Sending, TopicHandle, pieces};
+pub(super) use rights::AclOperation;
 pub(super) use sys::RDKafkaErrorCode as Code;
 
 /// What the client library answered instead of doing what was asked.
@@ -94,6 +97,9 @@ pub(super) enum Kind {
     Producer,
 }
 
+/// What a client says of a login that its own end has cut short; a broker that goes away is told of in other words too.
+const CLOSED_IN_LOGIN: &str = "SaslAuthenticateRequest failed: Local: Broker transport failure";
+
 /// The client library's log lines go where ours go.
 unsafe extern "C" fn forward_log(
     _: *const sys::rd_kafka_t,
@@ -104,6 +110,8 @@ unsafe extern "C" fn forward_log(
     // SAFETY: librdkafka passes two terminated strings that live during the call.
     let (facility, line) = unsafe { (text_of(facility), text_of(line)) };
     match level {
+        // A client that is closed while it still logs in somewhere calls that an error.
+        _ if line.contains(CLOSED_IN_LOGIN) => tracing::debug!(target: "librdkafka", "{facility}: {line}"),
         0..=3 => tracing::error!(target: "librdkafka", "{facility}: {line}"),
         4 => tracing::warn!(target: "librdkafka", "{facility}: {line}"),
         5 | 6 => tracing::info!(target: "librdkafka", "{facility}: {line}"),
@@ -132,32 +140,79 @@ impl Drop for Client {
     }
 }
 
-impl Client {
-    /// A client with these properties, delivering these kinds of event through its queues.
-    pub(super) fn new(
-        kind: Kind,
+/// Properties that the library has taken, not yet a client.
+pub(super) struct Configuration {
+    ptr: NonNull<sys::rd_kafka_conf_t>,
+}
+
+impl Drop for Configuration {
+    fn drop(&mut self) {
+        // SAFETY: we own the configuration: a client that takes it over keeps it from being dropped.
+        unsafe { sys::rd_kafka_conf_destroy(self.ptr.as_ptr()) }
+    }
+}
+
+impl Configuration {
+    /// Every property, each checked by the library by itself: whether it exists, and takes such a value.
+    pub(super) fn of(
         properties: &[(String, String)],
-        events: c_int,
-    ) -> Result<Arc<Client>, ClientError> {
+        secrets: &[(&'static str, Secret)],
+    ) -> Result<Configuration, ClientError> {
         let mut text = [0 as c_char; 512];
-        // SAFETY: the configuration is ours until `rd_kafka_new` takes it, or destroyed on each way out; the strings
-        // live during the calls; `text` is as long as said and is terminated by the callee.
-        unsafe {
-            let conf = sys::rd_kafka_conf_new();
-            for (name, value) in properties {
-                let (name, value) = (c_text(name), c_text(value));
-                let answer = sys::rd_kafka_conf_set(
-                    conf,
+        let plain = properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let secret = secrets.iter().map(|(name, secret)| (*name, secret.reveal()));
+        // SAFETY: makes an object that is ours.
+        let ptr = NonNull::new(unsafe { sys::rd_kafka_conf_new() });
+        let conf = Configuration { ptr: ptr.expect("invariant: the library aborts when memory is short") };
+        for (name, value) in plain.chain(secret) {
+            let (name, value) = (c_text(name), c_text(value));
+            // SAFETY: the configuration and the strings live during the call, which copies them; `text` is as long as
+            // said and is terminated by the callee.
+            let answer = unsafe {
+                sys::rd_kafka_conf_set(
+                    conf.ptr.as_ptr(),
                     name.as_ptr(),
                     value.as_ptr(),
                     text.as_mut_ptr(),
                     text.len(),
-                );
-                if answer != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
-                    sys::rd_kafka_conf_destroy(conf);
-                    return Err(ClientError::new(Code::InvalidArgument, text_of(text.as_ptr())));
-                }
+                )
+            };
+            if answer != sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
+                // SAFETY: `text` was terminated by the callee.
+                return Err(ClientError::new(Code::InvalidArgument, unsafe { text_of(text.as_ptr()) }));
             }
+        }
+        Ok(conf)
+    }
+
+    /// The name of every property that this release of the library has, without aliases.
+    #[cfg(test)]
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut count = 0;
+        // SAFETY: the configuration lives; the array of `count` strings, names and values by turns, is given back once.
+        unsafe {
+            let pairs = sys::rd_kafka_conf_dump(self.ptr.as_ptr(), &mut count);
+            let names = (0..count).step_by(2).map(|at| text_of(*pairs.add(at))).collect();
+            sys::rd_kafka_conf_dump_free(pairs, count);
+            names
+        }
+    }
+}
+
+impl Client {
+    /// A client with these properties and passwords, delivering these kinds of event through its queues.
+    pub(super) fn new(
+        kind: Kind,
+        properties: &[(String, String)],
+        secrets: &[(&'static str, Secret)],
+        events: c_int,
+    ) -> Result<Arc<Client>, ClientError> {
+        let mut text = [0 as c_char; 512];
+        let held = Configuration::of(properties, secrets)?;
+        // SAFETY: the configuration is ours until `rd_kafka_new` takes it, which it does only when it makes a client;
+        // `text` is as long as said and is terminated by the callee.
+        unsafe {
+            let conf = held.ptr.as_ptr();
             sys::rd_kafka_conf_set_events(conf, events);
             sys::rd_kafka_conf_set_log_cb(conf, Some(forward_log));
             let kind = match kind {
@@ -165,9 +220,9 @@ impl Client {
                 Kind::Producer => sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
             };
             let Some(rk) = NonNull::new(sys::rd_kafka_new(kind, conf, text.as_mut_ptr(), text.len())) else {
-                sys::rd_kafka_conf_destroy(conf);
                 return Err(ClientError::new(Code::InvalidArgument, text_of(text.as_ptr())));
             };
+            std::mem::forget(held);
             Ok(Arc::new(Client { rk }))
         }
     }
@@ -192,6 +247,12 @@ impl Client {
     pub(super) fn serve_on_consumer_queue(&self) -> Result<(), ClientError> {
         // SAFETY: the client lives and is a consumer (the callee checks).
         ClientError::check(unsafe { sys::rd_kafka_poll_set_consumer(self.rk()) })
+    }
+
+    /// Gives the lines that the client logs to its main queue; it must have been made with `log.queue`.
+    pub(super) fn log_to_main_queue(&self) -> Result<(), ClientError> {
+        // SAFETY: the client lives; no queue means its main one.
+        ClientError::check(unsafe { sys::rd_kafka_set_log_queue(self.rk(), ptr::null_mut()) })
     }
 
     /// Joins the group for these topics.

@@ -79,7 +79,8 @@ impl Seat {
         let properties = self.settings.consumer_properties(&self.group, Some(&self.instance));
         let events = Event::REBALANCES | Event::ERRORS | Event::COMMITS;
         let wrong = |error: ClientError| log_error(&error, &self.group);
-        let client = Client::new(Kind::Consumer, &properties, events).map_err(wrong)?;
+        let client =
+            Client::new(Kind::Consumer, &properties, &self.settings.secrets, events).map_err(wrong)?;
         client.serve_on_consumer_queue().map_err(wrong)?;
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         client.subscribe(&PartitionList::topics(&topics)).map_err(wrong)?;

@@ -8,13 +8,19 @@ mod answers;
 mod cluster;
 mod fetch;
 mod ffi;
+mod live;
 mod member;
 mod producer;
 mod reader;
+mod secret;
 mod settings;
+mod unreached;
 
 pub use cluster::KafkaLogs;
+pub use live::{GroupSeen, Operation, TopicSeen};
+pub use secret::Secret;
 pub use settings::{KafkaSettings, Refused};
+pub use unreached::{Trouble, Unreached};
 
 use crate::clock::{Clock, SystemClock};
 use ffi::Client;

@@ -68,8 +68,9 @@ impl KafkaProducer {
     /// When the client or its report thread cannot be made.
     pub(super) fn open(settings: &KafkaSettings, name: &str) -> Result<KafkaProducer, LogError> {
         let properties = settings.producer_properties(name);
-        let client = Client::new(Kind::Producer, &properties, Event::DELIVERIES | Event::ERRORS)
-            .map_err(|error| log_error(&error, name))?;
+        let client =
+            Client::new(Kind::Producer, &properties, &settings.secrets, Event::DELIVERIES | Event::ERRORS)
+                .map_err(|error| log_error(&error, name))?;
         let closing = Arc::new(AtomicBool::new(false));
         let (queue, stop, of) = (Queue::main(&client), Arc::clone(&closing), Arc::clone(&client));
         let reports = std::thread::Builder::new()

@@ -1,7 +1,7 @@
 //! A consumer assigned by hand, for logs that are read from outside any group.
 //!
 //! Owns its client. Never joins a group and never commits; a group name is set only because the client library wants
-//! one. Tells where each partition ends, since with transaction markers and compaction no offset tells it. Called by
+//! one, and asks the broker for its coordinator: so it is one that the daemon may describe. Tells where each partition ends, since with transaction markers and compaction no offset tells it. Called by
 //! the follower, by restores and by `audit`, through `log::Reader`.
 
 use super::answers::{log_error, standing_error};
@@ -13,9 +13,6 @@ use crate::log::{LogError, ReadStep, Reader, TopicPartition};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The group name that no broker ever sees.
-pub(super) const NO_GROUP: &str = "triaged-reader";
-
 /// How often the client's own troubles are looked at while waiting for records.
 const TROUBLES_EVERY: Duration = Duration::from_millis(50);
 
@@ -24,6 +21,8 @@ const TROUBLES_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct KafkaReader {
     // `None` only while dropping.
     parts: Option<(Fetcher, Queue, Arc<Client>)>,
+    /// What it is called in errors: where the group may not be described, that is what must be granted.
+    name: String,
 }
 
 impl Drop for KafkaReader {
@@ -44,19 +43,22 @@ impl KafkaReader {
         from: &[(TopicPartition, i64)],
     ) -> Result<KafkaReader, LogError> {
         let wrong = |error: ClientError| log_error(&error, "a reader");
-        let properties = settings.consumer_properties(NO_GROUP, None);
-        let client = Client::new(Kind::Consumer, &properties, Event::ERRORS).map_err(wrong)?;
+        let properties = settings.consumer_properties(&settings.reader_group, None);
+        let client =
+            Client::new(Kind::Consumer, &properties, &settings.secrets, Event::ERRORS).map_err(wrong)?;
         client.serve_on_consumer_queue().map_err(wrong)?;
         let (fetcher, troubles) = (Fetcher::new(&client), Queue::consumer(&client));
         fetcher.take_over(from.iter().map(|(partition, _)| partition));
         client.assign(&PartitionList::at(from)).map_err(wrong)?;
-        Ok(KafkaReader { parts: Some((fetcher, troubles, client)) })
+        let name = format!("a reader beside group {}", settings.reader_group);
+        Ok(KafkaReader { parts: Some((fetcher, troubles, client)), name })
     }
 }
 
 impl Reader for KafkaReader {
     fn read(&mut self, wait: Duration) -> Result<ReadStep, LogError> {
         let deadline = Deadline::after(wait);
+        let name = self.name.as_str();
         let (fetcher, troubles, client) =
             self.parts.as_mut().expect("invariant: the parts go with the reader");
         loop {
@@ -65,7 +67,7 @@ impl Reader for KafkaReader {
             let mut trouble = None;
             while let Some(event) = troubles.event(Duration::ZERO) {
                 if event.about() == About::Error {
-                    trouble = event.error().and_then(|error| standing_error(&error, "a reader")).or(trouble);
+                    trouble = event.error().and_then(|error| standing_error(&error, name)).or(trouble);
                 }
             }
             let slice = if trouble.is_some() { Duration::ZERO } else { deadline.left().min(TROUBLES_EVERY) };
@@ -75,7 +77,7 @@ impl Reader for KafkaReader {
                 Some(Fetched::Failed { partition: Some(partition), offset, error }) => {
                     failed_partition(client, &partition, offset, &error)
                 }
-                Some(Fetched::Failed { partition: None, error, .. }) => standing_error(&error, "a reader"),
+                Some(Fetched::Failed { partition: None, error, .. }) => standing_error(&error, name),
                 None if trouble.is_some() => trouble,
                 None if deadline.has_passed() => return Ok(ReadStep::Nothing),
                 None => None,

@@ -1,8 +1,10 @@
-//! How the clients are set up, and which settings of the client library nobody may touch.
+//! How the clients are set up.
 //!
-//! Owns the properties that the guarantees rest on, each with its reason. Pure. Called by `config`, which shows
-//! mistakes, and by `cluster`, which makes clients.
+//! Owns the properties that the guarantees rest on, and our defaults. Which properties nobody may touch, and why, is
+//! `config::properties`' list. Pure. Called by `cluster`, which makes clients.
 
+use super::secret::Secret;
+use crate::config::properties;
 use std::collections::BTreeMap;
 
 /// How to reach a cluster and how much memory its clients may take.
@@ -16,6 +18,10 @@ pub struct KafkaSettings {
     pub consumer: BTreeMap<String, String>,
     /// Properties for producers; they outrank `client`.
     pub producer: BTreeMap<String, String>,
+    /// Properties that hold passwords, for every client.
+    pub secrets: Vec<(&'static str, Secret)>,
+    /// The group whose coordinator readers outside any group ask for, since the library insists; they never join it.
+    pub reader_group: String,
     /// After so many milliseconds without a heartbeat a member's partitions go to others.
     pub session_timeout_ms: u32,
     /// Most that one consumer holds fetched, in KiB; it fetches no more than this ahead of its reader.
@@ -33,6 +39,8 @@ impl KafkaSettings {
             client: BTreeMap::new(),
             consumer: BTreeMap::new(),
             producer: BTreeMap::new(),
+            secrets: Vec::new(),
+            reader_group: "triaged-reader".to_owned(),
             session_timeout_ms: 10_000,
             consumer_buffer_kib: 65_536,
             producer_buffer_kib: 65_536,
@@ -44,10 +52,9 @@ impl KafkaSettings {
     pub fn refused(&self) -> Vec<Refused> {
         let sections = [("client", &self.client), ("consumer", &self.consumer), ("producer", &self.producer)];
         let mut refused = Vec::new();
-        for (section, properties) in sections {
-            for key in properties.keys() {
-                let name = key.strip_prefix("topic.").unwrap_or(key);
-                if let Some((_, why)) = UNTOUCHABLE.iter().find(|(untouchable, _)| *untouchable == name) {
+        for (section, given) in sections {
+            for key in given.keys() {
+                if let Some(why) = properties::refused(key) {
                     refused.push(Refused { section, key: key.clone(), why });
                 }
             }
@@ -57,11 +64,7 @@ impl KafkaSettings {
 
     /// The properties of a consumer. `static_member` names a member of a group; without it the consumer is one
     /// that is assigned by hand and tells where a partition ends.
-    pub(super) fn consumer_properties(
-        &self,
-        group: &str,
-        static_member: Option<&str>,
-    ) -> Vec<(String, String)> {
+    pub fn consumer_properties(&self, group: &str, static_member: Option<&str>) -> Vec<(String, String)> {
         let mut all = self.shared_properties(static_member.unwrap_or("reader"));
         for (name, value) in CONSUMER {
             all.push(((*name).to_owned(), (*value).to_owned()));
@@ -81,7 +84,7 @@ impl KafkaSettings {
     }
 
     /// The properties of a producer called `name`.
-    pub(super) fn producer_properties(&self, name: &str) -> Vec<(String, String)> {
+    pub fn producer_properties(&self, name: &str) -> Vec<(String, String)> {
         let mut all = self.shared_properties(name);
         for (name, value) in PRODUCER {
             all.push(((*name).to_owned(), (*value).to_owned()));
@@ -159,51 +162,6 @@ const PRODUCER: &[(&str, &str)] = &[
     ("delivery.report.only.error", "false"),
 ];
 
-const OWN_KEY: &str = "there is a key of its own for this under [kafka]";
-const COMMITS: &str =
-    "offsets are committed only once every effect of a record is acknowledged; the daemon does it";
-const NO_LOSS: &str =
-    "an acknowledged record must be on all in-sync replicas, in order, and never given up on";
-
-const UNTOUCHABLE: &[(&str, &str)] = &[
-    ("bootstrap.servers", OWN_KEY),
-    ("metadata.broker.list", OWN_KEY),
-    ("session.timeout.ms", OWN_KEY),
-    ("queued.max.messages.kbytes", OWN_KEY),
-    ("queue.buffering.max.kbytes", OWN_KEY),
-    ("queue.buffering.max.messages", "memory is bounded by bytes, by the key under [kafka]"),
-    ("client.id", "it is made from the instance's name and the lane"),
-    ("group.id", "it is made from the group key; two groups on one input would triage every mention twice"),
-    (
-        "group.instance.id",
-        "it is made from the instance's name and the lane, so that a restart keeps its place",
-    ),
-    ("group.protocol", "this release of the client library can end in a fatal error under the new protocol"),
-    (
-        "partition.assignment.strategy",
-        "lanes answer rebalances partition by partition, which eager assignors break",
-    ),
-    ("enable.auto.commit", COMMITS),
-    ("auto.commit.enable", COMMITS),
-    ("enable.auto.offset.store", COMMITS),
-    (
-        "auto.offset.reset",
-        "the daemon decides where reading starts; a jump would leave records without a disposition",
-    ),
-    ("isolation.level", "records of aborted transactions are no mentions"),
-    ("enable.partition.eof", "it moves the position of a group member past unread records"),
-    ("enable.idempotence", NO_LOSS),
-    ("acks", NO_LOSS),
-    ("request.required.acks", NO_LOSS),
-    ("message.timeout.ms", NO_LOSS),
-    ("delivery.timeout.ms", NO_LOSS),
-    ("retries", NO_LOSS),
-    ("message.send.max.retries", NO_LOSS),
-    ("transactional.id", "transactions belong to the exactly-once mode, which makes its own"),
-    ("delivery.report.only.error", "reports are how effects are known to be acknowledged"),
-    ("enabled_events", "membership is served by events"),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,9 +174,7 @@ mod tests {
         settings.producer.insert("topic.acks".to_owned(), "1".to_owned());
         let texts: Vec<String> = settings.refused().iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 2, "{texts:?}");
-        assert!(
-            texts[0].starts_with("`kafka.consumer.enable.auto.offset.store` may not be set: offsets are")
-        );
+        assert!(texts[0].starts_with("`kafka.consumer.enable.auto.offset.store` may not be set: an offset"));
         assert!(texts[1].starts_with("`kafka.producer.topic.acks` may not be set: an acknowledged"));
     }
 
@@ -235,10 +191,111 @@ mod tests {
 
     #[test]
     fn everything_that_we_fix_and_a_guarantee_needs_is_untouchable() {
-        for name in
-            ["enable.auto.commit", "auto.offset.reset", "isolation.level", "acks", "message.timeout.ms"]
-        {
-            assert!(UNTOUCHABLE.iter().any(|(untouchable, _)| *untouchable == name), "{name}");
-        }
+        let ours = SHARED.iter().chain(CONSUMER).chain(PRODUCER).map(|(name, _)| *name);
+        let open: Vec<&str> = ours.filter(|name| properties::refused(name).is_none()).collect();
+        // What an operator may tune.
+        assert_eq!(
+            open,
+            [
+                "statistics.interval.ms",
+                "enable.metrics.push",
+                "reconnect.backoff.ms",
+                "reconnect.backoff.max.ms",
+                "socket.keepalive.enable",
+                "socket.nagle.disable",
+                "fetch.queue.backoff.ms",
+                "fetch.wait.max.ms",
+                "fetch.error.backoff.ms",
+                "queued.min.messages",
+                "max.partition.fetch.bytes",
+                "linger.ms",
+                "batch.num.messages",
+                "batch.size",
+                "compression.type",
+            ]
+        );
+    }
+
+    /// Properties that an operator may set: how the broker is reached, waits, sizes of requests, what is logged. One that
+    /// a new release of the library brings is in neither list, and this fails until somebody has looked at it.
+    const OPEN: &[&str] = &[
+        "builtin.features",
+        "client.software.name",
+        "message.max.bytes",
+        "message.copy.max.bytes",
+        "receive.message.max.bytes",
+        "metadata.recovery.strategy",
+        "metadata.recovery.rebootstrap.trigger.ms",
+        "metadata.request.timeout.ms",
+        "topic.metadata.refresh.interval.ms",
+        "metadata.max.age.ms",
+        "topic.metadata.refresh.fast.interval.ms",
+        "topic.metadata.refresh.fast.cnt",
+        "topic.metadata.refresh.sparse",
+        "topic.metadata.propagation.max.ms",
+        "debug",
+        "socket.timeout.ms",
+        "socket.blocking.max.ms",
+        "socket.send.buffer.bytes",
+        "socket.receive.buffer.bytes",
+        "socket.keepalive.enable",
+        "socket.nagle.disable",
+        "socket.max.fails",
+        "broker.address.ttl",
+        "broker.address.family",
+        "socket.connection.setup.timeout.ms",
+        "connections.max.idle.ms",
+        "enable.sparse.connections",
+        "reconnect.backoff.jitter.ms",
+        "reconnect.backoff.ms",
+        "reconnect.backoff.max.ms",
+        "statistics.interval.ms",
+        "log_level",
+        "log.thread.name",
+        "enable.random.seed",
+        "log.connection.close",
+        "api.version.request",
+        "api.version.request.timeout.ms",
+        "api.version.fallback.ms",
+        "broker.version.fallback",
+        "security.protocol",
+        "ssl.ca.certificate.stores",
+        "enable.ssl.certificate.verification",
+        "ssl.endpoint.identification.algorithm",
+        "sasl.mechanisms",
+        "coordinator.query.interval.ms",
+        "max.poll.interval.ms",
+        "queued.min.messages",
+        "fetch.wait.max.ms",
+        "fetch.queue.backoff.ms",
+        "fetch.message.max.bytes",
+        "fetch.max.bytes",
+        "fetch.min.bytes",
+        "fetch.error.backoff.ms",
+        "check.crcs",
+        "client.rack",
+        "queue.buffering.max.ms",
+        "retry.backoff.ms",
+        "retry.backoff.max.ms",
+        "queue.buffering.backpressure.threshold",
+        "compression.codec",
+        "batch.num.messages",
+        "batch.size",
+        "sticky.partitioning.linger.ms",
+        "client.dns.lookup",
+        "enable.metrics.push",
+    ];
+
+    #[test]
+    fn every_property_of_the_library_is_either_open_or_refused() {
+        let all = super::super::ffi::Configuration::of(&[], &[]).expect("an empty configuration").names();
+        assert!(all.len() > 100, "the library told of {} properties", all.len());
+        let unknown: Vec<&String> = all
+            .iter()
+            .filter(|name| properties::refused(name).is_none() && !OPEN.contains(&name.as_str()))
+            .collect();
+        assert_eq!(unknown, Vec::<&String>::new(), "new properties: open them or refuse them");
+        let both: Vec<&&str> = OPEN.iter().filter(|name| properties::refused(name).is_some()).collect();
+        assert_eq!(both, Vec::<&&str>::new());
     }
 }

@@ -15,16 +15,19 @@
 //!
 //! Owns the threads and their order at start and end. May not look into a record. Called by `cli` and `demo`.
 
+mod connect;
 mod control;
+pub mod live;
 mod manager;
 pub mod policy;
 mod publish;
+pub mod rights;
 mod shared;
 mod start;
 mod threads;
 pub mod topics;
 
-pub use start::connect;
+pub use connect::{cluster, connect, warnings};
 
 use crate::admin::{Control, Exporter, InputNames};
 use crate::clock::Clock;
@@ -192,7 +195,7 @@ impl Daemon {
             let name = format!("{}-desk", settings.host.instance);
             let topics = &settings.topics;
             let topics = [topics.desks.as_str(), topics.helpdesk_events.as_str(), topics.control.as_str()];
-            let member = logs.member(&format!("{}.desk", settings.group.name), &name, &topics)?;
+            let member = logs.member(&rights::desk_group(&settings), &name, &topics)?;
             Ok(Lane::new(DeskWork::new(parts), member, logs.producer(&name)?, limits))
         };
         Ok(self.threads.lane(&shared, "desk", Stage::DrainDesk, make)?)
@@ -228,7 +231,7 @@ impl Daemon {
             let (parts, settings, limits) = (parts.clone(), settings.clone(), limits(settings));
             let make = move || {
                 let name = format!("{}-triage-{lane}", settings.host.instance);
-                let group = format!("{}.triage", settings.group.name);
+                let group = rights::triage_group(&settings);
                 let logs = parts.logs.clone();
                 let member = logs.member(&group, &name, &[settings.topics.mentions.as_str()])?;
                 let producer = logs.producer(&name)?;

@@ -8,13 +8,10 @@ use super::shared::Shared;
 use super::{Halt, policy};
 use crate::config::Settings;
 use crate::error::{Error, Kind};
-use crate::kafka::{KafkaLogs, KafkaSettings};
-use crate::log::Logs;
 use crate::policies::{Follower, InForce};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Pauses between two tries to reach the broker, each of which waits for an answer by itself; after the last of them
@@ -22,31 +19,6 @@ use std::time::Duration;
 const PAUSES_S: [u64; 4] = [1, 2, 4, 8];
 /// How long the first switch may take: whoever owns the control topic must be up and read the request.
 const SWITCH_WAIT: Duration = Duration::from_secs(90);
-
-/// The cluster that these settings lead to; nothing is connected yet.
-///
-/// # Errors
-/// 78 when a property of the client may not be set, or the password file cannot be read.
-pub fn connect(settings: &Settings) -> Result<Arc<dyn Logs>, Error> {
-    let mut kafka = KafkaSettings::new(&settings.kafka.bootstrap);
-    kafka.client.clone_from(&settings.kafka.client);
-    kafka.consumer.clone_from(&settings.kafka.consumer);
-    kafka.producer.clone_from(&settings.kafka.producer);
-    let path = &settings.kafka.sasl_password_file;
-    if !path.as_os_str().is_empty() {
-        let password = std::fs::read_to_string(path).map_err(|error| {
-            Error::configuration(format!("`kafka.sasl_password_file` `{}`: {error}", path.display()))
-        })?;
-        kafka.client.insert("sasl.password".to_owned(), password.trim_end_matches(['\r', '\n']).to_owned());
-    }
-    let session = settings.kafka.session_timeout.as_millis();
-    kafka.session_timeout_ms = u32::try_from(session).unwrap_or(u32::MAX);
-    let share_kib = buffers_kib(settings);
-    kafka.consumer_buffer_kib = share_kib / 4;
-    kafka.producer_buffer_kib = share_kib / 4;
-    let logs = KafkaLogs::new(kafka).map_err(|error| Error::configuration(error.to_string()))?;
-    Ok(Arc::new(logs))
-}
 
 /// How many triage lanes run: what is set, or one for each three cores.
 pub(super) fn lanes(settings: &Settings) -> u32 {
@@ -70,7 +42,7 @@ fn cores() -> u32 {
 
 /// The share of the one memory knob that each lane and its two clients have, in KiB: a quarter for what is fetched
 /// ahead, a quarter for what is not answered, half for what is in flight between them.
-fn buffers_kib(settings: &Settings) -> u32 {
+pub(super) fn buffers_kib(settings: &Settings) -> u32 {
     let shares = lanes(settings) + 1;
     (settings.limits.buffer_mib.saturating_mul(1024) / shares).max(1024)
 }
@@ -112,13 +84,14 @@ impl InstanceLock {
     }
 }
 
-/// Does one step of the start, again with growing pauses while the broker is away.
+/// Does one step of the start, again with growing pauses while the broker is away or refuses us.
 pub(super) fn patiently<T>(shared: &Shared, mut step: impl FnMut() -> Result<T, Halt>) -> Result<T, Halt> {
     let mut pauses = PAUSES_S.iter();
     loop {
         shared.go_on()?;
         match step() {
-            Err(Halt::Failed(error)) if error.kind() == Kind::Unavailable => {
+            // Rights may be granted, and passwords set, while we wait.
+            Err(Halt::Failed(error)) if matches!(error.kind(), Kind::Unavailable | Kind::NoPermission) => {
                 let Some(&seconds) = pauses.next() else { return Err(Halt::Failed(error)) };
                 let bootstrap = &shared.settings.kafka.bootstrap;
                 let why = error.to_string();

@@ -8,14 +8,15 @@ use crate::config::Settings;
 use crate::error::Error;
 use crate::log::{LogError, Logs, NewTopic, TopicInfo};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use triage_engine::model::StreamId;
-use triage_engine::policy::Policy;
+use triage_engine::policy::{Desk, Policy};
 
 /// Bytes that an envelope may add to a mention: its headers, its verdict, its tags.
 const ENVELOPE_BYTES_MAX: u64 = 64 * 1024;
 /// A control record is kept at least so long before compaction may drop it, so that a reader that was away sees every
 /// switch of the last hour, not only the last one.
-const CONTROL_LAG_MS: &str = "3600000";
+pub(super) const CONTROL_LAG_MS: &str = "3600000";
 
 /// How many partitions topics get that are made new.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +48,7 @@ pub fn assignments(settings: &Settings, policy: &Policy) -> Vec<String> {
 }
 
 /// The topics that do not depend on a policy.
-fn fixed(settings: &Settings) -> Vec<String> {
+pub(super) fn fixed(settings: &Settings) -> Vec<String> {
     let topics = &settings.topics;
     let names = [
         &topics.mentions,
@@ -99,7 +100,7 @@ pub fn check(settings: &Settings, logs: &dyn Logs) -> Result<Found, Error> {
     let names = fixed(settings);
     let infos = describe(logs, &names)?;
     let absent = missing(&names, &infos);
-    let wrong: Vec<String> = infos.values().flat_map(|info| demands(settings, info, &infos)).collect();
+    let wrong: Vec<String> = wrong(settings, &infos).iter().map(ToString::to_string).collect();
     match (wrong.is_empty(), absent.is_empty()) {
         (true, true) => {}
         // Somebody may be making them at this moment: that is waited for, a topic of the wrong shape is not.
@@ -129,30 +130,73 @@ pub fn check_policy(
     let mut names = assignments(settings, policy);
     let outputs = describe(logs, &names)?;
     let mut wrong = missing(&names, &outputs);
-    wrong.extend(outputs.values().flat_map(|info| fits(settings, info)));
+    wrong.extend(outputs.values().filter_map(|info| fits(settings, info)).map(|wrong| wrong.to_string()));
     names.clear();
     names.extend([settings.topics.desks.clone(), ledger(settings)]);
     let own = describe(logs, &names)?;
-    if let Some(info) = own.get(&settings.topics.desks) {
-        wrong.extend(policy.desks().iter().filter(|desk| desk.log_partition >= info.partitions).map(
-            |desk| {
-                format!(
-                    "desk `{}` has log_partition {}, but `{}` has {} partitions, counted from 0",
-                    desk.name, desk.log_partition, info.name, info.partitions
-                )
-            },
-        ));
-    }
-    let window = policy.dedup().window_ms;
-    if let Some(info) = own.get(&ledger(settings))
-        && let Some(kept) = info.retention_ms.filter(|&kept| kept < window)
-    {
-        wrong.push(format!(
-            "`{}` keeps {kept} ms (retention.ms), less than the dedup window of {window} ms: set retention.ms=-1",
-            info.name
-        ));
-    }
+    wrong.extend(desks_misplaced(settings, policy, &own));
+    wrong.extend(ledger_forgets(settings, policy, &own).map(|wrong| wrong.to_string()));
     Ok((outputs.into_iter().map(|(name, info)| (name, info.partitions)).collect(), wrong))
+}
+
+/// Every desk whose place in the desk log does not exist.
+pub(super) fn desks_misplaced(
+    settings: &Settings,
+    policy: &Policy,
+    infos: &BTreeMap<String, TopicInfo>,
+) -> Vec<String> {
+    let Some(info) = infos.get(&settings.topics.desks) else { return Vec::new() };
+    let misplaced = policy.desks().iter().filter(|desk| desk.log_partition >= info.partitions);
+    let tell = |desk: &Desk| {
+        format!(
+            "desk `{}` has log_partition {}, but `{}` has {} partitions, counted from 0",
+            desk.name, desk.log_partition, info.name, info.partitions
+        )
+    };
+    misplaced.map(tell).collect()
+}
+
+/// Whether the ledger is kept for less than the dedup window, which is restored from it.
+pub(super) fn ledger_forgets(
+    settings: &Settings,
+    policy: &Policy,
+    infos: &BTreeMap<String, TopicInfo>,
+) -> Option<Wrong> {
+    let (info, window) = (infos.get(&ledger(settings))?, policy.dedup().window_ms);
+    let kept = info.retention_ms.filter(|&kept| kept < window)?;
+    let what =
+        format!("`{}` keeps {kept} ms (retention.ms), less than the dedup window of {window} ms", info.name);
+    Some(Wrong::new(&info.name, what, &["retention.ms=-1"]))
+}
+
+/// Something about a topic that breaks a guarantee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// The topic.
+    pub topic: String,
+    /// What is wrong with it.
+    pub what: String,
+    /// The configuration that mends it, as `name=value`; empty where partitions are wrong, which cannot be mended so.
+    pub set: Vec<String>,
+}
+
+impl Wrong {
+    fn new(topic: &str, what: String, set: &[&str]) -> Wrong {
+        Wrong { topic: topic.to_owned(), what, set: set.iter().map(|&set| set.to_owned()).collect() }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if self.set.is_empty() { Ok(()) } else { write!(f, ": set {}", self.set.join(" and ")) }
+    }
+}
+
+/// What is wrong with those of the fixed topics that are here.
+#[must_use]
+pub fn wrong(settings: &Settings, infos: &BTreeMap<String, TopicInfo>) -> Vec<Wrong> {
+    infos.values().flat_map(|info| demands(settings, info, infos)).collect()
 }
 
 /// The error that names what is wrong with topics.
@@ -173,27 +217,33 @@ fn missing(names: &[String], infos: &BTreeMap<String, TopicInfo>) -> Vec<String>
     names.map(|name| format!("topic `{name}` does not exist")).collect()
 }
 
-fn fits(settings: &Settings, info: &TopicInfo) -> Option<String> {
-    let need = u64::from(settings.input.mention_bytes_max) + ENVELOPE_BYTES_MAX;
+/// Bytes that the largest record we write may have: a mention in its envelope.
+pub(super) fn record_bytes_max(settings: &Settings) -> u64 {
+    u64::from(settings.input.mention_bytes_max) + ENVELOPE_BYTES_MAX
+}
+
+/// Whether a mention in its envelope fits the topic.
+pub(super) fn fits(settings: &Settings, info: &TopicInfo) -> Option<Wrong> {
+    let need = record_bytes_max(settings);
     (info.message_bytes_max < need).then(|| {
-        format!(
+        let what = format!(
             "`{}` takes records of {} bytes (max.message.bytes), a mention and its envelope may have {need}",
             info.name, info.message_bytes_max
-        )
+        );
+        Wrong::new(&info.name, what, &[&format!("max.message.bytes={need}")])
     })
 }
 
 /// What is wrong with one of the fixed topics.
-fn demands(settings: &Settings, info: &TopicInfo, all: &BTreeMap<String, TopicInfo>) -> Vec<String> {
+fn demands(settings: &Settings, info: &TopicInfo, all: &BTreeMap<String, TopicInfo>) -> Vec<Wrong> {
     let topics = &settings.topics;
     let name = &info.name;
     let mut wrong = Vec::new();
     let mut as_many_as = |other: &str, why: &str| {
         if let Some(other) = all.get(other).filter(|other| other.partitions != info.partitions) {
-            wrong.push(format!(
-                "`{name}` has {} partitions and `{}` has {}: {why}",
-                info.partitions, other.name, other.partitions
-            ));
+            let (has, other_has) = (info.partitions, other.partitions);
+            let what = format!("`{name}` has {has} partitions and `{}` has {other_has}: {why}", other.name);
+            wrong.push(Wrong::new(name, what, &[]));
         }
     };
     if *name == ledger(settings) {
@@ -203,26 +253,25 @@ fn demands(settings: &Settings, info: &TopicInfo, all: &BTreeMap<String, TopicIn
         as_many_as(&topics.desks, "snapshots have one for each of the desk log's");
     }
     if (*name == topics.control || *name == topics.policies) && info.partitions != 1 {
-        wrong.push(format!("`{name}` has {} partitions, it must have 1", info.partitions));
+        let what = format!("`{name}` has {} partitions, it must have 1", info.partitions);
+        wrong.push(Wrong::new(name, what, &[]));
     }
     let compacted = [&topics.control, &topics.policies, &topics.snapshots].contains(&name);
     let must_not = *name == topics.desks || *name == ledger(settings) || *name == topics.mentions;
     if compacted && !info.compacted {
-        wrong.push(format!("`{name}` must be compacted: set cleanup.policy=compact"));
+        wrong.push(Wrong::new(name, format!("`{name}` must be compacted"), &["cleanup.policy=compact"]));
     }
     if must_not && info.compacted {
-        wrong.push(format!("`{name}` must not be compacted: set cleanup.policy=delete"));
+        wrong.push(Wrong::new(name, format!("`{name}` must not be compacted"), &["cleanup.policy=delete"]));
     }
     if *name == topics.desks {
         if !info.log_append_time {
-            wrong.push(format!(
-                "`{name}` must be stamped by the broker: set message.timestamp.type=LogAppendTime"
-            ));
+            let what = format!("`{name}` must be stamped by the broker");
+            wrong.push(Wrong::new(name, what, &["message.timestamp.type=LogAppendTime"]));
         }
         if let Some(kept) = info.retention_ms {
-            wrong.push(format!(
-                "`{name}` keeps {kept} ms, and cases live longer: set retention.ms=-1 and retention.bytes=-1"
-            ));
+            let what = format!("`{name}` keeps {kept} ms, and cases live longer");
+            wrong.push(Wrong::new(name, what, &["retention.ms=-1", "retention.bytes=-1"]));
         }
         wrong.extend(fits(settings, info));
     }

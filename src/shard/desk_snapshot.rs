@@ -86,6 +86,8 @@ impl Snapshots {
                 self.stage = Stage::Parts(records, offset, ticket);
             }
             Stage::Parts(_, _, ticket) | Stage::Manifest(_, _, ticket) if ticket.failure().is_some() => {
+                let why = ticket.failure().map(|failure| failure.why.clone()).unwrap_or_default();
+                tracing::warn!(to = %self.to, %why, "a desk snapshot was not published");
                 self.failed += 1;
             }
             Stage::Parts(records, offset, _) => {

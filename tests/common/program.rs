@@ -25,6 +25,9 @@ pub struct Fleet {
     folder: tempfile::TempDir,
     prefix: String,
     logs: KafkaLogs,
+    bootstrap: String,
+    /// Lines of triaged.toml that say how the brokers are reached, after those of `[kafka]` itself.
+    reach: String,
 }
 
 /// One process.
@@ -58,30 +61,40 @@ fn copy_folder(from: &Path, to: &Path) {
 
 impl Fleet {
     pub fn new(name: &str) -> Fleet {
+        Fleet::reached(name, kafka::bootstrap(), kafka::cluster(), String::new())
+    }
+
+    /// A fleet on another broker, which the test itself reaches by `logs` and its instances by the lines of `reach`.
+    pub fn reached(name: &str, bootstrap: &str, logs: KafkaLogs, reach: String) -> Fleet {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(
             Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/policy")),
             &folder.path().join("policy"),
         );
         let prefix = format!("{}.", kafka::fresh(name));
-        let fleet = Fleet { folder, prefix, logs: kafka::cluster() };
-        fleet.configure("one", kafka::bootstrap());
+        let fleet = Fleet { folder, prefix, logs, bootstrap: bootstrap.to_owned(), reach };
+        fleet.configure("one", bootstrap);
         fleet
     }
 
-    /// A path in this fleet's folder.
+    /// A file of this fleet's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
+    fn log_path(&self, instance: &str) -> PathBuf {
+        self.path(&format!("{instance}-{}.log", self.prefix.len()))
+    }
+
     fn configure(&self, instance: &str, bootstrap: &str) -> PathBuf {
-        let (prefix, folder) = (&self.prefix, self.folder.path().display());
+        let (prefix, folder, reach) = (&self.prefix, self.folder.path().display(), &self.reach);
         let text = format!(
             r#"instance = "{instance}"
 state_dir = "{folder}/state"
 [kafka]
 bootstrap = "{bootstrap}"
 session_timeout = "6s"
+{reach}
 [topics]
 mentions = "{prefix}mentions"
 helpdesk_events = "{prefix}helpdesk"
@@ -108,6 +121,16 @@ buffer_mib = 64
         path
     }
 
+    /// The cluster, for the test itself.
+    pub fn logs(&self) -> &KafkaLogs {
+        &self.logs
+    }
+
+    /// The name of a topic or group of this fleet.
+    pub fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     /// The name of the input topic.
     pub fn input(&self) -> String {
         format!("{}mentions", self.prefix)
@@ -123,7 +146,12 @@ buffer_mib = 64
 
     /// Runs the program to its end with this fleet's configuration; exit code, and all that it said.
     pub fn triaged(&self, words: &[&str]) -> (Option<i32>, String) {
-        let config = self.path("one.toml");
+        self.triaged_with("one.toml", words)
+    }
+
+    /// The same with another configuration of this fleet's folder.
+    pub fn triaged_with(&self, config: &str, words: &[&str]) -> (Option<i32>, String) {
+        let config = self.path(config);
         said(Command::new(PROGRAM).args(words).arg("--config").arg(config))
     }
 
@@ -162,7 +190,7 @@ buffer_mib = 64
     }
 
     pub fn start(&self, instance: &str) -> Process {
-        self.start_at(instance, kafka::bootstrap())
+        self.start_at(instance, &self.bootstrap)
     }
 
     /// Starts the daemon, which looks for the broker there.
@@ -208,7 +236,7 @@ buffer_mib = 64
     ) -> Process {
         let environment: Vec<(String, String)> =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let log = self.path(&format!("{instance}-{}.log", self.prefix.len()));
+        let log = self.log_path(instance);
         let stderr = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let child = Command::new(PROGRAM)
             .arg("run")
@@ -246,7 +274,10 @@ buffer_mib = 64
                 ReadStep::Records(records) => {
                     for record in records.iter() {
                         let value: Value = serde_json::from_slice(record.value.unwrap()).unwrap();
-                        *found.entry(value["mention_id"].as_str().unwrap().to_owned()).or_default() += 1;
+                        // The end of a case names no mention.
+                        if let Some(id) = value["mention_id"].as_str() {
+                            *found.entry(id.to_owned()).or_default() += 1;
+                        }
                     }
                     if records.span().is_some_and(|(_, last)| last + 1 >= end) {
                         return;
@@ -329,6 +360,11 @@ fn said(command: &mut Command) -> (Option<i32>, String) {
 }
 
 impl Process {
+    /// What all processes of this name have said.
+    pub fn log_of(fleet: &Fleet, instance: &str) -> String {
+        fs::read_to_string(fleet.log_path(instance)).unwrap_or_default()
+    }
+
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -21,7 +21,7 @@ pub(in crate::kafka) struct TopicShape {
 /// A topic's configuration, names and values.
 pub(in crate::kafka) type TopicConfig = Vec<(String, String)>;
 
-struct Options(NonNull<sys::rd_kafka_AdminOptions_t>);
+pub(super) struct Options(pub(super) NonNull<sys::rd_kafka_AdminOptions_t>);
 
 impl Drop for Options {
     fn drop(&mut self) {
@@ -85,7 +85,11 @@ impl NewTopics {
 }
 
 impl Client {
-    fn options(&self, of: sys::rd_kafka_admin_op_t, wait: Duration) -> Result<Options, ClientError> {
+    pub(super) fn options(
+        &self,
+        of: sys::rd_kafka_admin_op_t,
+        wait: Duration,
+    ) -> Result<Options, ClientError> {
         let mut text = [0; 256];
         // SAFETY: the client lives; `text` is as long as said.
         unsafe {
@@ -104,7 +108,7 @@ impl Client {
     }
 
     /// Waits for the answer of an admin call.
-    fn answer(queue: &Queue, wait: Duration) -> Result<Event, ClientError> {
+    pub(super) fn answer(queue: &Queue, wait: Duration) -> Result<Event, ClientError> {
         // The request's own limit comes first, so that an answer is all but certain within a little more.
         let event = queue
             .event(wait + Duration::from_secs(2))

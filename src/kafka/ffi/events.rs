@@ -3,7 +3,7 @@
 //! Owns an event from the moment the library hands it over. What it means is not decided here. Called by `member`,
 //! `reader` and `producer`.
 
-use super::{Arc, Client, ClientError, Code, Entry, NonNull, c_int, entries_of, sys, text_of};
+use super::{Arc, Client, ClientError, Code, Entry, NonNull, c_int, entries_of, ptr, sys, text_of};
 
 /// Something that happened to a client.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(in crate::kafka) enum About {
     Rebalance,
     Commit,
     Error,
+    Log,
     Other,
 }
 
@@ -40,6 +41,8 @@ impl Event {
     pub(in crate::kafka) const COMMITS: c_int = sys::RD_KAFKA_EVENT_OFFSET_COMMIT as c_int;
     pub(in crate::kafka) const ERRORS: c_int = sys::RD_KAFKA_EVENT_ERROR as c_int;
 
+    pub(in crate::kafka) const LOGS: c_int = sys::RD_KAFKA_EVENT_LOG as c_int;
+
     pub(in crate::kafka) fn about(&self) -> About {
         // SAFETY: the event is ours and live.
         match unsafe { sys::rd_kafka_event_type(self.ptr.as_ptr()) } as c_int {
@@ -47,6 +50,7 @@ impl Event {
             Event::REBALANCES => About::Rebalance,
             Event::COMMITS => About::Commit,
             Event::ERRORS => About::Error,
+            Event::LOGS => About::Log,
             _ => About::Other,
         }
     }
@@ -71,6 +75,18 @@ impl Event {
             let text = text_of(sys::rd_kafka_event_error_string(self.ptr.as_ptr()));
             let fatal = has_flag && sys::rd_kafka_event_error_is_fatal(self.ptr.as_ptr()) != 0;
             Some(ClientError { code, text, fatal })
+        }
+    }
+
+    /// The line that the client library would have logged, without its thread's name.
+    pub(in crate::kafka) fn log_line(&self) -> Option<String> {
+        let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the event is ours and live, and so are its strings until we have copied one.
+        unsafe {
+            let none = sys::rd_kafka_event_log(self.ptr.as_ptr(), &mut facility, &mut line, &mut level);
+            let line = text_of(line);
+            let told = line.strip_prefix("[thrd:").and_then(|rest| rest.split_once("]: "));
+            (none == 0).then(|| told.map_or_else(|| line.clone(), |(_, told)| told.to_owned()))
         }
     }
 

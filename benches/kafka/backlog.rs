@@ -1,0 +1,370 @@
+//! A backlog read as fast as it goes: triaged and the bare program on the same input, one after the other, again and again.
+//!
+//! Owns what is counted: from the moment the first ledger record is there until the last output is, so that starting up
+//! and compiling the policy are in neither side's figures.
+
+use crate::bare::{Lane, Output};
+use crate::common::measure::{Figure, Results, Rounds};
+use crate::common::mentions::{Mix, Shape, Stream};
+use crate::common::policies;
+use crate::fleet::{DESK_PARTITIONS, Fleet, Process, delete, fresh};
+use rdkafka::message::Headers;
+use rdkafka::{ClientConfig, Message};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use triaged::kafka::{KafkaLogs, KafkaSettings};
+use triaged::log::{Logs, NewTopic, Outgoing, Producer, ReadStep, Ticket, TopicPartition};
+
+/// An input topic, filled.
+pub struct Backlog {
+    pub topic: String,
+    pub partitions: u32,
+    pub mentions: usize,
+    /// How many of them are new and for a desk.
+    pub queued: usize,
+    pub bytes_mean: f64,
+    pub mix: Mix,
+    pub shape: Shape,
+    bootstrap: String,
+}
+
+impl Drop for Backlog {
+    fn drop(&mut self) {
+        delete(&self.bootstrap, std::slice::from_ref(&self.topic));
+    }
+}
+
+/// A cluster whose producers do not compress: inputs are as the peers' were.
+pub fn plain(bootstrap: &str) -> KafkaLogs {
+    let mut settings = KafkaSettings::new(bootstrap);
+    settings.producer.insert("compression.type".to_owned(), "none".to_owned());
+    KafkaLogs::new(settings).expect("the settings are allowed")
+}
+
+/// Makes an input topic.
+pub fn input_topic(logs: &KafkaLogs, partitions: u32) -> String {
+    let name = fresh("mentions");
+    let topic = NewTopic { name: name.clone(), partitions, replication: 1, config: Vec::new() };
+    logs.create(&[topic]).expect("the input is made");
+    name
+}
+
+impl Backlog {
+    /// Fills a topic with so many mentions, keyed by author.
+    pub fn fill(bootstrap: &str, mix: Mix, shape: Shape, mentions: usize, partitions: u32) -> Backlog {
+        let logs = plain(bootstrap);
+        let topic = input_topic(&logs, partitions);
+        let (wanted, noise) = policies::split();
+        let pass = mentions.min(100_000);
+        let mut stream = Stream::new(mix, shape, pass, &wanted, &noise, policies::SEED);
+        let mut producer = logs.producer("fill").expect("a producer");
+        let passes = mentions.div_ceil(pass);
+        for _ in 0..passes {
+            stream.renumber();
+            send(producer.as_mut(), &topic, partitions, &stream);
+        }
+        Backlog {
+            topic,
+            partitions,
+            mentions: passes * stream.len(),
+            queued: passes * stream.queued,
+            bytes_mean: stream.bytes_mean(),
+            mix,
+            shape,
+            bootstrap: bootstrap.to_owned(),
+        }
+    }
+
+    /// Topics of their own for one run over it.
+    pub fn fleet(&self, queries: usize) -> Fleet {
+        let policy = policies::bundle(queries, self.mix);
+        Fleet::new(&self.bootstrap, &self.topic, self.partitions, self.shape.preset(), &policy)
+    }
+}
+
+fn send(producer: &mut dyn Producer, topic: &str, partitions: u32, stream: &Stream) {
+    let mut batches: BTreeMap<u64, Outgoing> = BTreeMap::new();
+    for (author, mention) in stream.iter() {
+        let key = author.to_string();
+        batches.entry(author % u64::from(partitions)).or_default().push(Some(key.as_bytes()), Some(mention));
+    }
+    let ticket = Arc::new(Ticket::new());
+    for (partition, batch) in batches {
+        producer
+            .send(&TopicPartition::new(topic, partition as u32), &batch, &ticket)
+            .expect("it is enqueued");
+    }
+    while !ticket.is_settled() {
+        producer.flush(Duration::from_millis(50));
+    }
+    assert_eq!(ticket.failure(), None, "the broker takes the input");
+}
+
+/// What one run came to.
+struct Measured {
+    rate: f64,
+    per_cpu_second: f64,
+    peak_mib: f64,
+    /// Resident at a third of the way, and the most after it.
+    memory_before: f64,
+    memory_after: f64,
+}
+
+/// Measures `process` from its first ledger record until every output is there.
+fn measure(fleet: &Fleet, process: &mut Process, backlog: &Backlog, expected: i64) -> Measured {
+    process.until("the first mentions are decided", |_| fleet.records(&fleet.ledger(), fleet.partitions) > 0);
+    let (start, used_before) = (Instant::now(), process.used());
+    let (mut before, mut after) = (0.0, 0.0_f64);
+    let mut routed = 0;
+    process.until("every mention is routed", |process| {
+        routed = fleet.routed();
+        let resident = process.used().resident;
+        if routed >= expected / 3 {
+            if before == 0.0 {
+                before = resident;
+            }
+            after = after.max(resident);
+        }
+        routed >= expected
+    });
+    let (end, used) = (Instant::now(), process.used());
+    assert_eq!(routed, expected, "as many outputs as mentions for a desk");
+    let mentions = backlog.mentions as f64;
+    Measured {
+        rate: mentions / (end - start).as_secs_f64(),
+        per_cpu_second: mentions / (used.cpu - used_before.cpu).max(0.01),
+        peak_mib: used.peak,
+        memory_before: before,
+        memory_after: after,
+    }
+}
+
+/// What the daemon wrote for its input, so that the bare program can write as much.
+pub struct Recipe {
+    ledger_bytes: f64,
+    desk_extra: usize,
+    assignment_extra: usize,
+    headers: Vec<(String, String)>,
+}
+
+impl Recipe {
+    /// Looks at the outputs of a run that is over.
+    pub fn of(fleet: &Fleet, mentions: usize) -> Recipe {
+        let mut ledger = 0;
+        read(fleet, &fleet.ledger(), fleet.partitions, usize::MAX, |_, value| ledger += value.len());
+        let (mut raw, mut desk, mut count) = (0, 0, 0);
+        read(fleet, &fleet.desks(), DESK_PARTITIONS, 5_000, |offset, value| {
+            let entry = triaged::wire::desk_log::decode(offset, triage_engine::model::Millis(0), Some(value));
+            if let Ok(triage_engine::desk::LogEntry {
+                event: triage_engine::desk::Event::Mention(mention),
+                ..
+            }) = entry
+            {
+                raw += mention.raw.len();
+                desk += value.len();
+                count += 1;
+            }
+        });
+        assert!(count > 0, "mentions went to desks");
+        let (mut assignments, mut records) = (0, 0);
+        for topic in fleet.assignments() {
+            read(fleet, &topic, fleet.partitions, 5_000, |_, value| {
+                assignments += value.len();
+                records += 1;
+            });
+        }
+        let (key, headers) = one_record(&fleet.bootstrap, &fleet.assignments()[0], fleet.partitions);
+        Recipe {
+            ledger_bytes: ledger as f64 / mentions as f64,
+            desk_extra: (desk - raw) / count,
+            assignment_extra: (assignments / records + key).saturating_sub(raw / count),
+            headers,
+        }
+    }
+
+    /// In words.
+    pub fn describe(&self) -> String {
+        format!(
+            "{:.1} B of ledger a mention; a mention and {} B on the desk log; a mention, {} B and {} headers on assignments",
+            self.ledger_bytes,
+            self.desk_extra,
+            self.assignment_extra,
+            self.headers.len()
+        )
+    }
+
+    /// The bare programs: one hop that writes all three outputs, or the relay of two.
+    pub fn lanes(&self, fleet: &Fleet, mix: Mix) -> Vec<Lane> {
+        let permille = if mix == Mix::Firehose { 100 } else { 1_000 };
+        let [care, _] = fleet.assignments();
+        let desk = Output {
+            topic: fleet.desks(),
+            partitions: DESK_PARTITIONS,
+            permille,
+            extra: self.desk_extra,
+            headers: Vec::new(),
+        };
+        let assignment = Output {
+            topic: care,
+            partitions: fleet.partitions,
+            permille,
+            extra: self.assignment_extra,
+            headers: self.headers.clone(),
+        };
+        let first = Lane {
+            bootstrap: fleet.bootstrap.clone(),
+            group: fresh("bare"),
+            input: (fleet.input.clone(), fleet.partitions),
+            strip: 0,
+            write_ahead: Some((fleet.ledger(), self.ledger_bytes)),
+            write_ahead_wait: mix == Mix::AllQueued,
+            outputs: vec![desk.clone()],
+        };
+        match mix {
+            Mix::Firehose => vec![Lane { outputs: vec![desk, assignment], ..first }],
+            Mix::AllQueued => {
+                let second = Lane {
+                    group: fresh("bare"),
+                    input: (fleet.desks(), DESK_PARTITIONS),
+                    strip: self.desk_extra,
+                    write_ahead: None,
+                    write_ahead_wait: false,
+                    outputs: vec![Output { permille: 1_000, ..assignment }],
+                    ..first.clone()
+                };
+                vec![first, second]
+            }
+        }
+    }
+}
+
+/// Reads up to `most` values of a topic, from the start of each partition.
+fn read(fleet: &Fleet, topic: &str, partitions: u32, most: usize, mut take: impl FnMut(i64, &[u8])) {
+    let from: Vec<_> = (0..partitions).map(|partition| (TopicPartition::new(topic, partition), 0)).collect();
+    let mut reader = fleet.logs.reader(&from).expect("a reader");
+    let (mut open, mut taken) = (partitions, 0);
+    while open > 0 && taken < most {
+        match reader.read(Duration::from_millis(100)).expect("the topic can be read") {
+            ReadStep::Nothing => {}
+            ReadStep::End(..) => open -= 1,
+            ReadStep::Records(records) => {
+                for record in records.iter() {
+                    take(record.offset, record.value.unwrap_or_default());
+                    taken += 1;
+                }
+            }
+        }
+    }
+}
+
+/// The length of the key of some record of a topic, and its headers.
+fn one_record(bootstrap: &str, topic: &str, partitions: u32) -> (usize, Vec<(String, String)>) {
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", fresh("look"))
+        .set("enable.auto.commit", "false")
+        .create()
+        .expect("a consumer");
+    let mut list = rdkafka::TopicPartitionList::new();
+    for partition in 0..partitions {
+        list.add_partition_offset(topic, partition as i32, rdkafka::Offset::Beginning).expect("an offset");
+    }
+    consumer.assign(&list).expect("partitions");
+    for _ in 0..100 {
+        let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) else { continue };
+        let headers = message.headers().map(|headers| {
+            let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+            headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
+        });
+        return (message.key().map_or(0, <[u8]>::len), headers.unwrap_or_default());
+    }
+    panic!("no record on {topic}");
+}
+
+/// Triaged and the bare program by turns over one backlog; what the daemon writes, and its rate in mentions a second.
+pub fn compare(
+    name: &str,
+    backlog: &Backlog,
+    queries: usize,
+    rounds: usize,
+    results: &mut Results,
+) -> (Recipe, f64) {
+    println!();
+    results.fact(
+        &format!("{name}: input"),
+        format!(
+            "{} mentions of {:.0} B on {} partitions, {} of them new and for a desk; {queries} queries",
+            backlog.mentions, backlog.bytes_mean, backlog.partitions, backlog.queued
+        ),
+    );
+    let mut all = Rounds::default();
+    let mut recipe = None;
+    for _ in 0..rounds {
+        let fleet = backlog.fleet(queries);
+        let mut daemon = fleet.start();
+        daemon.profile();
+        add(&mut all, "triaged", &measure(&fleet, &mut daemon, backlog, backlog.queued as i64));
+        daemon.kill();
+        let recipe = recipe.get_or_insert_with(|| Recipe::of(&fleet, backlog.mentions));
+        drop(fleet);
+        let fleet = backlog.fleet(queries);
+        let lanes = recipe.lanes(&fleet, backlog.mix);
+        let expected = match backlog.mix {
+            Mix::Firehose => backlog.mentions / 10,
+            Mix::AllQueued => backlog.mentions,
+        };
+        let mut bare = fleet.start_bare(&lanes);
+        add(&mut all, "bare", &measure(&fleet, &mut bare, backlog, expected as i64));
+    }
+    let recipe = recipe.expect("a round was run");
+    results.fact(&format!("{name}: outputs"), recipe.describe());
+    for who in ["triaged", "bare"] {
+        let row = |what: &str| (format!("{name}: {who}, {what}"), format!("{who} {what}"));
+        for (what, unit) in [("per CPU-second", "mentions"), ("rate", "mentions/s"), ("peak memory", "MiB")] {
+            let (title, key) = row(what);
+            results.row(&title, unit, all.figure(&key));
+        }
+    }
+    let ratio = |what: &str| all.ratio(&format!("triaged {what}"), &format!("bare {what}"));
+    results.row(&format!("{name}: of bare, per CPU-second"), "", ratio("per CPU-second"));
+    results.row(&format!("{name}: of bare, rate"), "", ratio("rate"));
+    results.row(
+        &format!("{name}: memory at a third of the backlog"),
+        "MiB",
+        all.figure("triaged memory before"),
+    );
+    let growth = all.ratio("triaged memory after", "triaged memory before");
+    results.row(&format!("{name}: memory growth"), "times", growth);
+    results.row(&format!("{name}: most memory after it"), "MiB", all.figure("triaged memory after"));
+    (recipe, all.figure("triaged rate").median)
+}
+
+fn add(rounds: &mut Rounds, who: &str, measured: &Measured) {
+    let rows = [
+        ("rate", measured.rate),
+        ("per CPU-second", measured.per_cpu_second),
+        ("peak memory", measured.peak_mib),
+        ("memory before", measured.memory_before),
+        ("memory after", measured.memory_after),
+    ];
+    for (what, value) in rows {
+        rounds.add(&format!("{who} {what}"), value);
+    }
+}
+
+/// The same firehose on few and on many partitions.
+pub fn partitions(bootstrap: &str, mentions: usize, results: &mut Results) {
+    println!();
+    let counts: &[u32] = if crate::common::in_earnest() { &[1, 8, 64] } else { &[1] };
+    for &partitions in counts {
+        let backlog = Backlog::fill(bootstrap, Mix::Firehose, Shape::Native(680), mentions, partitions);
+        let fleet = backlog.fleet(1_000);
+        let mut daemon = fleet.start();
+        let measured = measure(&fleet, &mut daemon, &backlog, backlog.queued as i64);
+        let name = format!("firehose on {partitions} partitions");
+        results.row(&format!("{name}: per CPU-second"), "mentions", Figure::of(&[measured.per_cpu_second]));
+        results.row(&format!("{name}: peak memory"), "MiB", Figure::of(&[measured.peak_mib]));
+    }
+}

@@ -1,0 +1,297 @@
+//! A steady stream sent on time, whatever comes back: from the intended time of each mention to its record on an
+//! assignments topic. Also a policy of 10,000 queries changed under it, and kill -9.
+//!
+//! Owns sender and receiver. A mention's id says when it was to be sent, so a sender that falls behind is counted against
+//! the one measured, never left out. Every mention of the stream goes to a desk.
+
+use crate::backlog::{Recipe, input_topic, plain};
+use crate::common::measure::{Figure, Results, Rounds};
+use crate::common::mentions::{Mix, Shape, Stream};
+use crate::common::policies;
+use crate::fleet::{Fleet, Process};
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use triaged::kafka::KafkaLogs;
+use triaged::log::{Logs, Outgoing, ReadStep, Ticket, TopicPartition};
+
+const PARTITIONS: u32 = 8;
+/// How often the sender wakes: mentions due since are sent together.
+const EVERY: Duration = Duration::from_millis(2);
+
+/// A sender and a receiver around one run.
+struct Traffic {
+    stop: Arc<AtomicBool>,
+    sender: Option<JoinHandle<u64>>,
+    receiver: Option<JoinHandle<Vec<Seen>>>,
+    start: Instant,
+    rate: u64,
+}
+
+/// One mention that came out.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    number: u64,
+    at: Duration,
+}
+
+impl Traffic {
+    /// Sends `rate` mentions a second to the fleet's input from now on.
+    fn start(fleet: &Fleet, rate: u64) -> Traffic {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (wanted, noise) = policies::split();
+        let stream = Stream::new(Mix::AllQueued, Shape::Native(680), 20_000, &wanted, &noise, policies::SEED);
+        let start = Instant::now();
+        let (bootstrap, input) = (fleet.bootstrap.clone(), fleet.input.clone());
+        let outputs: Vec<(TopicPartition, i64)> = fleet
+            .assignments()
+            .iter()
+            .flat_map(|topic| (0..PARTITIONS).map(|partition| (TopicPartition::new(topic, partition), 0)))
+            .collect();
+        let logs = plain(&bootstrap);
+        let stopping = stop.clone();
+        let sender = std::thread::spawn(move || send(&logs, &input, stream, rate, start, &stopping));
+        let logs = plain(&bootstrap);
+        let stopping = stop.clone();
+        let receiver = std::thread::spawn(move || receive(&logs, &outputs, start, &stopping));
+        Traffic { stop, sender: Some(sender), receiver: Some(receiver), start, rate }
+    }
+
+    /// Ends the stream and waits until all of it has come out, for a minute at most; what was seen, and how many came
+    /// never.
+    fn end(mut self, fleet: &Fleet, process: &mut Process) -> Outcome {
+        // The receiver goes on until the sender's last mention is out.
+        let seconds = self.start.elapsed();
+        self.stop.store(true, Ordering::Relaxed);
+        let sent = self.sender.take().expect("it was started").join().expect("the sender ends");
+        process.until("what was sent is routed", |_| fleet.routed() >= sent as i64);
+        let seen = self.receiver.take().expect("it was started").join().expect("the receiver ends");
+        let mut times: BTreeMap<u64, u32> = BTreeMap::new();
+        for seen in &seen {
+            *times.entry(seen.number).or_default() += 1;
+        }
+        let lost = (0..sent).filter(|number| !times.contains_key(number)).count() as u64;
+        let repeats = seen.len() as u64 - times.len() as u64;
+        Outcome { seen, rate: self.rate, lost, repeats, sent, seconds }
+    }
+}
+
+/// What came of a stream.
+struct Outcome {
+    seen: Vec<Seen>,
+    rate: u64,
+    lost: u64,
+    repeats: u64,
+    sent: u64,
+    seconds: Duration,
+}
+
+impl Outcome {
+    /// Latency of the mentions whose intended time lies in these seconds of the run, in milliseconds.
+    fn latency(&self, seconds: Range<u64>) -> Histogram<u64> {
+        let mut histogram = Histogram::new_with_bounds(1, 600_000_000, 3).expect("the bounds are right");
+        for seen in &self.seen {
+            let intended = Duration::from_nanos(seen.number * 1_000_000_000 / self.rate);
+            if seconds.contains(&intended.as_secs()) {
+                let late = seen.at.saturating_sub(intended).as_micros();
+                histogram.saturating_record(u64::try_from(late).unwrap_or(u64::MAX));
+            }
+        }
+        assert!(!histogram.is_empty(), "nothing came out of seconds {seconds:?}");
+        histogram
+    }
+}
+
+fn milliseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+    histogram.value_at_quantile(quantile) as f64 / 1_000.0
+}
+
+fn send(
+    logs: &KafkaLogs,
+    input: &str,
+    mut stream: Stream,
+    rate: u64,
+    start: Instant,
+    stop: &AtomicBool,
+) -> u64 {
+    let mut producer = logs.producer("sender").expect("a producer");
+    let (mut number, mut tickets) = (0_u64, Vec::new());
+    while !stop.load(Ordering::Relaxed) {
+        let due = (start.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000) as u64;
+        let mut batches: BTreeMap<u64, Outgoing> = BTreeMap::new();
+        while number < due {
+            let (author, mention) = stream.numbered(number);
+            let key = author.to_string();
+            batches
+                .entry(author % u64::from(PARTITIONS))
+                .or_default()
+                .push(Some(key.as_bytes()), Some(mention));
+            number += 1;
+        }
+        for (partition, batch) in batches {
+            let ticket = Arc::new(Ticket::new());
+            producer
+                .send(&TopicPartition::new(input, partition as u32), &batch, &ticket)
+                .expect("it is enqueued");
+            tickets.push(ticket);
+        }
+        std::thread::sleep(EVERY);
+    }
+    while !producer.flush(Duration::from_secs(1)) {}
+    assert!(
+        tickets.iter().all(|ticket| ticket.is_settled() && ticket.failure().is_none()),
+        "the broker took all"
+    );
+    number
+}
+
+/// Reads the outputs until told to stop and nothing more has come for three seconds.
+fn receive(logs: &KafkaLogs, from: &[(TopicPartition, i64)], start: Instant, stop: &AtomicBool) -> Vec<Seen> {
+    let mut reader = logs.reader(from).expect("a reader");
+    let (mut seen, mut last) = (Vec::new(), Instant::now());
+    while !stop.load(Ordering::Relaxed) || last.elapsed() < Duration::from_secs(3) {
+        let step = reader.read(Duration::from_millis(10)).expect("the outputs can be read");
+        let ReadStep::Records(records) = step else { continue };
+        let at = start.elapsed();
+        last = Instant::now();
+        for record in records.iter() {
+            if let Some(number) = record.value.and_then(Stream::number_in) {
+                seen.push(Seen { number, at });
+            }
+        }
+    }
+    seen
+}
+
+fn fleet(bootstrap: &str, queries: usize) -> Fleet {
+    let logs = plain(bootstrap);
+    let input = input_topic(&logs, PARTITIONS);
+    let policy = policies::bundle(queries, Mix::AllQueued);
+    Fleet::new(bootstrap, &input, PARTITIONS, "triaged", &policy)
+}
+
+fn ready(fleet: &Fleet, process: &mut Process) {
+    process.until("it is ready", |_| fleet.is_ready());
+}
+
+/// Latency at `rate`, triaged and the bare relay by turns.
+pub fn latency(
+    bootstrap: &str,
+    recipe: &Recipe,
+    rate: u64,
+    seconds: u64,
+    rounds: usize,
+    results: &mut Results,
+) {
+    println!();
+    results.fact(
+        "latency: stream",
+        format!("{rate} mentions/s of 680 B for {seconds} s, the first third not counted"),
+    );
+    let mut all = Rounds::default();
+    for _ in 0..rounds {
+        for who in ["triaged", "bare"] {
+            let fleet = fleet(bootstrap, 1_000);
+            let mut process = match who {
+                "triaged" => {
+                    let mut process = fleet.start();
+                    ready(&fleet, &mut process);
+                    process
+                }
+                _ => fleet.start_bare(&recipe.lanes(&fleet, Mix::AllQueued)),
+            };
+            let traffic = Traffic::start(&fleet, rate);
+            std::thread::sleep(Duration::from_secs(seconds));
+            let outcome = traffic.end(&fleet, &mut process);
+            assert_eq!(outcome.lost, 0, "{who} lost mentions");
+            let histogram = outcome.latency(seconds / 3..seconds);
+            for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
+                all.add(&format!("{who} {name}"), milliseconds(&histogram, quantile));
+            }
+        }
+    }
+    for who in ["triaged", "bare"] {
+        for name in ["p50", "p99", "p99.9"] {
+            results.row(&format!("latency: {who}, {name}"), "ms", all.figure(&format!("{who} {name}")));
+        }
+    }
+    results.row("latency: p99 over the bare relay's", "times", all.ratio("triaged p99", "bare p99"));
+}
+
+/// All queries are changed while a stream goes through.
+pub fn reload(bootstrap: &str, queries: usize, rate: u64, seconds: u64, results: &mut Results) {
+    println!();
+    let fleet = fleet(bootstrap, queries);
+    let mut process = fleet.start();
+    ready(&fleet, &mut process);
+    let traffic = Traffic::start(&fleet, rate);
+    std::thread::sleep(Duration::from_secs(seconds));
+    let mut changed = policies::bundle(queries, Mix::AllQueued);
+    let more = "[[rule]]\nname = \"one-more\"\nquery = '''\"a word that was not there before\"'''\ntags = [\"t1\"]\n";
+    changed.files.insert("rules/more.toml".to_owned(), more.to_owned());
+    fleet.write_policy(&changed);
+    let asked = Instant::now();
+    let at = (asked - traffic.start).as_secs();
+    let (done, said) = fleet.run(&["ctl", "policy", "reload"]);
+    assert!(done, "the policy is put in force: {said}");
+    let took = asked.elapsed().as_secs_f64();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let outcome = traffic.end(&fleet, &mut process);
+    results.fact(
+        "reload: stream",
+        format!(
+            "{queries} queries, {rate} mentions/s, {} sent, {} lost, {} twice",
+            outcome.sent, outcome.lost, outcome.repeats
+        ),
+    );
+    let before = milliseconds(&outcome.latency(at.saturating_sub(seconds / 2)..at), 0.99);
+    let after = milliseconds(&outcome.latency(at..at + seconds), 0.99);
+    results.row("reload: p99 before", "ms", Figure::of(&[before]));
+    results.row("reload: p99 in the seconds after", "ms", Figure::of(&[after]));
+    results.row("reload: answered after", "s", Figure::of(&[took]));
+    results.row("reload: mentions lost", "", Figure::of(&[outcome.lost as f64]));
+}
+
+/// kill -9 under a stream, the same instance started at once: how long until it writes again.
+pub fn kill(bootstrap: &str, rate: u64, times: usize, results: &mut Results) {
+    println!();
+    let fleet = fleet(bootstrap, 1_000);
+    let mut process = fleet.start();
+    ready(&fleet, &mut process);
+    let traffic = Traffic::start(&fleet, rate);
+    let mut pauses = Vec::new();
+    for _ in 0..times {
+        std::thread::sleep(Duration::from_secs(4));
+        process.must_run();
+        process.kill();
+        let killed = Instant::now();
+        // What the dead process had under way reaches the log within moments.
+        std::thread::sleep(Duration::from_millis(50));
+        let before = fleet.routed();
+        process = fleet.start();
+        process.until("it writes again", |_| fleet.routed() > before);
+        pauses.push(killed.elapsed().as_secs_f64());
+    }
+    let outcome = traffic.end(&fleet, &mut process);
+    results.fact(
+        "kill -9: stream",
+        format!(
+            "{rate} mentions/s for {:.0} s, {} sent, {} lost, {} twice",
+            outcome.seconds.as_secs_f64(),
+            outcome.sent,
+            outcome.lost,
+            outcome.repeats
+        ),
+    );
+    results.row("kill -9 to first output", "s", Figure::of(&pauses));
+    results.row("kill -9: mentions lost", "", Figure::of(&[outcome.lost as f64]));
+    results.row(
+        "kill -9: outputs twice, each time",
+        "",
+        Figure::of(&[outcome.repeats as f64 / times as f64]),
+    );
+}

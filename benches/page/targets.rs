@@ -1,0 +1,203 @@
+//! The numbers to reach, each with the row that measures it and what limits it.
+//!
+//! Owns the targets' words and bounds; a target that moves is changed here and nowhere else. Remarks about what limits a
+//! figure stand here too, so that writing the page anew does not lose them.
+
+/// Which way a bound goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bound {
+    Least(f64),
+    Most(f64),
+    /// At most this much more than another row.
+    MostAbove(&'static str, f64),
+}
+
+/// One number to reach.
+pub struct Target {
+    /// The heading that it stands under.
+    pub what: &'static str,
+    /// What is asked for, in words.
+    pub asked: &'static str,
+    /// The bench and the row.
+    pub bench: &'static str,
+    pub row: &'static str,
+    pub bound: Bound,
+    /// What keeps it from being better, as far as known.
+    pub limits: &'static str,
+}
+
+use Bound::{Least, Most, MostAbove};
+
+const ENGINE: &str = "engine alone, one core, 485-byte mentions";
+const FIREHOSE: &str = "Kafka to Kafka, firehose mix";
+const QUEUED: &str = "Kafka to Kafka, all queued (two hops)";
+const DEDUP: &str = "exact dedup";
+
+macro_rules! target {
+    ($what:expr, $asked:literal, $bench:literal, $row:literal, $bound:expr, $limits:literal) => {
+        Target { what: $what, asked: $asked, bench: $bench, row: $row, bound: $bound, limits: $limits }
+    };
+}
+
+/// All that can be measured so far.
+pub const TARGETS: &[Target] = &[
+    target!(
+        ENGINE,
+        "firehose mix, 1,000 queries: at least 500,000 mentions a CPU-second",
+        "engine",
+        "1,000 firehose: rate",
+        Least(500_000.0),
+        "decode and match are half of it; the stages stand below"
+    ),
+    target!(
+        ENGINE,
+        "every stage on every mention, 1,000 queries: at least 350,000",
+        "engine",
+        "1,000 all-queued: rate",
+        Least(350_000.0),
+        "the search for personal data reads every record byte by byte: a third of it"
+    ),
+    target!(
+        ENGINE,
+        "at least half of the bare loop decode + match + encode",
+        "engine",
+        "1,000 firehose: of bare loop",
+        Least(0.5),
+        ""
+    ),
+    target!(
+        ENGINE,
+        "10,000 queries cost at most 1.3 times 1,000",
+        "engine",
+        "10,000 firehose over 1,000 firehose",
+        Most(1.3),
+        ""
+    ),
+    target!(
+        FIREHOSE,
+        "at least 0.9 of a bare consume-and-produce program's rate",
+        "kafka",
+        "firehose 680 B: of bare, rate",
+        Least(0.9),
+        "the bare program reads nothing of what it moves; here the processor is the limit, not the broker"
+    ),
+    target!(
+        FIREHOSE,
+        "680-byte mentions: at least 330,000 a CPU-second",
+        "kafka",
+        "firehose 680 B: triaged, per CPU-second",
+        Least(330_000.0),
+        ""
+    ),
+    target!(
+        FIREHOSE,
+        "2.8 KB mentions: at least 145,000 a CPU-second",
+        "kafka",
+        "firehose 2.8 KB: triaged, per CPU-second",
+        Least(145_000.0),
+        ""
+    ),
+    target!(
+        QUEUED,
+        "at least 0.9 of a bare relay's rate",
+        "kafka",
+        "all-queued 680 B: of bare, rate",
+        Least(0.9),
+        "as above; twelve headers on each assignment are in both"
+    ),
+    target!(
+        QUEUED,
+        "680-byte mentions: at least 90,000 a CPU-second",
+        "kafka",
+        "all-queued 680 B: triaged, per CPU-second",
+        Least(90_000.0),
+        ""
+    ),
+    target!(
+        "produce to routed record, open loop at half load",
+        "p99 at most 1.5 times a bare relay's",
+        "kafka",
+        "latency: p99 over the bare relay's",
+        Most(1.5),
+        "the rate that was sent stands in the rows below"
+    ),
+    target!("kill -9", "first output after at most 2 s", "kafka", "kill -9 to first output", Most(2.0), ""),
+    target!("kill -9", "nothing lost", "kafka", "kill -9: mentions lost", Most(0.0), ""),
+    target!(
+        "10,000 queries swapped under load",
+        "nothing lost",
+        "kafka",
+        "reload: mentions lost",
+        Most(0.0),
+        ""
+    ),
+    target!(
+        "10,000 queries swapped under load",
+        "p99 in the seconds after at most 10 ms above before, in ms",
+        "kafka",
+        "reload: p99 in the seconds after",
+        MostAbove("reload: p99 before", 10.0),
+        ""
+    ),
+    target!(
+        "memory with a backlog",
+        "flat: the most after a third of it at most 1.1 times what it was then",
+        "kafka",
+        "firehose 680 B: memory growth",
+        Most(1.1),
+        "shown on a backlog as long as the rows below say, not on 100 million mentions"
+    ),
+    target!(
+        DEDUP,
+        "at most 60 ns in batches, numeric ids",
+        "engine",
+        "exact dedup, numeric ids",
+        Most(60.0),
+        "by reading: the age of a tag is computed anew, with a division, for each slot looked at"
+    ),
+    target!(
+        DEDUP,
+        "at most 60 ns in batches, string ids",
+        "engine",
+        "exact dedup, string ids",
+        Most(60.0),
+        ""
+    ),
+    target!(
+        DEDUP,
+        "at most 12 bytes a live numeric id",
+        "engine",
+        "memory of a live numeric id, full window",
+        Most(12.0),
+        ""
+    ),
+    target!(
+        DEDUP,
+        "at most 24 bytes a live string id",
+        "engine",
+        "memory of a live string id, full window",
+        Most(24.0),
+        ""
+    ),
+];
+
+/// What is promised and not measured here, with the place where it is shown or the reason why not.
+pub const ELSEWHERE: &[(&str, &str)] = &[
+    ("the record second of 2013: 143,199 tweets in one second", "the load tester's"),
+    (
+        "another instance takes over in the session timeout + 2 s",
+        "tests/faults.rs shows that it does, not how fast",
+    ),
+    ("exactly once: latency at most two commit intervals + 150 ms", "the mode is not there yet"),
+    ("near-duplicates at most 1 us a mention", "the stage is not there yet"),
+    ("safety, legal and press cases: recall at least 0.95", "not a matter of speed; not measured yet"),
+];
+
+/// Peers on the same job (1,000 queries, exact dedup) in mentions a CPU-second at 680 bytes and at 2.8 KB, measured on one
+/// core of another machine (AMD EPYC Zen 4, 2 cores), each as well tuned as we could.
+pub const PEERS: &[(&str, f64, f64)] = &[
+    ("bare consume-and-produce loop, all bytes out", 515_000.0, 175_000.0),
+    ("Kafka Streams 4.3.1, dedup in a key-value store in memory (2.8 KB: RocksDB)", 67_000.0, 28_600.0),
+    ("Redpanda Connect 4.105 with a native plug-in", 20_000.0, 8_300.0),
+    ("Vector 0.56, configuration only", 7_500.0, f64::NAN),
+];
