@@ -3,7 +3,7 @@
 
 CARGO := scripts/cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check build storm kafka kafka3 kafka-stop
+.PHONY: help demo test bench check build deb storm kafka kafka3 kafka-stop
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ check: ## Format, lints, layers and house rules
 build: ## The release binary, target/release/triaged
 	@scripts/setup build
 	@scripts/build-release
+
+deb: build ## The Debian package, in target/debian
+	@scripts/deb
 
 storm: ## Rehearse a worst day on a real broker and judge every record (SCENARIO=record-second-2013)
 	@scripts/storm $(or $(SCENARIO),smoke)

@@ -37,19 +37,25 @@ pub fn status(status: &str) {
     send(&[NotifyState::Status(&one_line(status))]);
 }
 
-/// Feeds the watchdog at half its interval for as long as `all_moved` answers true, and for ever does nothing when
-/// systemd asked for no watchdog. `all_moved` must compare heartbeats with those of its last call.
-pub async fn watchdog(mut all_moved: impl FnMut() -> bool) {
+/// What `systemctl status` shows of a start that gets on: it may take `at_least` from now on, whatever the unit says.
+/// Send it again before that is over.
+pub fn gets_on(status: &str, at_least: Duration) {
+    let extend = u32::try_from(at_least.as_micros()).unwrap_or(u32::MAX);
+    send(&[NotifyState::Status(&one_line(status)), NotifyState::ExtendTimeoutUsec(extend)]);
+}
+
+/// Feeds the watchdog at half its interval whenever `all_moved` finds that all have since its last call, and for ever
+/// does nothing when systemd asked for no watchdog. The error names who has not moved.
+pub async fn watchdog(mut all_moved: impl FnMut() -> Result<(), String>) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return std::future::pending().await;
     };
     let mut ticks = tokio::time::interval((limit / 2).max(Duration::from_millis(1)));
     loop {
         ticks.tick().await;
-        if all_moved() {
-            send(&[NotifyState::Watchdog]);
-        } else {
-            tracing::error!(?limit, "a thread has not moved since the last look: the watchdog is not fed");
+        match all_moved() {
+            Ok(()) => send(&[NotifyState::Watchdog]),
+            Err(who) => tracing::error!("{who}: the watchdog is not fed, and bites after {limit:?}"),
         }
     }
 }
@@ -82,11 +88,12 @@ mod tests {
         reloading();
         stopping("draining", Duration::from_secs(30));
         status(&"é".repeat(200));
+        gets_on("restoring", Duration::from_secs(20));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let mut looks = 0;
         let fed = watchdog(|| {
             looks += 1;
-            looks == 2
+            if looks == 2 { Ok(()) } else { Err("thread `a`".to_owned()) }
         });
         // The first look finds a thread stuck, the second does not: one message. The end is the third look.
         runtime.block_on(async { tokio::time::timeout(Duration::from_millis(1_900), fed).await }).ok();
@@ -115,7 +122,8 @@ mod tests {
         assert!(heard[1].starts_with("RELOADING=1\nMONOTONIC_USEC="), "{}", heard[1]);
         assert_eq!(heard[2], "STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC=30000000\n");
         assert_eq!(heard[3], format!("STATUS={}\n", "é".repeat(128)));
-        let fed: Vec<_> = heard[4..].iter().map(String::as_str).collect();
+        assert_eq!(heard[4], "STATUS=restoring\nEXTEND_TIMEOUT_USEC=20000000\n");
+        let fed: Vec<_> = heard[5..].iter().map(String::as_str).collect();
         assert_eq!(fed, ["WATCHDOG=1\n"], "of several looks only the one at which all had moved");
     }
 }

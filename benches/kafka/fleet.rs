@@ -35,6 +35,8 @@ pub struct Fleet {
 /// A process and what it has used.
 pub struct Process {
     child: Child,
+    /// What records where its time goes.
+    watcher: Option<Child>,
     log: PathBuf,
 }
 
@@ -215,7 +217,7 @@ socket = "{folder}/admin.sock"
         let log = self.folder.path().join("said.log");
         let file = fs::File::options().create(true).append(true).open(&log).expect("a file for its log");
         command.stdout(file.try_clone().expect("one more handle")).stderr(file);
-        Process { child: command.spawn().expect("it starts"), log }
+        Process { child: command.spawn().expect("it starts"), watcher: None, log }
     }
 }
 
@@ -244,12 +246,13 @@ impl Process {
     }
 
     /// Records where its time goes until it ends, if `BENCH_PERF` names a file for that.
-    pub fn profile(&self) {
+    pub fn profile(&mut self) {
         let Ok(file) = std::env::var("BENCH_PERF") else { return };
         let id = self.child.id().to_string();
         let words = ["record", "--quiet", "-F", "199", "--call-graph", "dwarf,16384", "-o", &file, "-p", &id];
         let started = Command::new("perf").args(words).stdin(Stdio::null()).spawn();
-        started.expect("BENCH_PERF needs Linux perf; it ends with the process that it watches");
+        self.watcher =
+            Some(started.expect("BENCH_PERF needs Linux perf; it ends with the process that it watches"));
     }
 
     /// Panics with what it said if it has ended.
@@ -263,6 +266,9 @@ impl Process {
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(watcher) = &mut self.watcher {
+            let _ = watcher.wait();
+        }
     }
 
     /// Waits until `done`; panics with what the process said when it ends or five minutes pass.

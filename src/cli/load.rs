@@ -12,7 +12,7 @@ use crate::pipeline;
 use crate::worker::ScanSettings;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::dynamic_filter_fn;
@@ -22,6 +22,8 @@ use triage_engine::policy::did_you_mean;
 
 /// Where the configuration is when nobody says.
 const CONFIG_DEFAULT: &str = "/etc/triaged/triaged.toml";
+/// Names this process in the fleet where the configuration does not.
+const HOST_VARIABLE: &str = "TRIAGED_HOST";
 
 /// Reads and checks the settings, for every verb but `check`.
 ///
@@ -77,10 +79,19 @@ pub(super) fn read(config: &Config) -> Result<Loaded, Error> {
         let wrong = wrong.at(&readable, &(at..at)).hint("save the file as UTF-8 text");
         Error::configuration(format!("configuration `{shown}` is not readable as text")).diagnostics([wrong])
     })?;
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // The unit hides /proc/sys, and says the host's name instead.
+    let host = std::env::var(HOST_VARIABLE)
+        .or_else(|_| fs::read_to_string("/proc/sys/kernel/hostname"))
+        .unwrap_or_default();
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut loaded = config::load(&shown, &text, environment, host.trim());
+    let password = &mut loaded.settings.kafka.sasl_password_file;
+    if password.as_os_str().is_empty()
+        && let Some(file) = credential("triaged.kafka-password")
+    {
+        *password = file;
+    }
     // What is built on settings that are wrong would only bring mistakes that are none.
     let sound = loaded.mistakes.is_empty();
     if !loaded.damaged {
@@ -91,6 +102,12 @@ pub(super) fn read(config: &Config) -> Result<Loaded, Error> {
         loaded.mistakes.sort_by_key(|mistake| (mistake.line == 0, mistake.line, mistake.column));
     }
     Ok(loaded)
+}
+
+/// The file of a systemd credential, if the unit has been given one of this name.
+fn credential(name: &str) -> Option<PathBuf> {
+    let file = Path::new(&std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
+    file.is_file().then_some(file)
 }
 
 fn unreadable(shown: &str, error: &std::io::Error) -> Error {

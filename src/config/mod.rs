@@ -20,6 +20,7 @@ pub use value::{Setting, Wrong};
 
 use crate::diagnostic::Diagnostic;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use triage_engine::policy::{did_you_mean, toml_hint};
@@ -66,8 +67,8 @@ pub fn load(
     let (table, errors) = DeTable::parse_recoverable(text);
     let environment: Vec<(String, String)> = environment.into_iter().collect();
     let misspelled = environment.iter().filter_map(|(name, _)| Some((meant(name)?, name.clone()))).collect();
-    let credentials = environment.iter().find(|(name, _)| name == CREDENTIALS_VARIABLE);
-    let credentials = credentials.map(|(_, folder)| folder.clone());
+    let given: BTreeMap<String, String> =
+        environment.iter().filter(|(name, _)| !name.starts_with(OVERRIDE_PREFIX)).cloned().collect();
     let variables: Vec<(String, String, String)> = environment
         .into_iter()
         .filter_map(|(name, value)| {
@@ -86,11 +87,20 @@ pub fn load(
     let unreadable = mistakes.len();
     source.find_unknown(&mut mistakes);
     let mut settings = Settings::read(&source, &mut mistakes);
+    if let Some(folder) = given_folder(&given, "STATE_DIRECTORY").filter(|_| !source.has("", "state_dir")) {
+        settings.host.state_dir = folder;
+    }
+    if let Some(folder) = given_folder(&given, "RUNTIME_DIRECTORY").filter(|_| !source.has("admin", "socket"))
+    {
+        settings.admin.socket = folder.join("admin.sock");
+    }
     if settings.host.instance.is_empty() {
         host_name.clone_into(&mut settings.host.instance);
     }
     settings.check(&source, &mut mistakes);
-    if let Err((key, what)) = settings.kafka.expand_credentials(credentials.as_deref()) {
+    if let Err((key, what)) =
+        settings.kafka.expand_credentials(given.get(CREDENTIALS_VARIABLE).map(String::as_str))
+    {
         mistakes.push(source.places.mistake(&path("kafka", key), what));
     }
     if unreadable > 0 {
@@ -116,7 +126,17 @@ fn unreadable(places: &Places, message: &str, span: Option<std::ops::Range<usize
     told.hint(hint)
 }
 
+/// The folder that systemd made for us, the first if it is a list.
+fn given_folder(given: &BTreeMap<String, String>, name: &str) -> Option<PathBuf> {
+    given.get(name)?.split(':').next().filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
 impl Source<'_> {
+    /// Whether somebody set it.
+    fn has(&self, section: &str, key: &str) -> bool {
+        self.overrides.contains_key(&path(section, key)) || self.value(section, key).is_some()
+    }
+
     fn value(&self, section: &str, key: &str) -> Option<&Spanned<DeValue<'_>>> {
         if section.is_empty() {
             return self.table.get(key);

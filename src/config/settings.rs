@@ -77,9 +77,10 @@ sections! {
     /// Who this process is.
     "" host: Host {
         /// The name of this process in its consumer groups, unique in the fleet and the same after a restart.
-        /// Empty takes the host's name.
+        /// Empty takes `$TRIAGED_HOST`, which the systemd units set, or else the host's name.
         instance: String = String::new(),
-        /// Where the lock on the instance's name and the counts of starts are kept. Systemd's StateDirectory fits.
+        /// Where the lock on the instance's name and the counts of starts are kept. Unless it is set, systemd's
+        /// `$STATE_DIRECTORY` if there is one.
         state_dir: PathBuf = PathBuf::from("/var/lib/triaged"),
     }
     /// How to reach Apache Kafka.
@@ -89,7 +90,7 @@ sections! {
         /// How long a silent member keeps its partitions: the time in which another takes over. 6s to 30m.
         session_timeout: Duration = Duration::from_secs(10),
         /// The file that holds the SASL password, on one line. A systemd credential is named
-        /// `${CREDENTIALS_DIRECTORY}/<name>`. Empty when there is none.
+        /// `${CREDENTIALS_DIRECTORY}/<name>`. Empty takes the credential `triaged.kafka-password` if there is one.
         sasl_password_file: PathBuf = PathBuf::new(),
         /// The file that holds the password of the client's private key (`ssl.key.location`) or keystore
         /// (`ssl.keystore.location`). Empty when there is none.
@@ -165,7 +166,8 @@ sections! {
     }
     /// The local web interface.
     "admin" admin: Admin {
-        /// The Unix socket of `triaged ctl`, metrics and health.
+        /// The Unix socket of `triaged ctl`, metrics and health. Unless it is set, `admin.sock` in systemd's
+        /// `$RUNTIME_DIRECTORY` if there is one.
         socket: PathBuf = PathBuf::from("/run/triaged/admin.sock"),
     }
     /// Logging.

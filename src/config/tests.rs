@@ -306,3 +306,18 @@ fn a_password_in_the_wrong_place_is_refused_and_not_repeated() {
         assert!(!format!("{told:?}").contains("hunter2"), "{told:?}");
     }
 }
+
+#[test]
+fn the_folders_that_systemd_made_are_used_unless_others_are_named() {
+    let given =
+        [("STATE_DIRECTORY", "/var/lib/triaged-eu:/var/lib/more"), ("RUNTIME_DIRECTORY", "/run/triaged-eu")];
+    let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = load("triaged.toml", "", given.clone(), "host-1").settings;
+    assert_eq!(settings.host.state_dir.to_str(), Some("/var/lib/triaged-eu"));
+    assert_eq!(settings.admin.socket.to_str(), Some("/run/triaged-eu/admin.sock"));
+    // What is written holds, also where it is the default.
+    let text = "state_dir = '/var/lib/triaged'\n[admin]\nsocket = '/run/x.sock'\n";
+    let settings = load("triaged.toml", text, given, "host-1").settings;
+    assert_eq!(settings.host.state_dir.to_str(), Some("/var/lib/triaged"));
+    assert_eq!(settings.admin.socket.to_str(), Some("/run/x.sock"));
+}

@@ -3,6 +3,7 @@
 //! Owns the small tokio runtime. May not touch a mention and may not stop anything by itself: it asks the daemon to
 //! drain. Started before everything else, so that metrics and readiness answer while the broker is still away.
 
+use super::manager;
 use super::policy;
 use super::shared::{Shared, Stage};
 use crate::admin::{Bound, Control, Settings as AdminSettings};
@@ -84,8 +85,11 @@ fn serve(
             }
         };
         let _ = told.send(Ok(()));
-        let mut scanned = 0;
-        let watchdog = systemd::watchdog(|| moves(shared, &mut scanned));
+        let mut looked = i64::MIN;
+        let watchdog = systemd::watchdog(|| {
+            let now = shared.clock.monotonic_ms();
+            shared.all_moved(std::mem::replace(&mut looked, now), now)
+        });
         let served = bound.serve(Arc::clone(&control), Arc::clone(&shared.exporter), stopped);
         tokio::select! {
             served = served => if let Err(error) = served {
@@ -93,17 +97,10 @@ fn serve(
             },
             () = signals.obey(shared, &control) => {}
             () = watchdog => {}
+            () = manager::keep_told(shared) => {}
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
-}
-
-/// Whether every thread moves, the workers among them.
-fn moves(shared: &Shared, scanned_before: &mut u64) -> bool {
-    let (scanned, waiting) = shared.scanning();
-    let workers_move = !waiting || scanned != *scanned_before;
-    *scanned_before = scanned;
-    workers_move && shared.live().is_ok()
 }
 
 struct Signals(Option<[Signal; 3]>);
@@ -271,9 +268,9 @@ impl Control for Handle {
         let Ok(_one_at_a_time) = shared.reloading.try_lock() else {
             return Err(json!({ "error": "another reload is under way", "mistakes": [] }));
         };
-        systemd::reloading();
+        manager::reloading(shared);
         let outcome = self.try_reload();
-        systemd::ready("running");
+        manager::reloaded(shared);
         shared.exporter.policy_reloaded(outcome.is_ok(), shared.clock.wall());
         outcome.map_err(|refused| refused.to_json())
     }

@@ -18,6 +18,7 @@
 mod connect;
 mod control;
 pub mod live;
+mod manager;
 pub mod policy;
 mod publish;
 pub mod rights;
@@ -40,7 +41,6 @@ use crate::shard::desk_lane::DeskWork;
 use crate::shard::lane::{Lane, LaneLimits};
 use crate::shard::starts::Starts;
 use crate::shard::triage_lane::TriageWork;
-use crate::systemd;
 use crate::worker::{ScanSettings, Workers};
 use control::{ControlThread, Handle};
 use shared::{Shared, Stage};
@@ -91,6 +91,7 @@ impl From<Error> for Halt {
 
 impl Shared {
     fn go_on(&self) -> Result<(), Halt> {
+        self.start_moved();
         if self.is_asked_to_drain() { Err(Halt::Asked) } else { Ok(()) }
     }
 }
@@ -247,7 +248,7 @@ impl Daemon {
             if !told && self.shared.ready().is_ok() {
                 told = true;
                 tracing::info!("ready: records flow");
-                systemd::ready("running");
+                manager::ready(&self.shared);
             }
         }
         self.end()
@@ -258,14 +259,16 @@ impl Daemon {
     /// # Errors
     /// As `run`.
     pub fn end(mut self) -> Result<(), Error> {
-        let at_most = Duration::from_millis(2 * self.shared.tuning.drain_ms_max.unsigned_abs());
-        systemd::stopping("draining", at_most);
+        manager::stopping(&self.shared);
         self.drain_stage(Stage::DrainTriage, "triage-");
         self.drain_stage(Stage::DrainDesk, "desk");
         self.drain_stage(Stage::Stop, "");
         self.control.stop();
         match self.failure {
-            Some(error) => Err(error),
+            Some(error) => {
+                manager::failed(&error);
+                Err(error)
+            }
             None => {
                 tracing::info!("drained: everything that was read is settled and committed");
                 Ok(())

@@ -58,6 +58,10 @@ pub(super) struct Shared {
     pub(super) tuning: super::Tuning,
     stage: AtomicU8,
     asked_to_drain: AtomicBool,
+    /// Whether the service manager was told that records flow.
+    pub(super) told_ready: AtomicBool,
+    /// When the start last moved.
+    start_moved_ms: AtomicI64,
     notes: Mutex<Notes>,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
@@ -67,6 +71,8 @@ pub(super) struct Shared {
 struct Notes {
     seats: Vec<Arc<Seat>>,
     workers: Option<Arc<Workers>>,
+    /// What each worker was seen at last, and since when.
+    workers_seen: Vec<(Option<u64>, i64)>,
     /// What the daemon waits for, while it starts.
     waiting_for: String,
     /// The generation of the local folder at the start, or why there is none.
@@ -96,6 +102,7 @@ impl Shared {
         exporter: Arc<Exporter>,
         tuning: super::Tuning,
     ) -> Shared {
+        let now = clock.monotonic_ms();
         Shared {
             settings,
             logs,
@@ -105,6 +112,8 @@ impl Shared {
             tuning,
             stage: AtomicU8::new(Stage::Starting as u8),
             asked_to_drain: AtomicBool::new(false),
+            told_ready: AtomicBool::new(false),
+            start_moved_ms: AtomicI64::new(now),
             notes: Mutex::default(),
             reloading: Mutex::default(),
         }
@@ -139,7 +148,12 @@ impl Shared {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what the start waits for: in the log, to systemd and to whoever asks whether we are ready.
+    /// The start gets on.
+    pub(super) fn start_moved(&self) {
+        self.start_moved_ms.store(self.clock.monotonic_ms(), Ordering::Relaxed);
+    }
+
+    /// Says what the start waits for: in the log, and to whoever asks whether we are ready.
     pub(super) fn waits_for(&self, what: &str) {
         let mut notes = self.notes();
         if notes.waiting_for != what {
@@ -147,7 +161,6 @@ impl Shared {
             drop(notes);
             if !what.is_empty() {
                 tracing::info!("{what}");
-                crate::systemd::status(what);
             }
         }
     }
@@ -215,20 +228,39 @@ impl Shared {
 
     /// Whether every thread moves; which one does not, otherwise.
     pub(super) fn live(&self) -> Result<(), String> {
-        let notes = self.notes();
         let now = self.clock.monotonic_ms();
-        for seat in notes.seats.iter().filter(|seat| !seat.gone.load(Ordering::Relaxed)) {
-            let still = now - seat.moved_ms.load(Ordering::Relaxed);
-            if still > STILL_MS_MAX {
-                return Err(format!("thread `{}` has not moved for {still} ms", seat.name));
-            }
-        }
-        Ok(())
+        self.all_moved(now - STILL_MS_MAX, now)
     }
 
-    /// Batches scanned so far, and whether some wait: the first must move while the second holds.
-    pub(super) fn scanning(&self) -> (u64, bool) {
-        self.notes().workers.as_ref().map_or((0, false), |workers| (workers.scanned(), workers.has_waiting()))
+    /// Whether every thread has moved after `since_ms`: lanes and the follower by their own word, a worker if it rests
+    /// or is at another batch than before. Which one has not, otherwise. `now_ms` is the time of this look.
+    pub(super) fn all_moved(&self, since_ms: i64, now_ms: i64) -> Result<(), String> {
+        let mut notes = self.notes();
+        let mut still: Option<(String, i64)> = None;
+        let mut look = |name: &dyn Fn() -> String, moved_ms: i64| {
+            if moved_ms <= since_ms && still.is_none() {
+                still = Some((name(), now_ms - moved_ms));
+            }
+        };
+        if self.stage() == Stage::Starting {
+            look(&|| "main".to_owned(), self.start_moved_ms.load(Ordering::Relaxed));
+        }
+        for seat in notes.seats.iter().filter(|seat| !seat.gone.load(Ordering::Relaxed)) {
+            look(&|| seat.name.clone(), seat.moved_ms.load(Ordering::Relaxed));
+        }
+        let at_work = notes.workers.as_ref().map_or_else(Vec::new, |workers| workers.at_work());
+        notes.workers_seen.resize(at_work.len(), (None, now_ms));
+        for (number, (batch, seen)) in at_work.into_iter().zip(&mut notes.workers_seen).enumerate() {
+            if batch.is_none() || batch != seen.0 {
+                *seen = (batch, now_ms);
+            } else {
+                look(&|| format!("worker-{number}"), seen.1);
+            }
+        }
+        match still {
+            None => Ok(()),
+            Some((name, ms)) => Err(format!("thread `{name}` has not moved for {ms} ms")),
+        }
     }
 }
 
@@ -266,5 +298,54 @@ impl Seat {
 
     pub(super) fn committed(&self) -> MutexGuard<'_, Vec<(TopicPartition, i64)>> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::InputNames;
+    use crate::clock::ManualClock;
+    use crate::embedded::Cluster;
+    use triage_engine::model::Millis;
+
+    #[test]
+    fn all_have_moved_only_if_each_that_is_there_has_since_the_last_look() {
+        let clock = Arc::new(ManualClock::new(Millis(0)));
+        let name = String::new;
+        let names = InputNames { mentions: name(), helpdesk: name(), desks: name(), control: name() };
+        let exporter = Arc::new(Exporter::new(names));
+        let logs = Arc::new(Cluster::new(clock.clone()));
+        let shared =
+            Shared::new(Settings::default(), logs, clock.clone(), exporter, super::super::Tuning::default());
+        let (lane, follower) = (shared.seat("triage-0", true), shared.seat("follower", false));
+        let look = |since: i64| {
+            clock.advance(10);
+            let now = clock.monotonic_ms();
+            (shared.all_moved(since, now), now)
+        };
+
+        let (told, now) = look(-1);
+        assert_eq!(told, Ok(()), "nobody has been looked at before");
+        let (told, now) = look(now);
+        let why = told.expect_err("a start that does not get on");
+        assert!(why.starts_with("thread `main` has not moved for 20 ms"), "{why}");
+
+        shared.enter(Stage::Running);
+        lane.moved(clock.monotonic_ms() + 5);
+        let (told, now) = look(now);
+        assert!(
+            told.expect_err("one stands still").starts_with("thread `follower`"),
+            "the one that does is named"
+        );
+
+        follower.moved(clock.monotonic_ms() + 5);
+        lane.moved(clock.monotonic_ms() + 5);
+        let (told, now) = look(now);
+        assert_eq!(told, Ok(()));
+
+        lane.leaves();
+        follower.moved(clock.monotonic_ms() + 5);
+        assert_eq!(look(now).0, Ok(()), "who has ended need not move");
     }
 }

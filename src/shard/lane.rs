@@ -274,7 +274,13 @@ impl<W: Work> Lane<W> {
 
     fn restore_some(&mut self, now_ms: i64) {
         let partitions: Vec<TopicPartition> = self.held.keys().cloned().collect();
+        // A broker that does not answer costs a long wait each time: it is asked for one partition in a step, or the
+        // lane would stand still for as many waits as it has partitions.
+        let mut away = false;
         for partition in partitions {
+            if away {
+                break;
+            }
             let place = self.held.remove(&partition).expect("invariant: listed above");
             let place = match place {
                 Place::Waiting { until } if now_ms >= until => self.begin(&partition),
@@ -287,6 +293,7 @@ impl<W: Work> Lane<W> {
                 place => Ok(place),
             };
             let place = place.unwrap_or_else(|error| {
+                away = matches!(error, LogError::Away(_));
                 tracing::warn!(%partition, %error, "the partition cannot be restored yet, trying again");
                 Place::Waiting { until: now_ms + self.limits.retry_ms }
             });

@@ -68,8 +68,8 @@ struct Shared {
     stealers: Vec<Stealer<Job>>,
     settings: ScanSettings,
     stopping: AtomicBool,
-    /// Batches scanned, for the watchdog: it must move while there is work.
-    scanned: AtomicU64,
+    /// For each worker: one more when it takes a batch, one more when it is done. Odd is at work.
+    turns: Vec<AtomicU64>,
     /// For lanes that scan themselves.
     spare: Mutex<Vec<Scanning>>,
 }
@@ -87,7 +87,7 @@ impl Workers {
             stealers: queues.iter().map(Worker::stealer).collect(),
             settings,
             stopping: AtomicBool::new(false),
-            scanned: AtomicU64::new(0),
+            turns: (0..threads).map(|_| AtomicU64::new(0)).collect(),
             spare: Mutex::default(),
         });
         let threads =
@@ -113,22 +113,18 @@ impl Workers {
         true
     }
 
-    /// Batches scanned so far.
+    /// What each worker is at: a number that no other batch of its has, or nothing. One that rests is well without
+    /// being woken; one that is at the same batch for long hangs in it.
     #[must_use]
-    pub fn scanned(&self) -> u64 {
-        self.shared.scanned.load(Ordering::Relaxed)
+    pub fn at_work(&self) -> Vec<Option<u64>> {
+        let turns = self.shared.turns.iter().map(|turn| turn.load(Ordering::Relaxed));
+        turns.map(|turn| (!turn.is_multiple_of(2)).then_some(turn)).collect()
     }
 
     /// What scanning needs beside the policy.
     #[must_use]
     pub fn settings(&self) -> &ScanSettings {
         &self.shared.settings
-    }
-
-    /// Whether batches wait that nobody has taken.
-    #[must_use]
-    pub fn has_waiting(&self) -> bool {
-        !self.shared.injector.is_empty()
     }
 }
 
@@ -151,7 +147,11 @@ fn spawn(number: usize, queue: Worker<Job>, shared: &Arc<Shared>) -> (Unparker, 
         let mut scanning = Scanning::new(&shared.settings);
         while !shared.stopping.load(Ordering::Relaxed) {
             match shared.find(Some(&queue)) {
-                Some(job) => shared.run(job, &mut scanning),
+                Some(job) => {
+                    shared.turns[number].fetch_add(1, Ordering::Relaxed);
+                    shared.run(job, &mut scanning);
+                    shared.turns[number].fetch_add(1, Ordering::Relaxed);
+                }
                 None => parker.park_timeout(PARK),
             }
         }
@@ -179,8 +179,94 @@ impl Shared {
 
     fn run(&self, job: Job, scanning: &mut Scanning) {
         let scanned = scanning.scan(&job);
-        self.scanned.fetch_add(1, Ordering::Relaxed);
         // The lane may be gone: then nobody wants the result.
         let _ = job.reply.send(Done { ticket: job.ticket, scanned });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::log::TopicPartition;
+    use triage_engine::model::Millis;
+    use triage_engine::policy::Bundle;
+    use triage_engine::scan::{Hit, Literal, Matcher, Scanner};
+    use triage_engine::text::NormalText;
+
+    /// Whoever scans waits for this.
+    static GATE: Mutex<()> = Mutex::new(());
+
+    struct Gated;
+
+    impl Matcher for Gated {
+        fn scanner(&self) -> Box<dyn Scanner> {
+            Box::new(Gated)
+        }
+        fn name(&self) -> &'static str {
+            "gated"
+        }
+        fn bytes(&self) -> usize {
+            0
+        }
+    }
+
+    impl Scanner for Gated {
+        fn scan(&mut self, _: &NormalText, _: &mut Vec<Hit>) {
+            drop(GATE.lock().expect("nobody panics holding it"));
+        }
+    }
+
+    fn gated(_: &[Literal]) -> Arc<dyn Matcher> {
+        Arc::new(Gated)
+    }
+
+    #[test]
+    fn a_worker_that_rests_is_seen_at_nothing_and_one_that_hangs_at_the_same_batch() {
+        let policy = "[[desk]]\nname = \"care\"\nlog_partition = 0\ncase_lapse = \"1h\"\nmentions_per_case_max = 10\n\
+             [[queue]]\nname = \"care.all\"\ndesk = \"care\"\n[workflow]\ndefault = \"care.all\"\n\
+             [dedup]\nwindow = \"10m\"\nids_max = 1000\n[fleet]\nhash_key = \"00112233445566778899aabbccddeeff\"\n";
+        let bundle = Bundle { files: [("policy.toml".to_owned(), policy.to_owned())].into() };
+        let policy = Arc::new(Compiled::new(&bundle, gated).expect("the policy is right"));
+        let workers =
+            Workers::new(1, ScanSettings::of(&Settings::default()).expect("the defaults are right"));
+        assert_eq!(workers.at_work(), [None], "it rests");
+
+        let (reply, done) = crossbeam::channel::unbounded();
+        let submit = |sequence: u64| {
+            let mut records = Records::new(TopicPartition::new("mentions", 0));
+            let mention = br#"{"mention_id":"x:1","network":"x","account":"@a","kind":"post","author":{"id":"x:u","handle":"@u"},"text":"hello"}"#;
+            records.push(0, Millis(0), None, Some(mention));
+            workers.submit(Job {
+                records: Arc::new(records),
+                range: 0..1,
+                policy: policy.clone(),
+                stream: StreamId(1),
+                killers: Vec::new(),
+                ticket: JobTicket { incarnation: 0, sequence },
+                reply: reply.clone(),
+            });
+        };
+        let held = GATE.lock().expect("nobody panics holding it");
+        submit(0);
+        while workers.at_work() == [None] {
+            std::thread::yield_now();
+        }
+        let first = workers.at_work();
+        assert_eq!(workers.at_work(), first, "it is at the same batch for as long as it hangs");
+        drop(held);
+        done.recv().expect("it answers");
+        submit(1);
+        done.recv().expect("it answers");
+        while workers.at_work() != [None] {
+            std::thread::yield_now();
+        }
+        let held = GATE.lock().expect("nobody panics holding it");
+        submit(2);
+        while workers.at_work() == [None] {
+            std::thread::yield_now();
+        }
+        assert_ne!(workers.at_work(), first, "another batch is another number");
+        drop(held);
     }
 }

@@ -229,17 +229,25 @@ impl Rules {
     }
 }
 
-/// In builds with debug assertions, a record that holds the text in `TRIAGED_FAULT_ABORT` kills the process: the
-/// tests plant one to show that such a record is found and set aside. Release builds do not have it.
+/// In builds with debug assertions, a record that holds the text in `TRIAGED_FAULT_ABORT` kills the process, and one
+/// that holds the text in `TRIAGED_FAULT_HANG` holds its thread for ever: the tests plant them to show that such a
+/// record is found and set aside, and that the watchdog starves. Release builds do not have it.
 #[cfg(debug_assertions)]
 fn fault_point(value: Option<&[u8]>) {
     use std::sync::OnceLock;
-    static PLANTED: OnceLock<Option<String>> = OnceLock::new();
-    let planted =
-        PLANTED.get_or_init(|| std::env::var("TRIAGED_FAULT_ABORT").ok().filter(|text| !text.is_empty()));
-    if let (Some(planted), Some(value)) = (planted, value)
-        && value.windows(planted.len()).any(|window| window == planted.as_bytes())
-    {
+    static PLANTED: OnceLock<[Option<String>; 2]> = OnceLock::new();
+    let planted = PLANTED.get_or_init(|| {
+        ["TRIAGED_FAULT_ABORT", "TRIAGED_FAULT_HANG"]
+            .map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()))
+    });
+    let has = |planted: &Option<String>| {
+        let (Some(planted), Some(value)) = (planted, value) else { return false };
+        value.windows(planted.len()).any(|window| window == planted.as_bytes())
+    };
+    if has(&planted[0]) {
         std::process::abort();
+    }
+    while has(&planted[1]) {
+        std::thread::park();
     }
 }

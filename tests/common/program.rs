@@ -36,6 +36,7 @@ pub struct Process {
     socket: PathBuf,
     config: PathBuf,
     log: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 /// A native mention of an author of its own.
@@ -226,18 +227,59 @@ buffer_mib = 64
     /// Starts the daemon, which looks for the broker there.
     pub fn start_at(&self, instance: &str, bootstrap: &str) -> Process {
         let config = self.configure(instance, bootstrap);
+        self.start_with(instance, config, self.path(&format!("{instance}.sock")), &[])
+    }
+
+    /// A configuration for the broker that leaves the daemon's name, folders and socket to the unit.
+    fn configure_as_unit(&self, instance: &str) -> PathBuf {
+        let config = self.configure(instance, kafka::bootstrap());
+        let text = fs::read_to_string(&config).unwrap();
+        let left = |line: &&str| !["state_dir", "socket", "[admin]"].iter().any(|key| line.starts_with(key));
+        fs::write(&config, text.lines().filter(left).map(|line| format!("{line}\n")).collect::<String>())
+            .unwrap();
+        config
+    }
+
+    /// Starts the daemon as a unit does: its folders and its socket are those that the environment names.
+    pub fn start_as_unit(&self, instance: &str, runtime: &Path, environment: &[(&str, &str)]) -> Process {
+        let config = self.configure_as_unit(instance);
+        self.start_with(instance, config, runtime.join("admin.sock"), environment)
+    }
+
+    /// A folder with what stands in /etc/triaged of a machine of this fleet.
+    pub fn unit_folder(&self) -> PathBuf {
+        let etc = self.path("etc");
+        copy_folder(&self.path("policy"), &etc.join("policy"));
+        let text = fs::read_to_string(self.configure_as_unit("one")).unwrap();
+        let policy = format!("folder = \"{}\"", self.path("policy").display());
+        assert!(text.contains(&policy) && text.starts_with("instance = "), "{text}");
+        let text = text.replace(&policy, "folder = \"/etc/triaged/policy\"");
+        fs::write(etc.join("triaged.toml"), text.split_once('\n').unwrap().1).unwrap();
+        etc
+    }
+
+    fn start_with(
+        &self,
+        instance: &str,
+        config: PathBuf,
+        socket: PathBuf,
+        environment: &[(&str, &str)],
+    ) -> Process {
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let log = self.log_path(instance);
         let stderr = fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
         let child = Command::new(PROGRAM)
             .arg("run")
             .arg("--config")
             .arg(&config)
+            .envs(environment.clone())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
             .spawn()
             .unwrap();
-        Process { child, socket: self.path(&format!("{instance}.sock")), config, log }
+        Process { child, socket, config, log, environment }
     }
 
     /// How often each mention id stands in the desks' topics.
@@ -394,7 +436,8 @@ impl Process {
     }
 
     pub fn ctl(&self, words: &[&str]) -> (Option<i32>, String) {
-        said(Command::new(PROGRAM).arg("ctl").args(words).arg("--config").arg(&self.config))
+        let environment = self.environment.clone();
+        said(Command::new(PROGRAM).arg("ctl").args(words).arg("--config").arg(&self.config).envs(environment))
     }
 
     pub fn status(&self) -> Value {
@@ -433,7 +476,7 @@ impl Process {
         }
     }
 
-    fn signal(&self, signal: rustix::process::Signal) {
+    pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
     }

@@ -1,0 +1,118 @@
+//! The Debian package: made of the program that the tests run, clean, complete, installed and purged.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Whether the machine has this program; told loudly where it has not.
+fn has(program: &str, otherwise: &str) -> bool {
+    let found =
+        Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
+    if !found {
+        println!("SKIPPED: {program} is not installed, {otherwise}");
+    }
+    found
+}
+
+/// The package, made once; nothing where packages cannot be made.
+fn package() -> Option<&'static Path> {
+    static PACKAGE: OnceLock<Option<(tempfile::TempDir, PathBuf)>> = OnceLock::new();
+    let made = PACKAGE.get_or_init(|| {
+        if !has("dpkg-shlibdeps", "so no package can be made; scripts/setup installs it on Debian and Ubuntu")
+        {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let binaries = folder.path().join("binaries");
+        std::fs::create_dir(&binaries).unwrap();
+        std::fs::copy(env!("CARGO_BIN_EXE_triaged"), binaries.join("triaged")).unwrap();
+        let made = Command::new(Path::new(ROOT).join("scripts/deb"))
+            .args([&binaries, &folder.path().join("out")])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", said(&made));
+        let path = PathBuf::from(String::from_utf8_lossy(&made.stdout).trim());
+        Some((folder, path))
+    });
+    made.as_ref().map(|(_, path)| path.as_path())
+}
+
+/// What dpkg-deb says of the package.
+fn ask(what: &str, package: &Path, file: Option<&str>) -> String {
+    let output = Command::new("dpkg-deb").arg(what).arg(package).args(file).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    said(&output)
+}
+
+#[test]
+fn the_package_holds_the_program_its_units_a_configuration_and_its_pages() {
+    let Some(package) = package() else { return };
+    let list = ask("--contents", package, None);
+    let mut expected = vec![
+        ("-rwxr-xr-x", "usr/bin/triaged".to_owned()),
+        ("-rw-r--r--", "usr/lib/systemd/system/triaged.service".to_owned()),
+        ("-rw-r--r--", "usr/lib/systemd/system/triaged@.service".to_owned()),
+        ("-rw-r--r--", "etc/triaged/triaged.toml".to_owned()),
+        ("-rw-r--r--", "etc/triaged/policy/desks.toml".to_owned()),
+        ("-rw-r--r--", "usr/share/man/man1/triaged.1.gz".to_owned()),
+        ("-rw-r--r--", "usr/share/bash-completion/completions/triaged".to_owned()),
+        ("-rw-r--r--", "usr/share/zsh/vendor-completions/_triaged".to_owned()),
+        ("-rw-r--r--", "usr/share/fish/vendor_completions.d/triaged.fish".to_owned()),
+    ];
+    for page in ["copyright", "changelog.gz", "changelog.Debian.gz", "operations.md", "examples/memory.conf"]
+    {
+        expected.push(("-rw-r--r--", format!("usr/share/doc/triaged/{page}")));
+    }
+    for (mode, path) in &expected {
+        let line = list.lines().find(|line| line.ends_with(&format!("./{path}")));
+        assert!(
+            line.is_some_and(|line| line.starts_with(&format!("{mode} root/root"))),
+            "{path}: {line:?}\n{list}"
+        );
+    }
+    // What an administrator changes is kept: every file under /etc is known as such.
+    let kept = ask("--info", package, Some("conffiles"));
+    let files = list.lines().filter(|line| line.starts_with('-'));
+    let mut files: Vec<&str> =
+        files.filter_map(|line| line.split_once(" ./etc/")).map(|(_, path)| path).collect();
+    files.sort_unstable();
+    let known: Vec<&str> = kept.lines().filter_map(|line| line.strip_prefix("/etc/")).collect();
+    assert_eq!(known, files);
+    let control = ask("--info", package, Some("control"));
+    let depends = control.lines().find(|line| line.starts_with("Depends: ")).unwrap_or_default();
+    let scanner = ["libhyperscan5", "libvectorscan5"].iter().any(|library| depends.contains(library));
+    assert!(
+        scanner && depends.contains("libssl3") && depends.contains("libc6 (>= "),
+        "its libraries: {control}"
+    );
+}
+
+#[test]
+fn lintian_finds_nothing_in_the_package() {
+    let Some(package) = package() else { return };
+    if !has("lintian", "so the package is not looked through: apt-get install lintian") {
+        return;
+    }
+    let words = ["--fail-on", "error,warning", "--allow-root"];
+    let output = Command::new("lintian").args(words).arg(package).output().unwrap();
+    println!("{}", said(&output));
+    assert!(output.status.success(), "{}: {}", output.status, said(&output));
+}
+
+#[test]
+fn the_package_installs_runs_and_leaves_nothing_behind_when_purged() {
+    let Some(package) = package() else { return };
+    let script = Path::new(ROOT).join("tests/package/install.sh");
+    let output =
+        Command::new("timeout").args(["--kill-after=10", "120"]).arg(script).arg(package).output().unwrap();
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", said(&output));
+}
