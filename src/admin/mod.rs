@@ -7,8 +7,10 @@ mod connection;
 mod exporter;
 mod guard;
 pub mod metrics;
+mod process;
 mod routes;
 mod socket;
+mod text;
 
 pub use exporter::{Exporter, InputNames};
 pub use socket::Bound;

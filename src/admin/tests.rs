@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use triage_engine::model::Millis;
 
 #[derive(Default)]
 struct Daemon {
@@ -71,7 +72,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let names = ["mentions", "helpdesk.events", "triaged.desks", "triaged.control"].map(str::to_owned);
         let [mentions, helpdesk, desks, control] = names;
-        let exporter = Arc::new(Exporter::new(InputNames { mentions, helpdesk, desks, control }));
+        let exporter = Arc::new(Exporter::new(InputNames { mentions, helpdesk, desks, control }, Millis(0)));
         let served = tokio::spawn(bound.serve(Arc::clone(&daemon) as Arc<dyn Control>, exporter, stopped));
         Server { folder, daemon, tcp, stop, served }
     }

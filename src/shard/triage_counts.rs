@@ -1,8 +1,19 @@
 //! What a triage shard counts.
 //!
 //! Owns plain numbers, added up by the lane when a shard goes. May not know what they are shown as: that is `admin`.
+//! What is counted of each mention is counted for a whole run at once; `benches/metrics_cost.rs` says what it costs.
 
-use triage_engine::model::{DeadLetterReason, Disposition};
+use crate::counters::{Histogram, LATENCY_BOUNDS_MS, STAGE_BOUNDS_US, Stage, Stages};
+use crate::worker::ScannedRecord;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use triage_engine::model::{DeadLetterReason, Disposition, Millis};
+use triage_engine::policy::Policy;
+use triage_engine::triage::Decision;
+
+/// Of so many records of a run one is asked for its time stamp, and stands for all of them: they lie next to each
+/// other in the log.
+const LATENCY_EVERY: usize = 16;
 
 /// What a shard counts, added up by its lane.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +28,22 @@ pub struct TriageCounts {
     pub ledger_records: u64,
     /// Records whose ledger entry was obeyed instead of deciding anew.
     pub obeyed: u64,
+    /// From the records' time stamps until they were settled, in milliseconds.
+    pub latency: Histogram,
+    /// How long stages took.
+    pub stages: Stages,
+    /// Mentions handed to each queue: as many names as the policies of this process have had.
+    pub assigned: BTreeMap<Arc<str>, Assigned>,
+    by_queue: Vec<u64>,
+}
+
+/// What one queue was handed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// The desk that the queue belongs to, under the last policy that handed it something.
+    pub desk: Arc<str>,
+    /// How many mentions.
+    pub mentions: u64,
 }
 
 impl TriageCounts {
@@ -27,5 +54,119 @@ impl TriageCounts {
         self.obeyed += other.obeyed;
         self.settled.iter_mut().zip(other.settled).for_each(|(mine, theirs)| *mine += theirs);
         self.dead.iter_mut().zip(other.dead).for_each(|(mine, theirs)| *mine += theirs);
+        self.latency.add(&other.latency);
+        self.stages.iter_mut().zip(&other.stages).for_each(|(mine, theirs)| mine.add(theirs));
+        for (queue, theirs) in &other.assigned {
+            self.assign(queue, &theirs.desk, theirs.mentions);
+        }
+    }
+
+    /// Counts that a stage of one run took so many microseconds.
+    pub fn took(&mut self, stage: Stage, us: u64) {
+        self.stages[stage as usize].record(&STAGE_BOUNDS_US, us, 1);
+    }
+
+    /// Counts a run of records that are settled at `wall`, decided under `policy`.
+    ///
+    /// # Panics
+    /// When there is not one decision for each record.
+    pub fn settle(
+        &mut self,
+        records: &[ScannedRecord],
+        decisions: &[Decision],
+        policy: &Policy,
+        wall: Millis,
+    ) {
+        assert_eq!(records.len(), decisions.len(), "a decision for each record");
+        self.by_queue.clear();
+        self.by_queue.resize(policy.queues().len(), 0);
+        for decision in decisions {
+            self.settled[usize::from(decision.disposition.code())] += 1;
+            match decision.disposition {
+                Disposition::Queued => self.by_queue[usize::from(decision.queue)] += 1,
+                Disposition::DeadLetter => {
+                    let reason = DeadLetterReason::from_code(decision.detail as u8);
+                    self.dead[reason.map_or(0, |reason| usize::from(reason.code()))] += 1;
+                }
+                _ => {}
+            }
+        }
+        for some in records.chunks(LATENCY_EVERY) {
+            let age = wall.0.saturating_sub(some[0].timestamp.0).max(0) as u64;
+            self.latency.record(&LATENCY_BOUNDS_MS, age, some.len() as u64);
+        }
+        let by_queue = std::mem::take(&mut self.by_queue);
+        for (queue, &mentions) in policy.queues().iter().zip(&by_queue).filter(|(_, count)| **count > 0) {
+            self.assign(&queue.name, &policy.desks()[usize::from(queue.desk.0)].name, mentions);
+        }
+        self.by_queue = by_queue;
+    }
+
+    fn assign(&mut self, queue: &str, desk: &str, mentions: u64) {
+        if let Some(known) = self.assigned.get_mut(queue) {
+            known.mentions += mentions;
+            if *known.desk != *desk {
+                known.desk = Arc::from(desk);
+            }
+        } else {
+            self.assigned.insert(Arc::from(queue), Assigned { desk: Arc::from(desk), mentions });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use triage_engine::policy::Bundle;
+    use triage_engine::triage::{DETAIL_NONE, ROUTE_NONE, Verdict};
+
+    fn policy() -> Policy {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config/policy");
+        let bundle: Bundle =
+            crate::policy_folder::read_policy_folder(std::path::Path::new(folder)).expect("the sample");
+        Policy::compile(&bundle).expect("the sample is right")
+    }
+
+    #[test]
+    fn a_settled_run_counts_each_mention_once_by_disposition_queue_and_age() {
+        let policy = policy();
+        let queue = &policy.queues()[1];
+        let decide = |n: usize| match n % 4 {
+            0 => (Disposition::Queued, DETAIL_NONE, 1),
+            1 => (Disposition::DeadLetter, u16::from(DeadLetterReason::TooDeep.code()), ROUTE_NONE),
+            _ => (Disposition::Noise, DETAIL_NONE, ROUTE_NONE),
+        };
+        let decisions: Vec<Decision> = (0..100)
+            .map(decide)
+            .map(|(disposition, detail, queue)| Decision { disposition, detail, desk: 0, queue })
+            .collect();
+        let records: Vec<ScannedRecord> = (0..100)
+            .map(|offset| ScannedRecord {
+                offset,
+                timestamp: Millis(10_000 + offset),
+                verdict: Verdict::NotAMention,
+                body: 0..0,
+            })
+            .collect();
+        let mut counts = TriageCounts::default();
+        counts.settle(&records, &decisions, &policy, Millis(10_900));
+        counts.settle(&records[..3], &decisions[..3], &policy, Millis(0));
+        assert_eq!(counts.settled.iter().sum::<u64>(), 103);
+        assert_eq!(counts.settled[usize::from(Disposition::Queued.code())], 26);
+        assert_eq!(counts.dead[usize::from(DeadLetterReason::TooDeep.code())], 26);
+        assert_eq!(counts.latency.count(), 103, "no mention is left out by sampling");
+        let slot = |ms: u64| LATENCY_BOUNDS_MS.partition_point(|&bound| bound < ms);
+        assert_eq!(counts.latency.counts[slot(900)], 100);
+        assert_eq!(counts.latency.counts[0], 3, "a record from the future is not yet old");
+        let assigned = &counts.assigned[queue.name.as_str()];
+        assert_eq!(
+            (&*assigned.desk, assigned.mentions),
+            (policy.desks()[usize::from(queue.desk.0)].name.as_str(), 26)
+        );
+
+        let mut sum = counts.clone();
+        sum.add(&counts);
+        assert_eq!(sum.assigned[queue.name.as_str()].mentions, 52);
+        assert_eq!((sum.latency.count(), sum.settled.iter().sum::<u64>()), (206, 206));
     }
 }
