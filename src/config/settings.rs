@@ -6,6 +6,7 @@
 use super::value::Setting;
 use super::{Mistake, Source};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -164,8 +165,19 @@ sections! {
     }
     /// The local web interface.
     "admin" admin: Admin {
-        /// The Unix socket of `triaged ctl`, metrics and health.
+        /// The Unix socket of `triaged ctl`, metrics and health. Whoever may open it (mode 0660) may reload and drain.
         socket: PathBuf = PathBuf::from("/run/triaged/admin.sock"),
+        /// A TCP address besides, such as `127.0.0.1:9464`; empty for none. Another than loopback is refused unless
+        /// `token_file` is set and `behind_tls` is true.
+        listen: String = String::new(),
+        /// The file of the token that a POST over TCP must name (`authorization: Bearer ...`); a systemd credential
+        /// fits. Without one TCP is for reading. Read at the start.
+        token_file: PathBuf = PathBuf::new(),
+        /// Says that a proxy with TLS stands in front of `listen`: triaged itself speaks plain HTTP.
+        behind_tls: bool = false,
+        /// Names, with commas between them and their port if it is not the default, by which `listen` is asked beside
+        /// its own address and loopback's; a request for any other name is refused.
+        hosts: String = String::new(),
     }
     /// Logging.
     "log" log: Log {
@@ -176,6 +188,23 @@ sections! {
 
 const PRESETS: [&str; 6] = ["triaged", "twitter-v1", "twitter-v2", "jetstream", "mastodon", "custom"];
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+impl Admin {
+    /// The TCP address to listen on; `None` when there is none.
+    ///
+    /// # Errors
+    /// When `listen` is no address.
+    pub fn address(&self) -> Result<Option<SocketAddr>, ()> {
+        if self.listen.is_empty() { Ok(None) } else { self.listen.parse().map(Some).map_err(drop) }
+    }
+
+    /// The names in `hosts`.
+    #[must_use]
+    pub fn host_names(&self) -> Vec<String> {
+        let names = self.hosts.split(',').map(|name| name.trim().to_owned());
+        if self.hosts.trim().is_empty() { Vec::new() } else { names.collect() }
+    }
+}
 
 impl Settings {
     /// What each value says alone was read; here is what may not be said.
@@ -217,7 +246,34 @@ impl Settings {
                 wrong(section, key, what);
             }
         }
+        self.check_admin(&mut wrong);
         self.check_names(&mut wrong);
+    }
+
+    fn check_admin(&self, wrong: &mut impl FnMut(&str, &str, String)) {
+        let admin = &self.admin;
+        let guarded = admin.behind_tls && !admin.token_file.as_os_str().is_empty();
+        match admin.address() {
+            Err(()) => {
+                wrong("admin", "listen", format!("`{}` is no address such as 127.0.0.1:9464", admin.listen))
+            }
+            Ok(Some(address)) if !address.ip().is_loopback() && !guarded => {
+                let what = "is not loopback: it needs `token_file`, and `behind_tls = true` once a proxy with TLS stands in front";
+                wrong("admin", "listen", format!("`{address}` {what}"));
+            }
+            Ok(_) => {}
+        }
+        let legal = |name: &str| {
+            !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))
+        };
+        if let Some(name) = admin.host_names().into_iter().find(|name| !legal(name)) {
+            wrong(
+                "admin",
+                "hosts",
+                format!("`{name}` is no name such as triaged.example or triaged.example:8443"),
+            );
+        }
     }
 
     fn check_names(&self, wrong: &mut impl FnMut(&str, &str, String)) {
