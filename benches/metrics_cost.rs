@@ -14,8 +14,9 @@ use triaged::worker::ScannedRecord;
 
 /// Records of a run; the lanes' runs are of some hundreds under load.
 const RUN: usize = 500;
-const RUNS: usize = 400;
-const ROUNDS: usize = 200;
+/// Runs in flight: as in a lane, what is settled was written a moment ago and lies in the processor's caches.
+const RUNS: usize = 16;
+const ROUNDS: usize = 5_000;
 
 fn policy() -> Policy {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/config/policy");

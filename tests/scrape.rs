@@ -5,8 +5,9 @@
 mod common;
 
 use common::program::{Fleet, Process, mention};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 /// The series of a scrape with their values.
@@ -130,6 +131,13 @@ fn promtool_has_nothing_to_say_about_a_live_scrape() {
             .map(|name| format!("triaged_heartbeat_timestamp_seconds{{thread=\"{name}\"}}"))
     );
 
+    // The manual's own command, on this daemon's socket.
+    let manual = include_str!("../docs/monitoring.md");
+    let command = manual.lines().find(|line| line.starts_with("curl ")).unwrap();
+    let command = command.replace("/run/triaged/admin.sock", &daemon.socket().display().to_string());
+    let curl = Command::new("sh").arg("-c").arg(&command).output().unwrap();
+    assert!(String::from_utf8_lossy(&curl.stdout).contains("triaged_build_info"), "{command}: {curl:?}");
+
     let scrape = daemon.metrics();
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -143,4 +151,48 @@ fn promtool_has_nothing_to_say_about_a_live_scrape() {
     let text = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
     assert!(said.status.success() && text.is_empty(), "{text}\n{scrape}");
     assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
+}
+
+#[test]
+fn mentions_reach_their_desks_while_slow_clients_and_a_lack_of_descriptors_hold_the_admin_server() {
+    use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+    let fleet = Fleet::new("held");
+    fleet.create_topics();
+    let mut daemon = fleet.start("one");
+    daemon.is_ready();
+    let texts = ["my bill is wrong", "the app crashes", "my internet is down"];
+    let some = |from: u64| {
+        (from..from + 1_000).map(|n| mention(n, texts[n as usize % texts.len()])).collect::<Vec<_>>()
+    };
+    // Every connection that the stream itself needs is there after this.
+    fleet.send(&some(0));
+    let known = fleet.wait_for_assignments(1_000).len();
+
+    let open = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid().as_raw_pid())).unwrap();
+    let open: BTreeSet<u64> =
+        open.map(|fd| fd.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+    // The limit is on numbers, not on how many: below this one four are free.
+    let limit = (0..).filter(|fd| !open.contains(fd)).nth(4).unwrap();
+    let before = getrlimit(Resource::Nofile);
+    let tight = Rlimit { current: Some(limit), maximum: before.maximum };
+    prlimit(Some(daemon.pid()), Resource::Nofile, tight).unwrap();
+    let mut slow: Vec<UnixStream> = (0..50).map(|_| UnixStream::connect(daemon.socket()).unwrap()).collect();
+    for client in &mut slow {
+        // The first of them are taken and wait for the rest of the head; for the others there is no descriptor.
+        let _ = client.write_all(b"GET /metrics HT");
+    }
+    fleet.send(&some(1_000));
+    fleet.wait_for_assignments(known + 1_000);
+    prlimit(Some(daemon.pid()), Resource::Nofile, before).unwrap();
+    drop(slow);
+    let scrape = Scrape::take(&daemon);
+    let refused = scrape.get("triaged_admin_refused_requests_total{reason=\"accept\"}");
+    assert!(refused >= 1.0, "the server ran out of descriptors");
+    let settled = scrape.sum("triaged_settled_records_total");
+    assert_eq!(scrape.read(&fleet.input()), settled + scrape.get("triaged_inflight_records"));
+    println!(
+        "2000 mentions came out; the admin server was refused a descriptor {refused} times and answers again"
+    );
+    assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
+    fleet.audit_finds_nothing();
 }
