@@ -6,7 +6,7 @@
 use super::value::Setting;
 use super::{Mistake, Source};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -194,8 +194,8 @@ impl Admin {
     ///
     /// # Errors
     /// When `listen` is no address.
-    pub fn address(&self) -> Result<Option<SocketAddr>, ()> {
-        if self.listen.is_empty() { Ok(None) } else { self.listen.parse().map(Some).map_err(drop) }
+    pub fn address(&self) -> Result<Option<SocketAddr>, AddrParseError> {
+        if self.listen.is_empty() { Ok(None) } else { self.listen.parse().map(Some) }
     }
 
     /// The names in `hosts`.
@@ -254,7 +254,7 @@ impl Settings {
         let admin = &self.admin;
         let guarded = admin.behind_tls && !admin.token_file.as_os_str().is_empty();
         match admin.address() {
-            Err(()) => {
+            Err(_) => {
                 wrong("admin", "listen", format!("`{}` is no address such as 127.0.0.1:9464", admin.listen))
             }
             Ok(Some(address)) if !address.ip().is_loopback() && !guarded => {

@@ -76,7 +76,7 @@ impl Published for TriageWork {
         let age = oldest.map_or(0, |oldest| (wall_ms - oldest.0).max(0) as u64);
         let mut sum: TriageCounts = lane.work.counts().clone();
         lane.live().for_each(|place| sum.add(&place.shard.counts));
-        let assigned = sum.assigned.into_iter().map(|(queue, to)| (to.desk, queue, to.mentions)).collect();
+        let assigned = sum.assigned().into_iter().map(|(queue, to)| (to.desk, queue, to.mentions)).collect();
         Readings { oldest_unsettled_ms: age, assigned, ..Readings::default() }
     }
 

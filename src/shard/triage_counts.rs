@@ -8,7 +8,7 @@ use crate::worker::ScannedRecord;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use triage_engine::model::{DeadLetterReason, Disposition, Millis};
-use triage_engine::policy::Policy;
+use triage_engine::policy::{Generation, Policy};
 use triage_engine::triage::Decision;
 
 /// Of so many records of a run one is asked for its time stamp, and stands for all of them: they lie next to each
@@ -36,9 +36,9 @@ pub struct TriageCounts {
     pub latency: Histogram,
     /// How long stages took.
     pub stages: Stages,
-    /// Mentions handed to each queue: as many names as the policies of this process have had.
-    pub assigned: BTreeMap<Arc<str>, Assigned>,
-    by_queue: Vec<[u32; TALLIES]>,
+    /// Mentions handed to each queue, without those in `routed`: as many names as policies have had.
+    assigned: BTreeMap<Arc<str>, Assigned>,
+    routed: Routed,
 }
 
 /// What one queue was handed.
@@ -48,6 +48,35 @@ pub struct Assigned {
     pub desk: Arc<str>,
     /// How many mentions.
     pub mentions: u64,
+}
+
+/// What was handed out under one policy, by the place of the queue in it: names are looked up when the policy changes
+/// and when somebody asks, not at each run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Routed {
+    generation: Option<Generation>,
+    /// Each queue with its desk.
+    names: Vec<(Arc<str>, Arc<str>)>,
+    /// One slot more than queues: for what went to none.
+    by_queue: Vec<[u64; TALLIES]>,
+}
+
+impl Routed {
+    fn new(policy: &Policy) -> Routed {
+        let names = policy.queues().iter().map(|queue| {
+            let desk = &policy.desks()[usize::from(queue.desk.0)].name;
+            (Arc::from(queue.name.as_str()), Arc::from(desk.as_str()))
+        });
+        let names: Vec<_> = names.collect();
+        let by_queue = vec![[0; TALLIES]; names.len() + 1];
+        Routed { generation: Some(policy.generation()), names, by_queue }
+    }
+
+    fn fold_into(&self, assigned: &mut BTreeMap<Arc<str>, Assigned>) {
+        for ((queue, desk), tally) in self.names.iter().zip(&self.by_queue) {
+            assign(assigned, queue, desk, tally.iter().sum());
+        }
+    }
 }
 
 impl TriageCounts {
@@ -61,8 +90,17 @@ impl TriageCounts {
         self.latency.add(&other.latency);
         self.stages.iter_mut().zip(&other.stages).for_each(|(mine, theirs)| mine.add(theirs));
         for (queue, theirs) in &other.assigned {
-            self.assign(queue, &theirs.desk, theirs.mentions);
+            assign(&mut self.assigned, queue, &theirs.desk, theirs.mentions);
         }
+        other.routed.fold_into(&mut self.assigned);
+    }
+
+    /// What each queue was handed.
+    #[must_use]
+    pub fn assigned(&self) -> BTreeMap<Arc<str>, Assigned> {
+        let mut assigned = self.assigned.clone();
+        self.routed.fold_into(&mut assigned);
+        assigned
     }
 
     /// Counts that a stage of one run took so many microseconds.
@@ -82,12 +120,14 @@ impl TriageCounts {
         wall: Millis,
     ) {
         assert_eq!(records.len(), decisions.len(), "a decision for each record");
-        let none = policy.queues().len();
-        self.by_queue.clear();
-        self.by_queue.resize(none + 1, [0; TALLIES]);
+        if self.routed.generation != Some(policy.generation()) {
+            let before = std::mem::replace(&mut self.routed, Routed::new(policy));
+            before.fold_into(&mut self.assigned);
+        }
+        let none = self.routed.names.len();
         let mut settled = [[0_u32; TALLIES]; Disposition::ALL.len() + 1];
         // Without a branch: which of neighbours goes to a queue cannot be foreseen.
-        let by_queue = &mut self.by_queue[..=none];
+        let by_queue = &mut self.routed.by_queue[..=none];
         let mut tally = |decision: &Decision, at: usize| {
             settled[usize::from(decision.disposition.code())][at] += 1;
             by_queue[usize::from(decision.queue).min(none)][at] += 1;
@@ -109,13 +149,6 @@ impl TriageCounts {
             let age = wall.0.saturating_sub(some[0].timestamp.0).max(0) as u64;
             self.latency.record(&LATENCY_BOUNDS_MS, age, some.len() as u64);
         }
-        let by_queue = std::mem::take(&mut self.by_queue);
-        for (queue, &tally) in policy.queues().iter().zip(&by_queue) {
-            if total(tally) > 0 {
-                self.assign(&queue.name, &policy.desks()[usize::from(queue.desk.0)].name, total(tally));
-            }
-        }
-        self.by_queue = by_queue;
     }
 
     fn count_dead(&mut self, decisions: &[Decision]) {
@@ -124,17 +157,15 @@ impl TriageCounts {
             self.dead[reason.map_or(0, |reason| usize::from(reason.code()))] += 1;
         }
     }
+}
 
-    fn assign(&mut self, queue: &str, desk: &str, mentions: u64) {
-        if let Some(known) = self.assigned.get_mut(queue) {
-            known.mentions += mentions;
-            if *known.desk != *desk {
-                known.desk = Arc::from(desk);
-            }
-        } else {
-            self.assigned.insert(Arc::from(queue), Assigned { desk: Arc::from(desk), mentions });
-        }
+fn assign(assigned: &mut BTreeMap<Arc<str>, Assigned>, queue: &Arc<str>, desk: &Arc<str>, mentions: u64) {
+    if mentions == 0 {
+        return;
     }
+    let known = assigned.entry(queue.clone()).or_insert_with(|| Assigned { desk: desk.clone(), mentions: 0 });
+    known.mentions += mentions;
+    known.desk.clone_from(desk);
 }
 
 fn total(tally: [u32; TALLIES]) -> u64 {
@@ -185,7 +216,7 @@ mod tests {
         let slot = |ms: u64| LATENCY_BOUNDS_MS.partition_point(|&bound| bound < ms);
         assert_eq!(counts.latency.counts[slot(900)], 100);
         assert_eq!(counts.latency.counts[0], 3, "a record from the future is not yet old");
-        let assigned = &counts.assigned[queue.name.as_str()];
+        let assigned = &counts.assigned()[queue.name.as_str()];
         assert_eq!(
             (&*assigned.desk, assigned.mentions),
             (policy.desks()[usize::from(queue.desk.0)].name.as_str(), 26)
@@ -193,7 +224,8 @@ mod tests {
 
         let mut sum = counts.clone();
         sum.add(&counts);
-        assert_eq!(sum.assigned[queue.name.as_str()].mentions, 52);
-        assert_eq!((sum.latency.count(), sum.settled.iter().sum::<u64>()), (206, 206));
+        sum.settle(&records[..1], &decisions[..1], &policy, Millis(0));
+        assert_eq!(sum.assigned()[queue.name.as_str()].mentions, 53);
+        assert_eq!((sum.latency.count(), sum.settled.iter().sum::<u64>()), (207, 207));
     }
 }
