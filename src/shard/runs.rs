@@ -63,7 +63,7 @@ impl Runs {
             return;
         }
         ticket.refuse(Failure { topic: topic.to_owned(), why: error.to_string() });
-        self.stop_for(Stop::Undelivered { topic: topic.to_owned(), why: error.to_string() });
+        self.stop_for(Stop::refused(topic, error));
     }
 
     /// The shard takes nothing more, for this reason if it is the first.

@@ -12,7 +12,7 @@ use super::planted::{self, Planted};
 pub use super::triage_counts::TriageCounts;
 use crate::clock::{Clock, Stopwatch};
 use crate::counters::Stage;
-use crate::log::{Commit, Failure, LogError, Outgoing, Producer, Ticket, TopicPartition};
+use crate::log::{Commit, Failure, Outgoing, Producer, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
 use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
 use crate::wire::{dead_letter, desk_log};
@@ -241,7 +241,7 @@ impl TriageShard {
         out.push(None, Some(&self.buffer));
         let ticket = Arc::new(Ticket::new());
         if let Err(error) = producer.send(&self.ledger.partition, &out, &ticket) {
-            self.stop_for(undelivered(&self.ledger.partition.topic, &error));
+            self.stop_for(Stop::refused(&self.ledger.partition.topic, &error));
         }
         Ahead::Sent(ticket)
     }
@@ -377,7 +377,7 @@ impl TriageShard {
                 }
                 // The run has failed, whatever else of it succeeds.
                 ticket.refuse(Failure { topic: to.topic.to_string(), why: error.to_string() });
-                self.stop_for(undelivered(&to.topic, &error));
+                self.stop_for(Stop::refused(&to.topic, &error));
             }
         }
         let run = &mut self.runs[index];
@@ -594,10 +594,6 @@ impl Run {
             .is_none_or(|ticket| ticket.is_settled() && (ticket.failure().is_some() || self.id.is_none()));
         ledger && effects
     }
-}
-
-fn undelivered(topic: &str, error: &LogError) -> Stop {
-    Stop::Undelivered { topic: topic.to_owned(), why: error.to_string() }
 }
 
 // A decision without a route is written with the ledger's own word for none.
