@@ -84,6 +84,26 @@ impl Deadline {
     }
 }
 
+/// How long something has taken so far. For metrics alone: what decides is given its time.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch {
+    start: Instant,
+}
+
+impl Stopwatch {
+    /// Starts now.
+    #[must_use]
+    pub fn start() -> Stopwatch {
+        Stopwatch { start: Instant::now() }
+    }
+
+    /// Microseconds since the start.
+    #[must_use]
+    pub fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
 /// A clock that moves only when it is told to.
 #[derive(Debug)]
 pub struct ManualClock {

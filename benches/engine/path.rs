@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::dedup::ExactWindow;
 use triage_engine::triage::Triage;
+use triaged::clock::SystemClock;
 use triaged::log::{LogError, Outgoing, Producer, Records, Ticket, TopicPartition};
 use triaged::policies::Compiled;
 use triaged::shard::ledger_tail::LedgerTail;
@@ -89,7 +90,7 @@ impl Path {
 
     /// Produces the effects of what the ledger has confirmed, and settles it.
     pub fn advance(&mut self) {
-        self.shard.advance(&self.topics, &mut self.effects);
+        self.shard.advance(&self.topics, &SystemClock::new(), &mut self.effects);
         if let Some(commit) = self.shard.commit() {
             self.shard.committed(commit.offset);
         }

@@ -102,6 +102,22 @@ fn an_author_has_one_open_case_on_each_desk() {
 }
 
 #[test]
+fn a_queue_is_as_old_as_its_oldest_open_case_if_that_is_among_those_looked_at() {
+    let mut other_desk = mention(3, 12);
+    if let Event::Mention(mention) = &mut other_desk {
+        (mention.desk, mention.queue) = ("billing", "billing.all");
+    }
+    let entries = vec![(1, mention(1, 10)), (2, mention(2, 11)), (3, other_desk), (4, resolved(0))];
+    let (desk, _) = fold(&log(entries));
+    let ages =
+        |cases: usize| -> Vec<i64> { desk.oldest_by_queue(cases).into_values().map(|at| at.0).collect() };
+    assert_eq!(desk.open_by_queue().len(), 2);
+    assert_eq!(ages(10), [3, 2], "billing, and tech without the case that is resolved");
+    assert_eq!(ages(1), [2], "the queue that is not named has only younger cases");
+    assert_eq!(ages(0), []);
+}
+
+#[test]
 fn a_copy_from_another_partition_is_counted_and_opens_nothing() {
     let (desk, effects) = fold(&log(vec![(1, mention(1, 10)), (2, mention(1, 10))]));
     assert_eq!(story(&effects), [(0, 1, "created")]);

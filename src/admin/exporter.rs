@@ -1,12 +1,17 @@
 //! Fills the catalogue's families from what lanes published, and renders them for Prometheus.
 //!
-//! Owns the recorder (nothing is installed globally) and its upkeep, which nobody else runs. Reads the lanes' slots;
-//! may not be called per mention or per batch. Called at each scrape by the admin server.
+//! Owns the recorder (nothing is installed globally) and its upkeep, which nobody else runs; what the library cannot
+//! show is written by `text`. Reads the lanes' slots; may not be called per mention or per batch. Called at each scrape
+//! by the admin server.
 
 use super::metrics::{self, CATALOGUE, Family, Type};
-use crate::counters::{Counters, Input, Outcome, Readings, RestoreReason, Slot};
+use super::process::Process;
+use super::text::{self, Names, Series};
+use crate::counters::{
+    Counters, Input, LATENCY_BOUNDS_MS, Outcome, Readings, RestoreReason, STAGE_BOUNDS_US, Slot, Stage,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use triage_engine::model::{DeadLetterReason, Disposition, EventDisposition, Millis};
 
@@ -28,23 +33,23 @@ pub struct Exporter {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     names: InputNames,
+    started: Millis,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     slots: Vec<Slot>,
-    generation: Option<String>,
+    policy: Option<(String, usize)>,
     reload: Option<(bool, Millis)>,
     refused: BTreeMap<&'static str, u64>,
-    /// Series with names for labels that were ever shown; those that are gone are set to 0.
-    shown: BTreeSet<(&'static str, Vec<String>)>,
+    names: Names,
 }
 
 impl Exporter {
-    /// An exporter that shows nothing yet.
+    /// An exporter that shows nothing yet, of a process that started at `started`.
     #[must_use]
-    pub fn new(names: InputNames) -> Exporter {
+    pub fn new(names: InputNames, started: Millis) -> Exporter {
         use ::metrics::Recorder as _;
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
@@ -52,9 +57,11 @@ impl Exporter {
             match family.kind {
                 Type::Counter => recorder.describe_counter(family.name.into(), None, family.help.into()),
                 Type::Gauge => recorder.describe_gauge(family.name.into(), None, family.help.into()),
+                // The library's own are lists of samples; ours are written by `text`.
+                Type::Histogram => {}
             }
         }
-        Exporter { recorder, handle, names, state: Mutex::new(State::default()) }
+        Exporter { recorder, handle, names, started, state: Mutex::new(State::default()) }
     }
 
     /// A slot for one more lane. Its counters are part of every sum from now on, also when the lane has ended.
@@ -65,9 +72,9 @@ impl Exporter {
         slot
     }
 
-    /// Says which policy generation is in force.
-    pub fn policy_in_force(&self, generation: &str) {
-        self.state().generation = Some(generation.to_owned());
+    /// Says which policy generation is in force, and how many rules it has.
+    pub fn policy_in_force(&self, generation: &str, rules: usize) {
+        self.state().policy = Some((generation.to_owned(), rules));
     }
 
     /// Says how a policy reload ended.
@@ -98,12 +105,18 @@ impl Exporter {
         let mut state = self.state();
         let (counters, readings) = gather(&state.slots);
         self.publish_counters(&counters);
-        self.publish_readings(&readings, &mut state);
+        self.publish_readings(&readings, &state);
         for (reason, count) in &state.refused {
             self.count(&metrics::ADMIN_REFUSED, &[reason], *count);
         }
         self.handle.run_upkeep();
-        self.handle.render()
+        let mut out = self.handle.render();
+        write_histograms(&mut out, &counters);
+        let backpressure = seconds(counters.backpressure_ms);
+        text::family(&mut out, &metrics::BACKPRESSURE, &one(Some(backpressure)));
+        write_named(&mut out, &readings, &mut state);
+        self.write_process(&mut out);
+        out
     }
 
     fn publish_counters(&self, counters: &Counters) {
@@ -136,8 +149,6 @@ impl Exporter {
         }
         self.count(&metrics::LEDGER_RECORDS, &[], counters.ledger_records);
         self.count(&metrics::LEDGER_CONFLICTS, &[], counters.ledger_conflicts);
-        // The exporter's counters are whole numbers: seconds are cut, never rounded up.
-        self.count(&metrics::BACKPRESSURE, &[], counters.backpressure_ms / 1_000);
         self.count(&metrics::DEDUP_FORCED_EVICTIONS, &[], counters.dedup_forced_evictions);
         self.count(&metrics::SNAPSHOT_WRITES, &[], counters.snapshot_writes);
         self.count(&metrics::SNAPSHOT_FAILURES, &[], counters.snapshot_failures);
@@ -146,7 +157,7 @@ impl Exporter {
         self.show(&metrics::DEDUP_LIVE_IDS, &[], counters.dedup_live_ids as f64);
     }
 
-    fn publish_readings(&self, readings: &Readings, state: &mut State) {
+    fn publish_readings(&self, readings: &Readings, state: &State) {
         self.show(&metrics::OLDEST_UNSETTLED_AGE, &[], seconds(readings.oldest_unsettled_ms));
         self.show(&metrics::SNAPSHOT_BYTES, &[], readings.snapshot_bytes as f64);
         self.show(&metrics::SNAPSHOT_AT, &[], seconds(readings.snapshot_at_ms));
@@ -155,30 +166,24 @@ impl Exporter {
         self.show(&metrics::POLICY_RELOAD_AT, &[], seconds(u64::try_from(at.0).unwrap_or(0)));
         let semantics = triage_engine::SEMANTICS.to_string();
         self.show(&metrics::BUILD_INFO, &[env!("CARGO_PKG_VERSION"), &semantics], 1.0);
+        if let Some((_, rules)) = state.policy {
+            self.show(&metrics::POLICY_RULES, &[], rules as f64);
+        }
+    }
 
-        // Partitions, desks and queues may leave this instance, and generations go out of force: the exporter
-        // cannot forget a series, so what is gone reads 0.
-        let mut present: BTreeMap<(&'static str, Vec<String>), f64> = BTreeMap::new();
-        for (topic, partition, lag) in &readings.lag {
-            let labels = vec![topic.to_string(), partition.to_string()];
-            *present.entry((metrics::CONSUMER_LAG.name, labels)).or_default() += *lag as f64;
-        }
-        for (desk, cases) in &readings.cases_open {
-            *present.entry((metrics::CASES_OPEN.name, vec![desk.to_string()])).or_default() += *cases as f64;
-        }
-        for (queue, depth) in &readings.queue_depth {
-            *present.entry((metrics::QUEUE_DEPTH.name, vec![queue.to_string()])).or_default() +=
-                *depth as f64;
-        }
-        if let Some(generation) = &state.generation {
-            present.insert((metrics::POLICY_INFO.name, vec![generation.clone()]), 1.0);
-        }
-        state.shown.extend(present.keys().cloned());
-        for series in &state.shown {
-            let family = CATALOGUE.iter().find(|family| family.name == series.0);
-            let family = family.expect("invariant: only families of the catalogue are shown");
-            let labels: Vec<&str> = series.1.iter().map(String::as_str).collect();
-            self.show(family, &labels, present.get(series).copied().unwrap_or(0.0));
+    fn write_process(&self, out: &mut String) {
+        let process = Process::look();
+        let started = seconds(u64::try_from(self.started.0).unwrap_or(0));
+        for (family, value) in [
+            (&metrics::PROCESS_CPU, process.cpu_seconds),
+            (&metrics::PROCESS_RESIDENT, process.resident_bytes),
+            (&metrics::PROCESS_VIRTUAL, process.virtual_bytes),
+            (&metrics::PROCESS_OPEN_FDS, process.open_fds),
+            (&metrics::PROCESS_MAX_FDS, process.max_fds),
+            (&metrics::PROCESS_THREADS, process.threads),
+            (&metrics::PROCESS_STARTED, Some(started)),
+        ] {
+            text::family(out, family, &one(value));
         }
     }
 
@@ -199,6 +204,55 @@ impl Exporter {
     }
 }
 
+fn write_histograms(out: &mut String, counters: &Counters) {
+    let latency = [(Vec::new(), counters.latency)];
+    text::histograms(out, &metrics::END_TO_END_LATENCY, &LATENCY_BOUNDS_MS, 1e3, &latency);
+    let stages = Stage::ALL.map(|stage| (vec![stage.name().to_owned()], counters.stages[stage as usize]));
+    text::histograms(out, &metrics::STAGE_DURATION, &STAGE_BOUNDS_US, 1e6, &stages);
+}
+
+/// Partitions, desks and queues may leave this instance, and policies go out of force: what is gone is shown no more.
+fn write_named(out: &mut String, readings: &Readings, state: &mut State) {
+    let names = &mut state.names;
+    let mut write = |family: &Family, present: Series, fold: fn(f64, f64) -> f64| {
+        text::family(out, family, &names.cap(family, present, fold));
+    };
+    let add: fn(f64, f64) -> f64 = |one, other| one + other;
+    let lag = readings.lag.iter();
+    let lag =
+        lag.map(|(topic, partition, lag)| (vec![topic.to_string(), partition.to_string()], *lag as f64));
+    write(&metrics::CONSUMER_LAG, folded(lag, add), add);
+    let assigned = readings.assigned.iter();
+    let assigned = assigned.map(|(desk, queue, n)| (vec![desk.to_string(), queue.to_string()], *n as f64));
+    write(&metrics::ROUTE_ASSIGNED, folded(assigned, add), add);
+    let cases = readings.cases_open.iter().map(|(desk, cases)| (vec![desk.to_string()], *cases as f64));
+    write(&metrics::CASES_OPEN, folded(cases, add), add);
+    let queues = readings.queues.iter();
+    let depth = queues.clone().map(|(queue, depth, _)| (vec![queue.to_string()], *depth as f64));
+    write(&metrics::QUEUE_DEPTH, folded(depth, add), add);
+    let age = queues.filter_map(|(queue, _, age_ms)| Some((vec![queue.to_string()], seconds((*age_ms)?))));
+    write(&metrics::QUEUE_OLDEST_AGE, folded(age, f64::max), f64::max);
+    let moved = readings.heartbeats.iter().map(|(name, at_ms)| (vec![name.to_string()], seconds(*at_ms)));
+    write(&metrics::HEARTBEAT, folded(moved, f64::min), f64::min);
+    let policy = state.policy.iter().map(|(generation, _)| (vec![generation.clone()], 1.0));
+    write(&metrics::POLICY_INFO, folded(policy, add), add);
+    text::family(out, &metrics::LABEL_VALUES_CAPPED, &one(Some(state.names.capped as f64)));
+}
+
+/// Lanes may tell of the same series: their values become one.
+fn folded(values: impl Iterator<Item = (Vec<String>, f64)>, fold: fn(f64, f64) -> f64) -> Series {
+    let mut series = Series::new();
+    for (labels, value) in values {
+        series.entry(labels).and_modify(|sum| *sum = fold(*sum, value)).or_insert(value);
+    }
+    series
+}
+
+/// The one series of a family without labels, if its value is known.
+fn one(value: Option<f64>) -> Series {
+    value.map(|value| (Vec::new(), value)).into_iter().collect()
+}
+
 const METADATA: ::metrics::Metadata<'static> =
     ::metrics::Metadata::new("triaged", ::metrics::Level::INFO, Some(module_path!()));
 
@@ -217,7 +271,9 @@ fn gather(slots: &[Slot]) -> (Counters, Readings) {
         counters.add(&more);
         all.lag.extend(readings.lag);
         all.cases_open.extend(readings.cases_open);
-        all.queue_depth.extend(readings.queue_depth);
+        all.queues.extend(readings.queues);
+        all.assigned.extend(readings.assigned);
+        all.heartbeats.extend(readings.heartbeats);
         all.oldest_unsettled_ms = all.oldest_unsettled_ms.max(readings.oldest_unsettled_ms);
         if readings.snapshot_at_ms >= all.snapshot_at_ms {
             (all.snapshot_at_ms, all.snapshot_bytes) = (readings.snapshot_at_ms, readings.snapshot_bytes);
@@ -236,12 +292,9 @@ mod tests {
     use std::sync::Arc;
 
     fn exporter() -> Exporter {
-        Exporter::new(InputNames {
-            mentions: "mentions".to_owned(),
-            helpdesk: "helpdesk.events".to_owned(),
-            desks: "triaged.desks".to_owned(),
-            control: "triaged.control".to_owned(),
-        })
+        let names = ["mentions", "helpdesk.events", "triaged.desks", "triaged.control"].map(str::to_owned);
+        let [mentions, helpdesk, desks, control] = names;
+        Exporter::new(InputNames { mentions, helpdesk, desks, control }, Millis(1_500))
     }
 
     fn value(text: &str, series: &str) -> Option<f64> {
@@ -266,19 +319,80 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_left_and_a_policy_that_was_replaced_read_zero() {
+    fn a_partition_that_left_and_a_policy_that_was_replaced_are_shown_no_more() {
         let exporter = exporter();
         let slot = exporter.slot();
         slot.readings(Readings { lag: vec![(Arc::from("mentions"), 3, 44)], ..Readings::default() });
-        exporter.policy_in_force("sha256:old");
+        exporter.policy_in_force("sha256:old", 7);
         let lag = r#"triaged_consumer_lag_records{topic="mentions",partition="3"}"#;
-        assert_eq!(value(&exporter.render(), lag), Some(44.0));
+        let old = exporter.render();
+        assert_eq!((value(&old, lag), value(&old, "triaged_policy_rules")), (Some(44.0), Some(7.0)));
         slot.readings(Readings::default());
-        exporter.policy_in_force("sha256:new");
+        exporter.policy_in_force("sha256:new", 8);
         let text = exporter.render();
-        assert_eq!(value(&text, lag), Some(0.0));
-        assert_eq!(value(&text, r#"triaged_policy_info{generation="sha256:old"}"#), Some(0.0));
+        assert_eq!(value(&text, lag), None);
+        assert_eq!(value(&text, r#"triaged_policy_info{generation="sha256:old"}"#), None);
         assert_eq!(value(&text, r#"triaged_policy_info{generation="sha256:new"}"#), Some(1.0));
+    }
+
+    #[test]
+    fn a_hundred_thousand_queues_make_a_thousand_series_and_one_for_the_rest() {
+        let exporter = exporter();
+        let slot = exporter.slot();
+        let queue = |n: u64| Arc::<str>::from(format!("queue-{n:06}"));
+        let all = |from: u64| (from..from + 100_000).map(|n| (queue(n), 2, Some(n))).collect();
+        slot.readings(Readings { queues: all(0), ..Readings::default() });
+        let text = exporter.render();
+        let depths: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("triaged_queue_depth{")).collect();
+        assert_eq!(depths.len(), text::SERIES_MAX + 1);
+        let sum: f64 =
+            depths.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
+        assert_eq!(sum, 200_000.0, "what is beyond is summed up, not lost");
+        assert_eq!(value(&text, r#"triaged_queue_oldest_age_seconds{queue="other"}"#), Some(99.999));
+        // The families of depth and age, each with all but a thousand.
+        assert_eq!(value(&text, "triaged_label_values_capped_total"), Some(198_000.0));
+        assert!(text.len() < 1 << 20, "a scrape of {} bytes", text.len());
+
+        // Names keep their series while they are there, whatever comes before them in the alphabet.
+        slot.readings(Readings { queues: vec![(Arc::from("a-new-one"), 1, None)], ..Readings::default() });
+        assert_eq!(value(&exporter.render(), r#"triaged_queue_depth{queue="a-new-one"}"#), Some(1.0));
+        let known = || vec![(queue(999), 5, Some(0))].into_iter();
+        slot.readings(Readings { queues: known().chain(all(1_000)).collect(), ..Readings::default() });
+        let _ = exporter.render();
+        slot.readings(Readings { queues: known().chain(all(0)).collect(), ..Readings::default() });
+        let text = exporter.render();
+        assert_eq!(value(&text, r#"triaged_queue_depth{queue="queue-000999"}"#), Some(7.0));
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_their_quotes() {
+        let exporter = exporter();
+        let name = Arc::from("a\"} 1\nfake_metric 7\\");
+        exporter.slot().readings(Readings { cases_open: vec![(name, 3)], ..Readings::default() });
+        let text = exporter.render();
+        assert!(text.contains(r#"triaged_cases_open{desk="a\"} 1\nfake_metric 7\\"} 3"#), "{text}");
+        assert!(!text.lines().any(|line| line.starts_with("fake_metric")), "{text}");
+    }
+
+    #[test]
+    fn latencies_are_counted_per_mention_and_stages_per_run_in_seconds() {
+        let exporter = exporter();
+        let mut counters = Counters::default();
+        counters.latency.record(&LATENCY_BOUNDS_MS, 40, 12);
+        counters.latency.record(&LATENCY_BOUNDS_MS, 4_000, 3);
+        counters.stages[Stage::Ledger as usize].record(&STAGE_BOUNDS_US, 1_500, 1);
+        exporter.slot().counters(&counters);
+        let text = exporter.render();
+        let latency = |series: &str| value(&text, &format!("triaged_end_to_end_latency_seconds_{series}"));
+        assert_eq!(latency(r#"bucket{le="0.02"}"#), Some(0.0));
+        assert_eq!(latency(r#"bucket{le="0.05"}"#), Some(12.0));
+        assert_eq!(latency(r#"bucket{le="+Inf"}"#), Some(15.0));
+        assert_eq!((latency("count"), latency("sum")), (Some(15.0), Some(12.48)));
+        let stage = r#"triaged_stage_duration_seconds_bucket{stage="ledger",le="0.002"}"#;
+        assert_eq!(value(&text, stage), Some(1.0));
+        let sum = r#"triaged_stage_duration_seconds_sum{stage="ledger"}"#;
+        assert_eq!(value(&text, sum), Some(0.0015));
     }
 
     #[test]
@@ -288,22 +402,21 @@ mod tests {
         exporter.slot().readings(Readings {
             lag: vec![(name(), 0, 1)],
             cases_open: vec![(name(), 1)],
-            queue_depth: vec![(name(), 1)],
+            queues: vec![(name(), 1, Some(1))],
+            assigned: vec![(name(), name(), 1)],
+            heartbeats: vec![(name(), 1)],
             ..Readings::default()
         });
-        exporter.policy_in_force("sha256:x");
+        exporter.policy_in_force("sha256:x", 1);
         exporter.policy_reloaded(false, Millis(1_000));
         exporter.refused("host");
         let text = exporter.render();
         for family in CATALOGUE {
-            assert!(text.contains(&format!("# HELP {} ", family.name)), "{} lacks help", family.name);
-            let kind = if family.kind == Type::Counter { "counter" } else { "gauge" };
-            assert!(
-                text.contains(&format!("# TYPE {} {kind}\n", family.name)),
-                "{} lacks its type",
-                family.name
-            );
+            let (name, kind) = (family.name, family.kind.name());
+            assert!(text.contains(&format!("# HELP {name} {}\n", family.help)), "{name} lacks help");
+            assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} lacks its type");
         }
         assert_eq!(text.matches("# TYPE ").count(), CATALOGUE.len());
+        assert_eq!(value(&text, "process_start_time_seconds"), Some(1.5));
     }
 }

@@ -1,14 +1,17 @@
 //! The daemon's own HTTP server: metrics, health, status, policy reload, drain.
 //!
-//! Owns the sockets, their limits and the routes. Knows the daemon only through `Control`, and never touches a
+//! Owns the sockets, their limits, who may ask for what, and the routes. Knows the daemon only through `Control`, and never touches a
 //! mention. Runs on the control plane's small tokio runtime, started and stopped by the pipeline.
 
 mod connection;
 mod exporter;
 mod guard;
 pub mod metrics;
+mod process;
 mod routes;
 mod socket;
+mod text;
+mod token;
 
 pub use exporter::{Exporter, InputNames};
 pub use socket::Bound;
@@ -17,10 +20,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Connections served at once on each socket; more wait in the listen queue.
-pub const CONNECTIONS_MAX: usize = 32;
-/// Longest life of one connection, so that a client that sends nothing cannot keep a place for ever.
-pub const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(60);
 /// Longest body of a request; no route needs one.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest time until a handler answers. A reload compiles every rule and runs the policy's own tests.
@@ -53,13 +52,52 @@ pub trait Control: Send + Sync {
     fn drain(&self);
 }
 
-/// Where the admin server listens.
+/// Where the admin server listens, and to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The unix socket, mode 0660: whoever may open it may reload and drain.
     pub socket: PathBuf,
-    /// A TCP address besides, which must be loopback.
+    /// A TCP address besides.
     pub tcp: Option<SocketAddr>,
+    /// The file of the token that a POST over TCP must name; without one TCP is for reading.
+    pub token_file: Option<PathBuf>,
+    /// That a proxy with TLS stands in front of the address, which may then be another than loopback.
+    pub behind_tls: bool,
+    /// Names, with the port if it is not the default, by which the address is asked beside its own and loopback's.
+    pub hosts: Vec<String>,
+    /// What connections may cost.
+    pub limits: Limits,
+}
+
+/// What connections may cost, on each socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections served at once; more wait in the listen queue.
+    pub connections_max: usize,
+    /// Longest life of a connection, which serves one request.
+    pub life: Duration,
+    /// Longest time until the head of the request is there.
+    pub head_time: Duration,
+    /// Longest head of a request, its target included, give or take one read.
+    pub head_bytes_max: usize,
+    /// Longest time until the body of the request is there, once its head is.
+    pub body_time: Duration,
+    /// Longest time for which a client may take nothing of its answer.
+    pub stall: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections_max: 32,
+            // A reload may take as long as a handler may.
+            life: ANSWER_TIME_MAX + Duration::from_secs(10),
+            head_time: Duration::from_secs(5),
+            head_bytes_max: 16 * 1024,
+            body_time: Duration::from_secs(5),
+            stall: Duration::from_secs(10),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,29 +1,23 @@
 //! What each path of the admin server answers.
 //!
-//! Owns paths, status codes and bodies. Handlers call `Control` on threads of their own, because it may block;
+//! Owns paths, status codes, bodies and the headers of every answer. Handlers call `Control` on threads of their own, because it may block;
 //! none may see a mention. Served by `socket`.
 
-use super::{ANSWER_TIME_MAX, BODY_BYTES_MAX, Control, Exporter, guard};
+use super::connection::Peer;
+use super::guard::Door;
+use super::{ANSWER_TIME_MAX, BODY_BYTES_MAX, Control, Exporter};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-
-/// Through which kind of socket requests come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// The unix socket, guarded by its mode.
-    Unix,
-    /// Loopback, where any local program and any page in a browser may knock.
-    Tcp,
-}
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -34,9 +28,25 @@ pub(super) struct Shared {
     pub(super) exporter: Arc<Exporter>,
 }
 
-/// The routes as they are served through `reach`.
-pub(super) fn router(shared: Shared, reach: Reach) -> Router {
-    let exporter = Arc::clone(&shared.exporter);
+/// What every answer says, whoever asked: it is no page, is not kept, and the connection ends with it.
+const HEADERS: [(HeaderName, &str); 9] = [
+    (header::CONNECTION, "close"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
+];
+
+/// The routes as they are served behind `door`.
+pub(super) fn router(shared: Shared, door: Door, body_time: Duration) -> Router {
+    let gate = Arc::new(Gate { door, body_time, exporter: Arc::clone(&shared.exporter) });
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(live))
@@ -46,23 +56,54 @@ pub(super) fn router(shared: Shared, reach: Reach) -> Router {
         .route("/v1/drain", post(drain))
         .fallback(async || problem(StatusCode::NOT_FOUND, "no such path"))
         .with_state(shared)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(in_time))
-        .layer(middleware::from_fn(move |request, next| guarded(reach, Arc::clone(&exporter), request, next)))
+        .layer(middleware::from_fn_with_state(gate, guarded))
+        .layer(middleware::map_response(with_headers))
 }
 
-async fn guarded(reach: Reach, exporter: Arc<Exporter>, request: Request, next: Next) -> Response {
-    match guard::check(reach == Reach::Tcp, request.method(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => {
-            exporter.refused(refusal.name());
-            let status = match refusal {
-                guard::Refusal::Host => StatusCode::MISDIRECTED_REQUEST,
-                guard::Refusal::CrossSite => StatusCode::FORBIDDEN,
-            };
-            problem(status, "this request did not come from this machine's own tools")
-        }
+async fn with_headers(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    response
+}
+
+/// What stands before every route.
+struct Gate {
+    door: Door,
+    body_time: Duration,
+    exporter: Arc<Exporter>,
+}
+
+/// Lets through what the door lets through, with its body read: a handler never waits for a client.
+async fn guarded(
+    State(gate): State<Arc<Gate>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (head, body) = request.into_parts();
+    if let Err(refusal) = gate.door.check(&head.method, &head.uri, &head.headers) {
+        gate.exporter.refused(refusal.name());
+        let (status, what) = refusal.answer();
+        tracing::warn!(%peer, method = %head.method, refusal = refusal.name(), "admin request refused");
+        return problem(status, what);
+    }
+    let body = match timeout(gate.body_time, to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            gate.exporter.refused("body");
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 64 KiB, or is broken");
+        }
+        Err(_) => {
+            gate.exporter.refused("body");
+            return problem(StatusCode::REQUEST_TIMEOUT, "the body does not come");
+        }
+    };
+    if !head.method.is_safe() {
+        tracing::info!(%peer, method = %head.method, path = head.uri.path(), "admin request");
+    }
+    next.run(Request::from_parts(head, Body::from(body))).await
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
@@ -99,15 +140,14 @@ async fn status(State(shared): State<Shared>) -> Response {
     respond(off_the_runtime(move || shared.control.status()).await, |status| Json(status).into_response())
 }
 
-// The body is taken, and refused beyond its limit, although nothing in it matters.
-async fn reload(State(shared): State<Shared>, _body: Bytes) -> Response {
+async fn reload(State(shared): State<Shared>) -> Response {
     respond(off_the_runtime(move || shared.control.reload()).await, |reloaded| match reloaded {
         Ok(in_force) => Json(in_force).into_response(),
         Err(mistakes) => (StatusCode::UNPROCESSABLE_ENTITY, Json(mistakes)).into_response(),
     })
 }
 
-async fn drain(State(shared): State<Shared>, _body: Bytes) -> Response {
+async fn drain(State(shared): State<Shared>) -> Response {
     respond(off_the_runtime(move || shared.control.drain()).await, |()| {
         (StatusCode::ACCEPTED, Json(json!({ "draining": true }))).into_response()
     })

@@ -1,10 +1,12 @@
 //! Binds the admin sockets and serves them until told to stop.
 //!
 //! Owns the rules of binding: the unix socket is made with mode 0660, a stale one is removed only if nobody
-//! answers on it, TCP is loopback or refused. May not decide what a request does: that is `routes`.
+//! answers on it, TCP is loopback unless there is a token and TLS in front. May not decide what a request does: that is `routes`.
 
-use super::connection::Limited;
-use super::{CONNECTION_LIFE_MAX, CONNECTIONS_MAX, Control, Exporter, Settings, routes};
+use super::connection::{Accept, Limited, Peer};
+use super::guard::Door;
+use super::token::Token;
+use super::{Control, Exporter, Limits, Settings, routes};
 use crate::error::Error;
 use std::fs;
 use std::io::ErrorKind;
@@ -20,7 +22,8 @@ use tokio::sync::watch;
 pub struct Bound {
     unix: UnixListener,
     path: PathBuf,
-    tcp: Option<TcpListener>,
+    tcp: Option<(TcpListener, Door)>,
+    limits: Limits,
 }
 
 impl Bound {
@@ -29,9 +32,12 @@ impl Bound {
     /// # Errors
     /// 78 when an address is not allowed or cannot be bound, 75 when another process answers on the socket.
     pub async fn bind(settings: &Settings) -> Result<Bound, Error> {
-        if let Some(address) = settings.tcp.filter(|address| !address.ip().is_loopback()) {
+        let token = settings.token_file.as_deref().map(Token::read).transpose()?;
+        if let Some(address) = settings.tcp.filter(|address| !address.ip().is_loopback())
+            && !(token.is_some() && settings.behind_tls)
+        {
             return Err(Error::configuration(format!("admin address `{address}` is not loopback"))
-                .hint("listen on 127.0.0.1 and put a proxy with TLS and access control in front"));
+                .hint("it needs `admin.token_file`, and `admin.behind_tls = true` once a proxy with TLS stands in front"));
         }
         remove_stale(&settings.socket)?;
         let unix = UnixListener::bind(&settings.socket).map_err(|why| {
@@ -44,17 +50,21 @@ impl Bound {
         })?;
         let tcp = match settings.tcp {
             None => None,
-            Some(address) => Some(TcpListener::bind(address).await.map_err(|why| {
-                Error::configuration(format!("cannot bind admin address `{address}`: {why}"))
-            })?),
+            Some(address) => {
+                let wrong =
+                    |why| Error::configuration(format!("cannot bind admin address `{address}`: {why}"));
+                let listener = TcpListener::bind(address).await.map_err(wrong)?;
+                let bound = listener.local_addr().map_err(wrong)?;
+                Some((listener, Door::tcp(bound, &settings.hosts, token)))
+            }
         };
-        Ok(Bound { unix, path: settings.socket.clone(), tcp })
+        Ok(Bound { unix, path: settings.socket.clone(), tcp, limits: settings.limits })
     }
 
     /// The TCP address that was bound, with its real port.
     #[must_use]
     pub fn tcp_address(&self) -> Option<std::net::SocketAddr> {
-        self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
+        self.tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
     }
 
     /// Serves until `stop` turns true, then ends what is being answered and removes the socket.
@@ -67,31 +77,38 @@ impl Bound {
         exporter: Arc<Exporter>,
         stop: watch::Receiver<bool>,
     ) -> Result<(), Error> {
-        let Bound { unix, path, tcp } = self;
-        let shared = routes::Shared { control, exporter };
-        let on_unix = axum::serve(
-            Limited::new(unix, CONNECTIONS_MAX, CONNECTION_LIFE_MAX),
-            routes::router(shared.clone(), routes::Reach::Unix),
-        )
-        .with_graceful_shutdown(stopped(stop.clone()));
+        let Bound { unix, path, tcp, limits } = self;
+        let on_unix =
+            serve(unix, Door::Unix, limits, Arc::clone(&control), Arc::clone(&exporter), stop.clone());
         let on_tcp = async {
             match tcp {
                 None => Ok(()),
-                Some(listener) => {
-                    axum::serve(
-                        Limited::new(listener, CONNECTIONS_MAX, CONNECTION_LIFE_MAX),
-                        routes::router(shared, routes::Reach::Tcp),
-                    )
-                    .with_graceful_shutdown(stopped(stop))
-                    .await
-                }
+                Some((listener, door)) => serve(listener, door, limits, control, exporter, stop).await,
             }
         };
-        let ended = tokio::try_join!(async { on_unix.await }, on_tcp);
+        let ended = tokio::try_join!(on_unix, on_tcp);
         // Gone already is as good: somebody may have cleaned the folder.
         let _ = fs::remove_file(&path);
         ended.map(|_| ()).map_err(|why| Error::try_again(format!("admin server: {why}")))
     }
+}
+
+async fn serve<L: Accept>(
+    listener: L,
+    door: Door,
+    limits: Limits,
+    control: Arc<dyn Control>,
+    exporter: Arc<Exporter>,
+    stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let router =
+        routes::router(routes::Shared { control, exporter: Arc::clone(&exporter) }, door, limits.body_time);
+    axum::serve(
+        Limited::new(listener, limits, exporter),
+        router.into_make_service_with_connect_info::<Peer>(),
+    )
+    .with_graceful_shutdown(stopped(stop))
+    .await
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

@@ -1,6 +1,6 @@
-//! The admin server over real sockets, asked by a client of a few lines.
+//! The admin server over its real socket, asked by a client of a few lines: what each route answers.
 //!
-//! Owns a `Control` whose answers the tests set. No test waits for a time to pass.
+//! Owns a `Control` whose answers the tests set. What hostile clients get is tests/admin_threats.rs.
 
 use super::*;
 use crate::error::Error;
@@ -10,9 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use triage_engine::model::Millis;
 
 #[derive(Default)]
 struct Daemon {
@@ -53,27 +54,22 @@ impl Control for Daemon {
 struct Server {
     folder: tempfile::TempDir,
     daemon: Arc<Daemon>,
-    tcp: Option<std::net::SocketAddr>,
     stop: watch::Sender<bool>,
     served: JoinHandle<Result<(), Error>>,
 }
 
 impl Server {
-    async fn start(tcp: Option<&str>) -> Server {
+    async fn start() -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let settings = Settings {
-            socket: folder.path().join("admin.sock"),
-            tcp: tcp.map(|address| address.parse().expect("an address")),
-        };
-        let bound = Bound::bind(&settings).await.expect("the sockets are free");
-        let tcp = bound.tcp_address();
+        let bound =
+            Bound::bind(&settings(&folder.path().join("admin.sock"))).await.expect("the socket is free");
         let daemon = Arc::new(Daemon::default());
         let (stop, stopped) = watch::channel(false);
         let names = ["mentions", "helpdesk.events", "triaged.desks", "triaged.control"].map(str::to_owned);
         let [mentions, helpdesk, desks, control] = names;
-        let exporter = Arc::new(Exporter::new(InputNames { mentions, helpdesk, desks, control }));
+        let exporter = Arc::new(Exporter::new(InputNames { mentions, helpdesk, desks, control }, Millis(0)));
         let served = tokio::spawn(bound.serve(Arc::clone(&daemon) as Arc<dyn Control>, exporter, stopped));
-        Server { folder, daemon, tcp, stop, served }
+        Server { folder, daemon, stop, served }
     }
 
     fn socket(&self) -> std::path::PathBuf {
@@ -82,9 +78,17 @@ impl Server {
 
     async fn ask(&self, method: &str, path: &str) -> (u16, String) {
         let stream = UnixStream::connect(self.socket()).await.expect("the server listens");
-        exchange(stream, &format!("{method} {path} HTTP/1.1\r\nhost: triaged\r\nconnection: close\r\n\r\n"))
-            .await
+        exchange(
+            stream,
+            &format!("{method} {path} HTTP/1.1\r\nhost: triaged\r\ncontent-type: application/json\r\n\r\n"),
+        )
+        .await
     }
+}
+
+fn settings(socket: &Path) -> Settings {
+    let (socket, limits) = (socket.to_owned(), Limits::default());
+    Settings { socket, tcp: None, token_file: None, behind_tls: false, hosts: Vec::new(), limits }
 }
 
 async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> (u16, String) {
@@ -97,7 +101,7 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str
 
 #[tokio::test]
 async fn readiness_says_why_not_until_records_flow() {
-    let server = Server::start(None).await;
+    let server = Server::start().await;
     assert_eq!(server.ask("GET", "/readyz").await, (503, "waits for topic `mentions`\n".to_owned()));
     server.daemon.ready.store(true, Ordering::SeqCst);
     assert_eq!(server.ask("GET", "/readyz").await, (200, "ok\n".to_owned()));
@@ -108,7 +112,7 @@ async fn readiness_says_why_not_until_records_flow() {
 
 #[tokio::test]
 async fn a_refused_reload_answers_with_every_mistake() {
-    let server = Server::start(None).await;
+    let server = Server::start().await;
     let (status, body) = server.ask("POST", "/v1/policy/reload").await;
     assert_eq!(status, 422);
     assert!(body.contains("unknown key `qeury`"), "{body}");
@@ -122,7 +126,7 @@ async fn a_refused_reload_answers_with_every_mistake() {
 
 #[tokio::test]
 async fn status_metrics_and_drain_answer_on_the_socket() {
-    let server = Server::start(None).await;
+    let server = Server::start().await;
     let (status, body) = server.ask("GET", "/v1/status").await;
     assert_eq!(status, 200);
     assert_eq!(serde_json::from_str::<Value>(&body).expect("JSON")["instance"], "one");
@@ -136,19 +140,8 @@ async fn status_metrics_and_drain_answer_on_the_socket() {
 }
 
 #[tokio::test]
-async fn a_body_beyond_the_limit_is_refused_before_the_handler() {
-    let server = Server::start(None).await;
-    let stream = UnixStream::connect(server.socket()).await.expect("the server listens");
-    let body = "x".repeat(BODY_BYTES_MAX + 1);
-    let head = format!("host: triaged\r\nconnection: close\r\ncontent-length: {}", body.len());
-    let (status, _) = exchange(stream, &format!("POST /v1/drain HTTP/1.1\r\n{head}\r\n\r\n{body}")).await;
-    assert_eq!(status, 413);
-    assert!(!server.daemon.draining.load(Ordering::SeqCst));
-}
-
-#[tokio::test]
 async fn the_socket_is_for_owner_and_group_and_goes_with_the_server() {
-    let server = Server::start(None).await;
+    let server = Server::start().await;
     let mode = std::fs::metadata(server.socket()).expect("it exists").permissions().mode();
     assert_eq!(mode & 0o777, 0o660);
     server.stop.send(true).expect("the server waits for it");
@@ -161,7 +154,7 @@ async fn the_socket_is_for_owner_and_group_and_goes_with_the_server() {
 async fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let socket = folder.path().join("admin.sock");
-    let settings = Settings { socket: socket.clone(), tcp: None };
+    let settings = settings(&socket);
     let dead = UnixListener::bind(&socket).expect("free");
     drop(dead);
     assert!(socket.exists(), "a listener that ends leaves its file");
@@ -177,37 +170,4 @@ async fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).expect("it can be read")
-}
-
-#[tokio::test]
-async fn tcp_is_loopback_only_and_refuses_a_rebound_name() {
-    let open = Settings {
-        socket: tempfile::tempdir().expect("a folder").path().join("admin.sock"),
-        tcp: Some("0.0.0.0:0".parse().expect("an address")),
-    };
-    assert_eq!(Bound::bind(&open).await.expect_err("not loopback").exit_code(), 78);
-
-    let server = Server::start(Some("127.0.0.1:0")).await;
-    let address = server.tcp.expect("bound");
-    let ask = async |host: &str| {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
-        exchange(stream, &format!("GET /livez HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await.0
-    };
-    assert_eq!(ask(&format!("localhost:{}", address.port())).await, 200);
-    assert_eq!(ask("evil.example").await, 421);
-    let (_, metrics) = server.ask("GET", "/metrics").await;
-    assert!(metrics.contains(r#"triaged_admin_refused_requests_total{reason="host"} 1"#), "{metrics}");
-}
-
-#[tokio::test]
-async fn a_silent_client_loses_its_place() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let listener = UnixListener::bind(folder.path().join("s")).expect("free");
-    let mut limited = connection::Limited::new(listener, 1, Duration::from_millis(1));
-    let _silent = UnixStream::connect(folder.path().join("s")).await.expect("it listens");
-    let (mut served, _) = axum::serve::Listener::accept(&mut limited).await;
-    let mut buffer = [0; 1];
-    // Nothing was sent and nothing is coming: without an end of its own this read would wait for ever.
-    let error = served.read(&mut buffer).await.expect_err("its time is over");
-    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
 }

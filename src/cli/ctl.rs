@@ -102,7 +102,7 @@ fn ask(socket: &Path, method: &str, path: &str) -> std::io::Result<(u16, Vec<u8>
     stream.set_read_timeout(Some(ANSWER_WAIT))?;
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     )?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;

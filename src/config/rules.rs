@@ -171,6 +171,32 @@ impl Settings {
         }
         self.check_names(&mut check);
         self.check_paths(&mut check);
+        self.check_admin(&mut check);
+    }
+
+    /// Who may ask over TCP.
+    fn check_admin(&self, check: &mut Checker<'_>) {
+        let admin = &self.admin;
+        let guarded = admin.behind_tls && !admin.token_file.as_os_str().is_empty();
+        match admin.address() {
+            Err(_) => {
+                let what = format!("`{}` is no address", admin.listen);
+                check.wrong("admin.listen", what, "write an IP address and a port, such as `127.0.0.1:9464`");
+            }
+            Ok(Some(address)) if !address.ip().is_loopback() && !guarded => {
+                let hint = "set `token_file`, and `behind_tls = true` once a proxy with TLS stands in front";
+                check.wrong("admin.listen", format!("`{address}` is not loopback"), hint);
+            }
+            Ok(_) => {}
+        }
+        let legal = |name: &str| {
+            !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))
+        };
+        if let Some(name) = admin.host_names().into_iter().find(|name| !legal(name)) {
+            let hint = "such as `triaged.example` or `triaged.example:8443`";
+            check.wrong("admin.hosts", format!("`{name}` is no name of a host"), hint);
+        }
     }
 
     fn check_names(&self, check: &mut Checker<'_>) {

@@ -7,6 +7,7 @@ use super::Source;
 use super::value::Setting;
 use crate::diagnostic::Diagnostic;
 use std::collections::BTreeMap;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -166,13 +167,41 @@ sections! {
     }
     /// The local web interface.
     "admin" admin: Admin {
-        /// The Unix socket of `triaged ctl`, metrics and health. Unless it is set, `admin.sock` in systemd's
-        /// `$RUNTIME_DIRECTORY` if there is one.
+        /// The Unix socket of `triaged ctl`, metrics and health. Whoever may open it (mode 0660) may reload and drain. Unless
+        /// it is set, `admin.sock` in systemd's `$RUNTIME_DIRECTORY` if there is one.
         socket: PathBuf = PathBuf::from("/run/triaged/admin.sock"),
+        /// A TCP address besides, such as `127.0.0.1:9464`; empty for none. Another than loopback is refused unless
+        /// `token_file` is set and `behind_tls` is true.
+        listen: String = String::new(),
+        /// The file of the token that a POST over TCP must name (`authorization: Bearer ...`); a systemd credential
+        /// fits. Without one TCP is for reading. Read at the start.
+        token_file: PathBuf = PathBuf::new(),
+        /// Says that a proxy with TLS stands in front of `listen`: triaged itself speaks plain HTTP.
+        behind_tls: bool = false,
+        /// Names, with commas between them and their port if it is not the default, by which `listen` is asked beside
+        /// its own address and loopback's; a request for any other name is refused.
+        hosts: String = String::new(),
     }
     /// Logging.
     "log" log: Log {
         /// `error`, `warn`, `info`, `debug` or `trace`.
         level: String = "info".to_owned(),
+    }
+}
+
+impl Admin {
+    /// The TCP address to listen on; `None` when there is none.
+    ///
+    /// # Errors
+    /// When `listen` is no address.
+    pub fn address(&self) -> Result<Option<SocketAddr>, AddrParseError> {
+        if self.listen.is_empty() { Ok(None) } else { self.listen.parse().map(Some) }
+    }
+
+    /// The names in `hosts`.
+    #[must_use]
+    pub fn host_names(&self) -> Vec<String> {
+        let names = self.hosts.split(',').map(|name| name.trim().to_owned());
+        if self.hosts.trim().is_empty() { Vec::new() } else { names.collect() }
     }
 }

@@ -70,6 +70,25 @@ fn every_mistake_is_told_at_once_with_its_place_and_a_guess() {
 }
 
 #[test]
+fn an_admin_address_beyond_this_machine_needs_a_token_and_tls_in_front() {
+    let with =
+        |text: &str| load_text(&format!("[admin]\n{text}")).map_err(|mistakes| mistakes[0].to_string());
+    assert_eq!(with("listen = '127.0.0.1:9464'").unwrap().admin.address(), Ok("127.0.0.1:9464".parse().ok()));
+    assert_eq!(with("").unwrap().admin.address(), Ok(None));
+    for open in [
+        "listen = '0.0.0.0:9464'",
+        "listen = '10.0.0.7:9464'\ntoken_file = '/run/token'",
+        "listen = '[::]:9464'\nbehind_tls = true",
+    ] {
+        assert!(with(open).unwrap_err().contains("is not loopback"), "{open}");
+    }
+    let guarded = "listen = '0.0.0.0:9464'\ntoken_file = '/run/token'\nbehind_tls = true\nhosts = 'a.example, b.example:8443'";
+    assert_eq!(with(guarded).unwrap().admin.host_names(), ["a.example", "b.example:8443"]);
+    assert!(with("listen = 'localhost'").unwrap_err().contains("`localhost` is no address"));
+    assert!(with("hosts = 'a.example, http://b'").unwrap_err().contains("`http://b` is no name"));
+}
+
+#[test]
 fn a_wrong_override_is_told_by_its_own_name() {
     let environment = [
         ("TRIAGED__KAFKA__BOOTSTRP", "x:1"),

@@ -6,7 +6,7 @@
 use super::manager;
 use super::policy;
 use super::shared::{Shared, Stage};
-use crate::admin::{Bound, Control, Settings as AdminSettings};
+use crate::admin::{Bound, Control, Limits, Settings as AdminSettings};
 use crate::counters::Input;
 use crate::error::Error;
 use crate::systemd;
@@ -73,8 +73,7 @@ fn serve(
     };
     let control: Arc<dyn Control> = Arc::new(Handle { shared: Arc::clone(shared) });
     runtime.block_on(async {
-        let settings = AdminSettings { socket: shared.settings.admin.socket.clone(), tcp: None };
-        let bound = match Bound::bind(&settings).await {
+        let bound = match Bound::bind(&admin_settings(shared)).await {
             Ok(bound) => bound,
             Err(error) => return drop(told.send(Err(error))),
         };
@@ -101,6 +100,19 @@ fn serve(
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
+}
+
+fn admin_settings(shared: &Shared) -> AdminSettings {
+    let admin = &shared.settings.admin;
+    AdminSettings {
+        socket: admin.socket.clone(),
+        // An address that cannot be read was refused with the rest of the configuration.
+        tcp: admin.address().ok().flatten(),
+        token_file: Some(admin.token_file.clone()).filter(|path| !path.as_os_str().is_empty()),
+        behind_tls: admin.behind_tls,
+        hosts: admin.host_names(),
+        limits: Limits::default(),
+    }
 }
 
 struct Signals(Option<[Signal; 3]>);

@@ -129,12 +129,13 @@ impl Daemon {
     ) -> Result<Daemon, Error> {
         let scan = ScanSettings::of(&settings)?;
         let lock = InstanceLock::take(&settings.host.state_dir, &settings.host.instance)?;
-        let exporter = Arc::new(Exporter::new(InputNames {
+        let names = InputNames {
             mentions: settings.topics.mentions.clone(),
             helpdesk: settings.topics.helpdesk_events.clone(),
             desks: settings.topics.desks.clone(),
             control: settings.topics.control.clone(),
-        }));
+        };
+        let exporter = Arc::new(Exporter::new(names, clock.wall()));
         let shared = Arc::new(Shared::new(settings, logs, clock, exporter, tuning));
         let control = ControlThread::start(&shared, tuning.signals)?;
         let mut daemon = Daemon { shared, control, threads: Threads::new(), failure: None, _lock: lock };

@@ -4,7 +4,7 @@
 //! by the lanes' threads, at most ten times a second, and by the thread that asks the broker how far behind we are.
 
 use super::shared::{Seat, Shared};
-use crate::counters::{Counters, Input, Outcome, Readings, RestoreReason};
+use crate::counters::{Counters, Input, Outcome, Readings, RestoreReason, Stage};
 use crate::log::TopicPartition;
 use crate::shard::desk_lane::{DeskPlace, DeskWork};
 use crate::shard::lane::{Lane, Shard, Work};
@@ -13,6 +13,9 @@ use crate::shard::triage_lane::TriageWork;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use triage_engine::model::EventDisposition;
+
+/// Of each desk log so many of its oldest cases are looked at, once a second, for the age of queues.
+const OLDEST_CASES_MAX: usize = 1_000;
 
 /// What a lane can tell of itself.
 pub(super) trait Published: Work + Sized {
@@ -57,6 +60,8 @@ impl Published for TriageWork {
         counters.input[Input::Mentions as usize] = shown;
         counters.inflight_records = shown - counters.settled_total();
         counters.ledger_records = sum.ledger_records;
+        counters.latency = sum.latency;
+        counters.stages = sum.stages;
         counters.ledger_conflicts = lane.work.restores.get("conflict").copied().unwrap_or(0);
         counters.backpressure_ms = lane.backpressure_ms.max(0) as u64;
         counters.buffer_bytes = lane.bytes() as u64;
@@ -69,7 +74,10 @@ impl Published for TriageWork {
     fn readings(lane: &Lane<TriageWork>, wall_ms: i64, _: &Readings, _: bool) -> Readings {
         let oldest = lane.live().filter_map(|place| place.shard.oldest_unsettled()).min();
         let age = oldest.map_or(0, |oldest| (wall_ms - oldest.0).max(0) as u64);
-        Readings { oldest_unsettled_ms: age, ..Readings::default() }
+        let mut sum: TriageCounts = lane.work.counts().clone();
+        lane.live().for_each(|place| sum.add(&place.shard.counts));
+        let assigned = sum.assigned().into_iter().map(|(queue, to)| (to.desk, queue, to.mentions)).collect();
+        Readings { oldest_unsettled_ms: age, assigned, ..Readings::default() }
     }
 
     fn committed(place: &Self::Shard) -> i64 {
@@ -93,6 +101,7 @@ impl Published for DeskWork {
         }
         counters.snapshot_writes = sum.snapshots;
         counters.snapshot_failures = sum.snapshots_failed;
+        counters.stages[Stage::Desk as usize] = sum.took;
         counters.backpressure_ms = lane.backpressure_ms.max(0) as u64;
         restores(&mut counters, lane.restored, &sum.restores);
         counters
@@ -105,12 +114,16 @@ impl Published for DeskWork {
             ..Readings::default()
         };
         let mut desks: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        let mut queues: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        let mut queues: BTreeMap<Arc<str>, (u64, Option<u64>)> = BTreeMap::new();
         for place in lane.live() {
             let DeskPlace::Desk(desk) = place else { continue };
             for ((name, queue), open) in desk.shard.engine().open_by_queue() {
                 *desks.entry(name.clone()).or_default() += open;
-                *queues.entry(queue.clone()).or_default() += open;
+                queues.entry(queue.clone()).or_default().0 += open;
+            }
+            for ((_, queue), opened_at) in desk.shard.engine().oldest_by_queue(OLDEST_CASES_MAX) {
+                let (_, age) = queues.entry(queue).or_default();
+                *age = Some((wall_ms - opened_at.0).max(0).unsigned_abs()).max(*age);
             }
             if snapshot_new && desk.shard.snapshots.published > 0 {
                 readings.snapshot_bytes = desk.shard.snapshots.bytes;
@@ -118,7 +131,7 @@ impl Published for DeskWork {
             }
         }
         readings.cases_open = desks.into_iter().collect();
-        readings.queue_depth = queues.into_iter().collect();
+        readings.queues = queues.into_iter().map(|(queue, (depth, age))| (queue, depth, age)).collect();
         readings
     }
 

@@ -232,6 +232,11 @@ impl Shared {
         self.all_moved(now - STILL_MS_MAX, now)
     }
 
+    /// What each worker is at.
+    pub(super) fn at_work(&self) -> Vec<Option<u64>> {
+        self.notes().workers.as_ref().map_or_else(Vec::new, |workers| workers.at_work())
+    }
+
     /// Whether every thread has moved after `since_ms`: lanes and the follower by their own word, a worker if it rests
     /// or is at another batch than before. Which one has not, otherwise. `now_ms` is the time of this look.
     pub(super) fn all_moved(&self, since_ms: i64, now_ms: i64) -> Result<(), String> {
@@ -314,7 +319,7 @@ mod tests {
         let clock = Arc::new(ManualClock::new(Millis(0)));
         let name = String::new;
         let names = InputNames { mentions: name(), helpdesk: name(), desks: name(), control: name() };
-        let exporter = Arc::new(Exporter::new(names));
+        let exporter = Arc::new(Exporter::new(names, Millis(0)));
         let logs = Arc::new(Cluster::new(clock.clone()));
         let shared =
             Shared::new(Settings::default(), logs, clock.clone(), exporter, super::super::Tuning::default());

@@ -87,9 +87,9 @@ impl Threads {
 
     /// Runs the follower, and beside it the questions to the broker.
     pub(super) fn follower(&mut self, shared: &Arc<Shared>, follower: Follower) -> Result<(), Error> {
-        let (ours, seat) = (Arc::clone(shared), shared.seat("follower", false));
+        let (ours, seat, slot) = (Arc::clone(shared), shared.seat("follower", false), shared.exporter.slot());
         self.spawn("follower", move || {
-            let end = run_follower(&ours, &seat, follower);
+            let end = run_follower(&ours, &seat, &slot, follower);
             seat.leaves();
             end
         })?;
@@ -181,12 +181,22 @@ impl Telling {
         self.readings_due = now + READINGS_INTERVAL_MS;
         let snapshot_new = self.counters.snapshot_writes > self.snapshots_told;
         self.snapshots_told = self.counters.snapshot_writes;
-        self.readings = W::readings(lane, shared.clock.wall().0, &self.readings, snapshot_new);
+        let wall = shared.clock.wall().0;
+        self.readings = W::readings(lane, wall, &self.readings, snapshot_new);
+        if !last {
+            self.readings.heartbeats = vec![heartbeat(&seat.name, wall)];
+        }
         slot.readings(self.readings.clone());
     }
 }
 
-fn run_follower(shared: &Shared, seat: &Seat, mut follower: Follower) -> End {
+/// That the thread of this name moves. One that has ended tells none: it need not move any more.
+fn heartbeat(name: &str, wall_ms: i64) -> (Arc<str>, u64) {
+    (Arc::from(name), u64::try_from(wall_ms).unwrap_or(0))
+}
+
+fn run_follower(shared: &Shared, seat: &Seat, slot: &Slot, mut follower: Follower) -> End {
+    let mut told_due = 0;
     let mut known: BTreeSet<Generation> = shared.policies.generations().into_iter().collect();
     while shared.stage() < Stage::Stop {
         let step = follower.step(FOLLOWER_WAIT).map(|read| {
@@ -194,7 +204,13 @@ fn run_follower(shared: &Shared, seat: &Seat, mut follower: Follower) -> End {
                 meet_new_policies(shared, &mut known);
             }
         });
-        seat.moved(shared.clock.monotonic_ms());
+        let now = shared.clock.monotonic_ms();
+        seat.moved(now);
+        if now >= told_due {
+            told_due = now + READINGS_INTERVAL_MS;
+            let heartbeats = vec![heartbeat(&seat.name, shared.clock.wall().0)];
+            slot.readings(Readings { heartbeats, ..Readings::default() });
+        }
         match step {
             Ok(()) => {}
             Err(LogError::Away(why)) => {
@@ -223,13 +239,23 @@ fn meet_new_policies(shared: &Shared, known: &mut BTreeSet<Generation>) {
 /// Asks the broker how far behind we are. In a thread of its own: an answer may take long, and nothing waits for it.
 fn run_gauges(shared: &Shared, slot: &Slot) -> End {
     let mut due = 0;
+    let (mut at_work_before, mut workers) = (Vec::new(), heartbeat("workers", shared.clock.wall().0));
     while shared.stage() < Stage::Stop {
         let now = shared.clock.monotonic_ms();
         if now >= due {
             due = now + READINGS_INTERVAL_MS;
-            slot.readings(Readings { lag: publish::lag(shared), ..Readings::default() });
+            // A worker moves if it rests or is at another batch than before.
+            let at_work = shared.at_work();
+            let hangs = |(now, before): (&Option<u64>, &Option<u64>)| now.is_some() && now == before;
+            if !at_work.iter().zip(&at_work_before).any(hangs) {
+                workers = heartbeat("workers", shared.clock.wall().0);
+            }
+            at_work_before = at_work;
+            let heartbeats = vec![workers.clone()];
+            slot.readings(Readings { lag: publish::lag(shared), heartbeats, ..Readings::default() });
             if let Some(now) = shared.policies.in_force() {
-                shared.exporter.policy_in_force(&now.policy.generation().to_string());
+                let policy = now.policy.policy();
+                shared.exporter.policy_in_force(&policy.generation().to_string(), policy.rules().len());
             }
         }
         std::thread::sleep(Duration::from_millis(20));

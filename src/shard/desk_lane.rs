@@ -10,6 +10,7 @@ use super::intake::{IntakeShard, IntakeTopics};
 use super::lane::{Progress, Shard, Work};
 use super::plan::PlanShard;
 use super::{Alerts, Stop};
+use crate::counters::Histogram;
 use crate::log::{
     Commit, LogError, Logs, Outgoing, Producer, ReadStep, Reader, Records, Ticket, TopicPartition,
 };
@@ -77,6 +78,8 @@ pub struct DeskCounts {
     pub snapshots: u64,
     /// Snapshots that failed.
     pub snapshots_failed: u64,
+    /// How long runs of desk logs took until what follows from them was acknowledged, in microseconds.
+    pub took: Histogram,
 }
 
 /// One partition that is live, of whichever kind.
@@ -320,6 +323,7 @@ impl DeskCounts {
                 self.desk_received += desk.shard.received;
                 self.snapshots += desk.shard.snapshots.published;
                 self.snapshots_failed += desk.shard.snapshots.failed;
+                self.took.add(&desk.shard.runs.took);
             }
             DeskPlace::Intake(shard) => {
                 self.helpdesk_received += shard.received;

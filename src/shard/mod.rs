@@ -93,6 +93,11 @@ impl Stop {
         !matches!(self, Stop::Overtaken)
     }
 
+    /// A send to `topic` was refused at once.
+    fn refused(topic: &str, error: &crate::log::LogError) -> Stop {
+        Stop::Undelivered { topic: topic.to_owned(), why: error.to_string() }
+    }
+
     /// The name in metrics.
     #[must_use]
     pub fn name(&self) -> &'static str {

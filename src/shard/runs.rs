@@ -6,6 +6,8 @@
 use super::Stop;
 #[cfg(test)]
 use super::planted::{self, Planted};
+use crate::clock::Stopwatch;
+use crate::counters::{Histogram, STAGE_BOUNDS_US};
 use crate::log::{Commit, Failure, LogError, Records, Ticket};
 use crate::offsets::{RunId, Watermark};
 use std::collections::VecDeque;
@@ -17,6 +19,8 @@ pub struct Runs {
     committed: i64,
     runs: VecDeque<Run>,
     stop: Option<Stop>,
+    /// How long runs took until the broker had acknowledged what follows from them, in microseconds.
+    pub took: Histogram,
 }
 
 struct Run {
@@ -24,13 +28,20 @@ struct Run {
     records: u64,
     bytes: usize,
     ticket: Arc<Ticket>,
+    since: Stopwatch,
 }
 
 impl Runs {
     /// Nothing in flight; reading goes on at `committed`.
     #[must_use]
     pub fn new(committed: i64) -> Runs {
-        Runs { watermark: Watermark::new(committed), committed, runs: VecDeque::new(), stop: None }
+        Runs {
+            watermark: Watermark::new(committed),
+            committed,
+            runs: VecDeque::new(),
+            stop: None,
+            took: Histogram::default(),
+        }
     }
 
     /// The effects of `records` are on their way, counted by `ticket`.
@@ -41,7 +52,8 @@ impl Runs {
         let (first, last) = records.span().expect("invariant: a run holds records");
         let id = self.watermark.open(first, last + 1);
         let ticket = ticket.clone();
-        self.runs.push_back(Run { id, records: records.len() as u64, bytes: records.bytes(), ticket });
+        let (records, bytes) = (records.len() as u64, records.bytes());
+        self.runs.push_back(Run { id, records, bytes, ticket, since: Stopwatch::start() });
     }
 
     /// A send was refused at once: the run that `ticket` stands for has failed, whatever else of it succeeds.
@@ -51,7 +63,7 @@ impl Runs {
             return;
         }
         ticket.refuse(Failure { topic: topic.to_owned(), why: error.to_string() });
-        self.stop_for(Stop::Undelivered { topic: topic.to_owned(), why: error.to_string() });
+        self.stop_for(Stop::refused(topic, error));
     }
 
     /// The shard takes nothing more, for this reason if it is the first.
@@ -70,6 +82,7 @@ impl Runs {
                 kept.push_back(run);
             } else {
                 self.watermark.settle(run.id);
+                self.took.record(&STAGE_BOUNDS_US, run.since.elapsed_us(), 1);
             }
         }
         self.runs = kept;

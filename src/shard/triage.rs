@@ -10,7 +10,9 @@ use super::ledger_tail::{LedgerNote, LedgerTail};
 #[cfg(test)]
 use super::planted::{self, Planted};
 pub use super::triage_counts::TriageCounts;
-use crate::log::{Commit, Failure, LogError, Outgoing, Producer, Ticket, TopicPartition};
+use crate::clock::{Clock, Stopwatch};
+use crate::counters::Stage;
+use crate::log::{Commit, Failure, Outgoing, Producer, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
 use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
 use crate::wire::{dead_letter, desk_log};
@@ -78,6 +80,8 @@ struct Run {
     ledger_from: i64,
     effects: Option<Arc<Ticket>>,
     bytes: usize,
+    /// Since the stage began that the run is in.
+    since: Stopwatch,
 }
 
 #[derive(Debug)]
@@ -141,6 +145,7 @@ impl TriageShard {
     pub fn accept(&mut self, scanned: Scanned, plan_epoch: i64, wall: Millis, producer: &mut dyn Producer) {
         assert_eq!(scanned.partition, self.input, "a run goes to its own shard");
         let (Some(first), Some(last)) = (scanned.records.first(), scanned.records.last()) else { return };
+        let deciding = Stopwatch::start();
         let id = self.watermark.open(first.offset, last.offset + 1);
         self.counts.received += scanned.records.len() as u64;
         // Entries of offsets that were never handed out again (compacted since) have nothing left to obey.
@@ -174,6 +179,7 @@ impl TriageShard {
         let run = self.ledger_run(&scanned, &decisions, &obeyed, plan_epoch);
         let ahead = if run.entries.is_empty() { Ahead::Obeyed } else { self.write_ahead(&run, producer) };
         let bytes = scanned.bytes;
+        self.counts.took(Stage::Decide, deciding.elapsed_us());
         self.runs.push_back(Run {
             id: Some(id),
             scanned: Some(scanned),
@@ -185,6 +191,7 @@ impl TriageShard {
             ledger_from,
             effects: None,
             bytes,
+            since: Stopwatch::start(),
         });
     }
 
@@ -234,7 +241,7 @@ impl TriageShard {
         out.push(None, Some(&self.buffer));
         let ticket = Arc::new(Ticket::new());
         if let Err(error) = producer.send(&self.ledger.partition, &out, &ticket) {
-            self.stop_for(undelivered(&self.ledger.partition.topic, &error));
+            self.stop_for(Stop::refused(&self.ledger.partition.topic, &error));
         }
         Ahead::Sent(ticket)
     }
@@ -287,11 +294,13 @@ impl TriageShard {
             ledger_from: self.ledger.next,
             effects: None,
             bytes: 0,
+            since: Stopwatch::start(),
         });
     }
 
-    /// Takes in what the broker has answered: confirms runs in order, produces their effects, settles them.
-    pub fn advance(&mut self, topics: &TriageTopics, producer: &mut dyn Producer) {
+    /// Takes in what the broker has answered: confirms runs in order, produces their effects, settles them. `clock`
+    /// tells only how old the records were by then.
+    pub fn advance(&mut self, topics: &TriageTopics, clock: &dyn Clock, producer: &mut dyn Producer) {
         #[cfg(test)]
         if planted::is(Planted::LedgerAfterEffect) {
             self.act_before_the_ledger_answers(topics, producer);
@@ -304,7 +313,7 @@ impl TriageShard {
                 self.act(index, topics, producer);
             }
         }
-        self.settle();
+        self.settle(clock);
     }
 
     #[cfg(test)]
@@ -345,6 +354,7 @@ impl TriageShard {
         run.ledger = Ahead::Confirmed;
         self.ledger.next += 1;
         self.counts.ledger_records += 1;
+        self.counts.took(Stage::Ledger, run.since.elapsed_us());
         self.adopted = self.adopted.max(run.plan_epoch);
         true
     }
@@ -367,10 +377,12 @@ impl TriageShard {
                 }
                 // The run has failed, whatever else of it succeeds.
                 ticket.refuse(Failure { topic: to.topic.to_string(), why: error.to_string() });
-                self.stop_for(undelivered(&to.topic, &error));
+                self.stop_for(Stop::refused(&to.topic, &error));
             }
         }
-        self.runs[index].effects = Some(ticket);
+        let run = &mut self.runs[index];
+        run.effects = Some(ticket);
+        run.since = Stopwatch::start();
     }
 
     /// The first record of the run that is to be handed to a desk and has no bytes for it.
@@ -428,7 +440,7 @@ impl TriageShard {
         effects
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self, clock: &dyn Clock) {
         let mut stop = None;
         for run in &mut self.runs {
             let done = run.effects.as_ref().is_some_and(|ticket| ticket.is_settled());
@@ -442,17 +454,15 @@ impl TriageShard {
                 stop = Some(Stop::Undelivered { topic: failure.topic.clone(), why: failure.why.clone() });
                 continue;
             }
-            run.scanned = None;
+            let scanned = run.scanned.take();
             if let Some(id) = run.id.take() {
                 self.watermark.settle(id);
-                for decision in &run.decisions {
-                    self.counts.settled[usize::from(decision.disposition.code())] += 1;
-                    if decision.disposition == Disposition::DeadLetter {
-                        let reason = DeadLetterReason::from_code(decision.detail as u8);
-                        self.counts.dead[reason.map_or(0, |reason| usize::from(reason.code()))] += 1;
-                    }
-                }
                 self.counts.settled[usize::from(Disposition::Expired.code())] += run.expired;
+                if let Some(scanned) = scanned {
+                    let policy = scanned.policy.policy();
+                    self.counts.settle(&scanned.records, &run.decisions, policy, clock.wall());
+                    self.counts.took(Stage::Effects, run.since.elapsed_us());
+                }
             }
         }
         while self.runs.front().is_some_and(Run::is_over) {
@@ -584,10 +594,6 @@ impl Run {
             .is_none_or(|ticket| ticket.is_settled() && (ticket.failure().is_some() || self.id.is_none()));
         ledger && effects
     }
-}
-
-fn undelivered(topic: &str, error: &LogError) -> Stop {
-    Stop::Undelivered { topic: topic.to_owned(), why: error.to_string() }
 }
 
 // A decision without a route is written with the ledger's own word for none.

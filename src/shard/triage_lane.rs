@@ -8,7 +8,8 @@ use super::starts::{Careful, Starts};
 use super::triage::{TriageCounts, TriageShard, TriageTopics};
 use super::triage_restore::TriageRestore;
 use super::{Alerts, Stop};
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
+use crate::counters::Stage;
 use crate::log::{Commit, LogError, Logs, Outgoing, Producer, Records, Ticket, TopicPartition};
 use crate::policies::{BuildMatcher, InForce, Policies};
 use crate::wire::alert::Alert;
@@ -93,7 +94,7 @@ pub struct TriagePlace {
 }
 
 enum Queued {
-    Scan { ticket: JobTicket, epoch: i64, bytes: usize },
+    Scan { ticket: JobTicket, epoch: i64, bytes: usize, since: Stopwatch },
     Adopt { generation: Generation, epoch: i64 },
 }
 
@@ -151,7 +152,7 @@ impl TriageWork {
         place.sequence += 1;
         let share = records.bytes() * batch.range.len() / records.len().max(1);
         place.bytes += share;
-        place.jobs.push_back(Queued::Scan { ticket, epoch, bytes: share });
+        place.jobs.push_back(Queued::Scan { ticket, epoch, bytes: share, since: Stopwatch::start() });
         let mut job = Job {
             records: records.clone(),
             range: batch.range,
@@ -165,11 +166,13 @@ impl TriageWork {
         job.killers.extend(careful.culprit());
         let scanning = self.scanning.get_or_insert_with(|| Scanning::new(self.parts.workers.settings()));
         let last = records.get(job.range.end - 1).offset;
+        let watch = Stopwatch::start();
         let scanned = scanning.scan_carefully(&job, &mut |offset| careful.about_to_read(offset));
+        let took_us = watch.elapsed_us();
         if careful.is_over(last) {
             place.careful = None;
         }
-        self.done.insert(ticket, Done { ticket, scanned });
+        self.done.insert(ticket, Done { ticket, scanned, took_us });
     }
 
     /// Tells the control topic that this shard has taken a switch over. Not tied to any offset: a lost word is
@@ -283,16 +286,19 @@ impl Work for TriageWork {
         while !place.shard.is_stopping() {
             match place.jobs.front() {
                 Some(&Queued::Adopt { generation, epoch }) => place.shard.adopt(generation, epoch, out),
-                Some(&Queued::Scan { ticket, epoch, bytes }) => {
+                Some(&Queued::Scan { ticket, epoch, bytes, since }) => {
                     let Some(done) = self.done.remove(&ticket) else { break };
                     place.bytes -= bytes;
+                    let counts = &mut place.shard.counts;
+                    counts.took(Stage::Scan, done.took_us);
+                    counts.took(Stage::Workers, since.elapsed_us());
                     place.shard.accept(done.scanned, epoch, self.parts.clock.wall(), out);
                 }
                 None => break,
             }
             place.jobs.pop_front();
         }
-        place.shard.advance(&self.topics(place.shard.input()), out);
+        place.shard.advance(&self.topics(place.shard.input()), self.parts.clock.as_ref(), out);
         self.acknowledge(place, out);
     }
 

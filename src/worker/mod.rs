@@ -10,6 +10,7 @@ mod scanned;
 pub use scan::{ScanSettings, Scanning};
 pub use scanned::{Scanned, ScannedRecord};
 
+use crate::clock::Stopwatch;
 use crate::log::Records;
 use crate::policies::Compiled;
 use crossbeam::channel::Sender;
@@ -55,6 +56,8 @@ pub struct Done {
     pub ticket: JobTicket,
     /// What was found.
     pub scanned: Scanned,
+    /// How long the scan took, in microseconds.
+    pub took_us: u64,
 }
 
 /// The pool.
@@ -178,9 +181,11 @@ impl Shared {
     }
 
     fn run(&self, job: Job, scanning: &mut Scanning) {
+        let watch = Stopwatch::start();
         let scanned = scanning.scan(&job);
+        let took_us = watch.elapsed_us();
         // The lane may be gone: then nobody wants the result.
-        let _ = job.reply.send(Done { ticket: job.ticket, scanned });
+        let _ = job.reply.send(Done { ticket: job.ticket, scanned, took_us });
     }
 }
 

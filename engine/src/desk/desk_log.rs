@@ -273,6 +273,19 @@ impl DeskLog {
         self.cases.open_by_queue()
     }
 
+    /// When the oldest open case of each desk's queue was opened, as far as it is among the `cases_max` oldest cases
+    /// of this log: so many are looked at, and no more. A queue that is not named has only younger ones.
+    #[must_use]
+    pub fn oldest_by_queue(&self, cases_max: usize) -> BTreeMap<(Arc<str>, Arc<str>), Millis> {
+        let mut oldest = BTreeMap::new();
+        // Ids are in the order of opening.
+        for (_, case) in self.cases.iter().take(cases_max) {
+            let key = (Arc::clone(&case.desk), Arc::clone(&case.queue));
+            oldest.entry(key).or_insert(case.opened_at);
+        }
+        oldest
+    }
+
     /// How many sources are remembered: at most what the senders have in flight.
     #[must_use]
     pub fn sources_seen(&self) -> usize {

@@ -4,6 +4,10 @@
 //! of one scrape agree with each other (invariant I5). May call no metrics library: that is `admin/`. Written by
 //! lanes, read by `admin/exporter`.
 
+mod histogram;
+
+pub use histogram::{BOUNDS, Histogram, LATENCY_BOUNDS_MS, STAGE_BOUNDS_US};
+
 use std::sync::{Arc, Mutex, PoisonError};
 use triage_engine::model::{DeadLetterReason, Disposition, EventDisposition};
 
@@ -60,6 +64,46 @@ impl Outcome {
         }
     }
 }
+
+/// A stage of a run of records whose duration is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Stage {
+    /// From the hand-over to the workers until the lane takes the run up in its turn; the scan is part of it.
+    Workers,
+    /// Decoding and scanning.
+    Scan,
+    /// Deciding in log order, and writing the decisions out.
+    Decide,
+    /// Until the broker has acknowledged the ledger record.
+    Ledger,
+    /// Until the broker has acknowledged every effect.
+    Effects,
+    /// A run of the desk log: until the broker has acknowledged what follows from it.
+    Desk,
+}
+
+impl Stage {
+    /// Every member, in the order of the data path.
+    pub const ALL: [Stage; 6] =
+        [Stage::Workers, Stage::Scan, Stage::Decide, Stage::Ledger, Stage::Effects, Stage::Desk];
+
+    /// The name as users read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Workers => "workers",
+            Stage::Scan => "scan",
+            Stage::Decide => "decide",
+            Stage::Ledger => "ledger",
+            Stage::Effects => "effects",
+            Stage::Desk => "desk",
+        }
+    }
+}
+
+/// How long each stage took, in microseconds, by `Stage as usize`.
+pub type Stages = [Histogram; Stage::ALL.len()];
 
 /// Why a shard had to be rebuilt from the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +171,10 @@ pub struct Counters {
     pub snapshot_writes: u64,
     /// Snapshots that could not be published.
     pub snapshot_failures: u64,
+    /// From the records' time stamps until they were settled, in milliseconds; counts are mentions.
+    pub latency: Histogram,
+    /// How long stages took; counts are runs of records.
+    pub stages: Stages,
     /// Held now: mentions read and not settled.
     pub inflight_records: u64,
     /// Held now: bytes of mentions read and not settled.
@@ -165,6 +213,8 @@ impl Counters {
         self.dedup_forced_evictions += other.dedup_forced_evictions;
         self.snapshot_writes += other.snapshot_writes;
         self.snapshot_failures += other.snapshot_failures;
+        self.latency.add(&other.latency);
+        self.stages.iter_mut().zip(&other.stages).for_each(|(mine, theirs)| mine.add(theirs));
         self.inflight_records += other.inflight_records;
         self.buffer_bytes += other.buffer_bytes;
         self.dedup_live_ids += other.dedup_live_ids;
@@ -196,8 +246,14 @@ pub struct Readings {
     pub lag: Vec<(Arc<str>, u32, u64)>,
     /// Desk and how many of its cases are not closed.
     pub cases_open: Vec<(Arc<str>, u64)>,
-    /// Queue and how many cases wait in it.
-    pub queue_depth: Vec<(Arc<str>, u64)>,
+    /// Queue, how many cases wait in it, and the age in milliseconds of the oldest; `None` when many cases of other
+    /// queues are older than that.
+    pub queues: Vec<(Arc<str>, u64, Option<u64>)>,
+    /// Desk, queue, and how many mentions were handed to it since the lane started.
+    pub assigned: Vec<(Arc<str>, Arc<str>, u64)>,
+    /// Thread, and the wall time in milliseconds at which it last moved: told by the thread itself, so that one that
+    /// hangs tells nothing new.
+    pub heartbeats: Vec<(Arc<str>, u64)>,
     /// Age in milliseconds of the oldest mention that is not settled, 0 when there is none.
     pub oldest_unsettled_ms: u64,
     /// Wall time of the newest snapshot published, in milliseconds since the epoch; 0 before the first.
@@ -208,7 +264,7 @@ pub struct Readings {
 
 /// A lane's slot: the lane writes whole copies, the exporter reads them.
 ///
-/// A lock held for one copy of some 400 bytes, once per batch, by one writer and a scrape: never contended on
+/// A lock held for one copy of some 1,400 bytes, once per batch, by one writer and a scrape: never contended on
 /// the path of a mention.
 #[derive(Debug, Clone, Default)]
 pub struct Slot {
