@@ -119,7 +119,7 @@ pub struct Lane<W: Work> {
     draining: bool,
     /// Partitions brought back and made live since the start.
     pub restored: u64,
-    /// Milliseconds in which the lane did not read because its buffers were full.
+    /// Milliseconds in which the lane did not read because its buffers or its producer's were full.
     pub backpressure_ms: i64,
     backpressed_since: Option<i64>,
 }
@@ -177,8 +177,9 @@ impl<W: Work> Lane<W> {
             self.commit_due = now_ms + self.limits.commit_interval_ms;
             self.commit_settled()?;
         }
-        busy |= self.take_stalled();
         let read = self.may_read(now_ms);
+        busy |= self.take_stalled();
+        let read = read && self.stalled.is_none();
         let wait = if busy { Duration::ZERO } else { wait };
         match self.member.poll(wait, read) {
             Ok(Polled::Nothing) => {}
@@ -253,8 +254,10 @@ impl<W: Work> Lane<W> {
         }
     }
 
+    /// Whether more may be read: never while the producer has no room for what was sent. What is in flight goes on, and
+    /// membership is served, so that an outage costs no partition.
     fn may_read(&mut self, now_ms: i64) -> bool {
-        let full = self.bytes() >= self.limits.buffer_bytes;
+        let full = !self.producer.has_room() || self.bytes() >= self.limits.buffer_bytes;
         match (full, self.backpressed_since) {
             (true, None) => self.backpressed_since = Some(now_ms),
             (false, Some(since)) => {
@@ -263,7 +266,7 @@ impl<W: Work> Lane<W> {
             }
             _ => {}
         }
-        !full && !self.draining && self.stalled.is_none()
+        !full && !self.draining
     }
 
     /// Bytes that runs in flight hold.

@@ -204,7 +204,10 @@ impl World {
                 self.checker.saw_fate(Fate::Refused);
                 self.cluster.refuse_sends(1 + self.random.below(2) as u32);
             }
-            98 if self.swarm.away => self.cluster.be_away(1 + self.random.below(6) as u32),
+            98 if self.swarm.away => {
+                self.cluster.be_away(1 + self.random.below(6) as u32);
+                self.cluster.be_full(1 + self.random.below(30) as u32);
+            }
             99 => self.compact(),
             _ => self.thaw(),
         }
@@ -438,6 +441,7 @@ impl World {
         self.trace(|world| format!("heals; {} instances", world.instances.len()));
         self.cluster.refuse_sends(0);
         self.cluster.be_away(0);
+        self.cluster.be_full(0);
         self.swarm = Swarm { refuses: false, unheard: false, nameless: false, slow: false, ..self.swarm };
         while let Some((gone, _)) = self.frozen.pop() {
             self.bury(gone, true);
