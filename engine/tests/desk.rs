@@ -20,7 +20,7 @@ fn position(partition: u32, offset: i64) -> Position {
     Position { stream: StreamId(7), partition, offset }
 }
 
-fn mark(partition: u32, offset: i64, ordinal: u32, committed: i64) -> SourceMark {
+fn mark(partition: u32, offset: i64, ordinal: u64, committed: i64) -> SourceMark {
     SourceMark { source: Source { position: position(partition, offset), ordinal }, committed }
 }
 

@@ -22,14 +22,14 @@ pub(super) struct Start {
     state: Option<Box<DeskLog>>,
     trimmed: bool,
     /// For each source partition what was taken by then: everything below the first, and these above it.
-    taken: BTreeMap<(StreamId, u32), (i64, BTreeSet<i64>)>,
+    taken: BTreeMap<(StreamId, u32), (i64, BTreeSet<(i64, u64)>)>,
 }
 
 impl Start {
-    /// Whether the trimmed part may hold the hand-over of this source.
-    pub(super) fn may_hold(&self, stream: StreamId, partition: u32, offset: i64) -> bool {
+    /// Whether the trimmed part may hold the hand-over of this source: a place with its ordinal.
+    pub(super) fn may_hold(&self, stream: StreamId, partition: u32, (offset, ordinal): (i64, u64)) -> bool {
         let taken = self.taken.get(&(stream, partition));
-        let covered = taken.is_some_and(|(below, above)| offset < *below || above.contains(&offset));
+        let covered = taken.is_some_and(|(below, above)| offset < *below || above.contains(&(offset, ordinal)));
         self.trimmed && (self.state.is_none() || covered)
     }
 }
@@ -109,7 +109,7 @@ impl Audit<'_> {
                         stretch.of
                     ));
                     for seen in state.snapshot().seen {
-                        let above = seen.taken.iter().map(|&(offset, _)| offset).collect();
+                        let above = seen.taken.iter().copied().collect();
                         start.taken.insert((seen.stream, seen.partition), (seen.committed, above));
                     }
                 }

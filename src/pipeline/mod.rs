@@ -221,7 +221,7 @@ impl Daemon {
                     Arc::from(topics.dead_letter.as_str()),
                     found.partitions_of(&topics.dead_letter),
                 ),
-                control: Arc::from(topics.control.as_str()),
+                control: (Arc::from(topics.control.as_str()), found.control),
             },
             alerts: Alerts::new(&topics.alerts, shared.clock.clone()),
             starts: Starts::new(Some(settings.host.state_dir.join("starts"))),

@@ -62,8 +62,9 @@ pub trait Work {
     /// Takes records; gives them back when it cannot yet, and is asked again.
     fn take(&mut self, shard: &mut Self::Shard, records: Records, out: &mut dyn Producer) -> Option<Records>;
 
-    /// Takes in answers and timers.
-    fn advance(&mut self, shard: &mut Self::Shard, now_ms: i64, out: &mut dyn Producer);
+    /// Takes in answers and timers. `may_begin`: work of the shard's own may be begun too, since nothing is drained and
+    /// there is room for what it sends.
+    fn advance(&mut self, shard: &mut Self::Shard, now_ms: i64, may_begin: bool, out: &mut dyn Producer);
 
     /// Work that belongs to no partition; whether there was any.
     fn between(&mut self) -> bool;
@@ -166,9 +167,11 @@ impl<W: Work> Lane<W> {
         let mut busy = self.work.between();
         self.restart_stopped(now_ms)?;
         self.restore_some(now_ms);
-        for place in self.held.values_mut() {
+        let has_room = self.has_room();
+        for (partition, place) in &mut self.held {
             if let Place::Live(shard) = place {
-                self.work.advance(shard, now_ms, self.producer.as_mut());
+                let may_begin = has_room && !self.revoking.contains(partition);
+                self.work.advance(shard, now_ms, may_begin && !self.draining, self.producer.as_mut());
             }
         }
         self.start_ready()?;
@@ -257,7 +260,7 @@ impl<W: Work> Lane<W> {
     /// Whether more may be read: never while the producer has no room for what was sent. What is in flight goes on, and
     /// membership is served, so that an outage costs no partition.
     fn may_read(&mut self, now_ms: i64) -> bool {
-        let full = !self.producer.has_room() || self.bytes() >= self.limits.buffer_bytes;
+        let full = !self.has_room();
         match (full, self.backpressed_since) {
             (true, None) => self.backpressed_since = Some(now_ms),
             (false, Some(since)) => {
@@ -267,6 +270,10 @@ impl<W: Work> Lane<W> {
             _ => {}
         }
         !full && !self.draining
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.producer.has_room() && self.bytes() < self.limits.buffer_bytes
     }
 
     /// Bytes that runs in flight hold.

@@ -13,11 +13,14 @@ pub mod ledger_tail;
 pub mod plan;
 #[cfg(test)]
 pub mod planted;
+pub mod release;
 pub mod runs;
 pub mod starts;
+pub mod survey;
 pub mod triage;
 pub mod triage_counts;
 pub mod triage_lane;
+pub mod triage_release;
 pub mod triage_restore;
 
 use crate::clock::Clock;

@@ -20,17 +20,26 @@ pub enum Planted {
     RefusalForgotten,
     /// A snapshot is published before the commit of its offset, and used although it is past it.
     SnapshotPastCommit,
+    /// Mentions are brought back before the ledger has acknowledged that they are.
+    ReleaseAfterEffect,
+    /// What names a mention that is brought back is counted, not where it stands: after a crash it has another name.
+    OrdinalCounted,
+    /// A new owner takes what the ledger holds of a request for done.
+    ReleaseNotOwed,
 }
 
 impl Planted {
     /// Every bug that can be planted.
-    pub const ALL: [Planted; 6] = [
+    pub const ALL: [Planted; 9] = [
         Planted::CommitPastGap,
         Planted::LedgerAfterEffect,
         Planted::HighWaterMark,
         Planted::ZombieObeyed,
         Planted::RefusalForgotten,
         Planted::SnapshotPastCommit,
+        Planted::ReleaseAfterEffect,
+        Planted::OrdinalCounted,
+        Planted::ReleaseNotOwed,
     ];
 }
 

@@ -9,10 +9,11 @@ use super::Stop;
 use super::ledger_tail::{LedgerNote, LedgerTail};
 #[cfg(test)]
 use super::planted::{self, Planted};
+use super::survey::Place;
 pub use super::triage_counts::TriageCounts;
 use crate::log::{Commit, Failure, LogError, Outgoing, Producer, Ticket, TopicPartition};
 use crate::offsets::{RunId, Watermark};
-use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
+use crate::wire::ledger::{self, LedgerEntry, LedgerRun, Superseding};
 use crate::wire::{dead_letter, desk_log};
 use crate::worker::Scanned;
 use std::collections::{BTreeMap, VecDeque};
@@ -54,7 +55,13 @@ pub struct TriageShard {
     pub(super) committed: i64,
     pub(super) obeyed: BTreeMap<i64, Obeyed>,
     pub(super) ledger: LedgerTail,
-    runs: VecDeque<Run>,
+    /// Requests that have ledger records whose effects may not be out, each with the first of these records.
+    pub(super) owed: BTreeMap<Place, i64>,
+    /// Whether the last commit's note says less than is done.
+    pub(super) note_is_stale: bool,
+    /// Records brought back whose effects went out since a commit last noted all of them: what a crash may repeat.
+    pub(super) unnoted: u64,
+    pub(super) runs: VecDeque<Run>,
     stop: Option<Stop>,
     /// The epoch of the newest policy switch whose place in the ledger is confirmed.
     adopted: i64,
@@ -65,23 +72,25 @@ pub struct TriageShard {
 }
 
 #[derive(Debug)]
-struct Run {
-    /// `None` for a marker that holds no records.
-    id: Option<RunId>,
-    scanned: Option<Scanned>,
-    decisions: Vec<Decision>,
-    expired: u64,
-    plan_epoch: i64,
-    now: Millis,
-    ledger: Ahead,
-    /// Where in the ledger the run's entries lie, as far as known.
-    ledger_from: i64,
-    effects: Option<Arc<Ticket>>,
-    bytes: usize,
+pub(super) struct Run {
+    /// `None` for a marker that holds no records, and for records that are committed and brought back.
+    pub(super) id: Option<RunId>,
+    pub(super) scanned: Option<Scanned>,
+    pub(super) decisions: Vec<Decision>,
+    pub(super) expired: u64,
+    /// For which request the records are brought back.
+    pub(super) release: Option<Superseding>,
+    pub(super) plan_epoch: i64,
+    pub(super) now: Millis,
+    pub(super) ledger: Ahead,
+    /// Where in the ledger the run's entries lie, as far as known: one on its way lies at the ledger's end or after it.
+    pub(super) ledger_from: i64,
+    pub(super) effects: Option<Arc<Ticket>>,
+    pub(super) bytes: usize,
 }
 
 #[derive(Debug)]
-enum Ahead {
+pub(super) enum Ahead {
     /// Every record was decided before: the ledger has them.
     Obeyed,
     /// On its way to the ledger.
@@ -100,6 +109,7 @@ impl TriageShard {
         committed: i64,
         obeyed: BTreeMap<i64, Obeyed>,
         ledger: LedgerTail,
+        owed: BTreeMap<Place, i64>,
     ) -> TriageShard {
         assert!(
             obeyed.keys().next().is_none_or(|&first| first >= committed),
@@ -113,6 +123,9 @@ impl TriageShard {
             committed,
             obeyed,
             ledger,
+            owed,
+            note_is_stale: false,
+            unnoted: 0,
             runs: VecDeque::new(),
             stop: None,
             adopted: i64::MIN,
@@ -147,7 +160,7 @@ impl TriageShard {
         let (first, last) = (first.offset, last.offset);
         let mut obeyed = self.take_obeyed(last);
         self.events.clear();
-        let mut ledger_from = self.ledger.next;
+        let mut ledger_from = i64::MAX;
         for record in &scanned.records {
             self.events.push(match obeyed.get(&record.offset) {
                 Some(known) => {
@@ -179,6 +192,7 @@ impl TriageShard {
             scanned: Some(scanned),
             decisions,
             expired: 0,
+            release: None,
             plan_epoch,
             now: self.engine.now(),
             ledger: ahead,
@@ -223,11 +237,12 @@ impl TriageShard {
             plan_epoch,
             now: self.engine.now(),
             expired: None,
+            superseding: None,
             entries,
         }
     }
 
-    fn write_ahead(&mut self, run: &LedgerRun, producer: &mut dyn Producer) -> Ahead {
+    pub(super) fn write_ahead(&mut self, run: &LedgerRun, producer: &mut dyn Producer) -> Ahead {
         self.buffer.clear();
         ledger::encode(run, &mut self.buffer);
         let mut out = Outgoing::default();
@@ -241,7 +256,7 @@ impl TriageShard {
 
     /// Records in the ledger, in its place among the runs, that from here on another policy is in force.
     pub fn adopt(&mut self, generation: Generation, plan_epoch: i64, producer: &mut dyn Producer) {
-        self.mark(generation, plan_epoch, None, producer);
+        self.mark(generation, plan_epoch, None, None, producer);
     }
 
     /// Ledgers the offsets `first..=last`, which retention took before they were read.
@@ -253,14 +268,15 @@ impl TriageShard {
         producer: &mut dyn Producer,
     ) {
         assert!(span.0 <= span.1, "a span that was lost holds at least one offset");
-        self.mark(generation, epoch, Some(span), producer);
+        self.mark(generation, epoch, Some(span), None, producer);
     }
 
-    fn mark(
+    pub(super) fn mark(
         &mut self,
         generation: Generation,
         plan_epoch: i64,
         expired: Option<(i64, i64)>,
+        superseding: Option<Superseding>,
         out: &mut dyn Producer,
     ) {
         let now = self.engine.now();
@@ -270,6 +286,7 @@ impl TriageShard {
             plan_epoch,
             now,
             expired,
+            superseding,
             entries: vec![],
         };
         let ledger = self.write_ahead(&run, out);
@@ -281,10 +298,11 @@ impl TriageShard {
             scanned: None,
             decisions: Vec::new(),
             expired: lost,
-            plan_epoch,
+            release: superseding,
+            plan_epoch: if superseding.is_some() { i64::MIN } else { plan_epoch },
             now,
             ledger,
-            ledger_from: self.ledger.next,
+            ledger_from: i64::MAX,
             effects: None,
             bytes: 0,
         });
@@ -293,7 +311,7 @@ impl TriageShard {
     /// Takes in what the broker has answered: confirms runs in order, produces their effects, settles them.
     pub fn advance(&mut self, topics: &TriageTopics, producer: &mut dyn Producer) {
         #[cfg(test)]
-        if planted::is(Planted::LedgerAfterEffect) {
+        if planted::is(Planted::LedgerAfterEffect) || planted::is(Planted::ReleaseAfterEffect) {
             self.act_before_the_ledger_answers(topics, producer);
         }
         for index in 0..self.runs.len() {
@@ -310,7 +328,8 @@ impl TriageShard {
     #[cfg(test)]
     fn act_before_the_ledger_answers(&mut self, topics: &TriageTopics, producer: &mut dyn Producer) {
         for index in 0..self.runs.len() {
-            if self.runs[index].effects.is_none() {
+            let planted = planted::is(Planted::LedgerAfterEffect) || self.runs[index].release.is_some();
+            if self.runs[index].effects.is_none() && planted {
                 self.act(index, topics, producer);
             }
         }
@@ -370,6 +389,9 @@ impl TriageShard {
                 self.stop_for(undelivered(&to.topic, &error));
             }
         }
+        if self.runs[index].release.is_some() {
+            self.unnoted += self.runs[index].decisions.len() as u64;
+        }
         self.runs[index].effects = Some(ticket);
     }
 
@@ -407,11 +429,17 @@ impl TriageShard {
                         partition: self.input.partition,
                         offset: record.offset,
                     };
-                    let mark =
-                        SourceMark { source: Source { position, ordinal: 0 }, committed: self.committed };
+                    let mark = match &run.release {
+                        Some(of) => self.release_mark(of, record.offset, index),
+                        None => {
+                            SourceMark { source: Source { position, ordinal: 0 }, committed: self.committed }
+                        }
+                    };
                     let write = |value: &mut Vec<u8>| desk_log::encode_marked(Some(&mark), body, value);
                     desks[place].1.push_written(None, write, []);
                 }
+                // What was a dead letter and is one still has its record already.
+                Disposition::DeadLetter if run.release.is_some() && body.is_empty() => {}
                 Disposition::DeadLetter => dead_letter::push(&self.input, record.offset, body, &mut dead),
                 Disposition::Joined
                 | Disposition::Noise
@@ -443,6 +471,12 @@ impl TriageShard {
                 continue;
             }
             run.scanned = None;
+            if run.release.take().is_some() {
+                self.note_is_stale = true;
+                for decision in &run.decisions {
+                    self.counts.released[usize::from(decision.disposition.code())] += 1;
+                }
+            }
             if let Some(id) = run.id.take() {
                 self.watermark.settle(id);
                 for decision in &run.decisions {
@@ -515,7 +549,7 @@ impl TriageShard {
     /// The time stamp of the oldest record that was decided and is not settled.
     #[must_use]
     pub fn oldest_unsettled(&self) -> Option<Millis> {
-        let scanned = self.runs.iter().find_map(|run| run.scanned.as_ref())?;
+        let scanned = self.runs.iter().filter(|run| run.id.is_some()).find_map(|run| run.scanned.as_ref())?;
         scanned.records.first().map(|record| record.timestamp)
     }
 
@@ -531,9 +565,10 @@ impl TriageShard {
         let offset = self.watermark.settled();
         #[cfg(test)]
         let offset = if planted::is(Planted::CommitPastGap) { self.watermark.next() } else { offset };
-        (offset > self.committed).then(|| {
+        (offset > self.committed || self.note_is_stale).then(|| {
             let runs = self.runs.iter().map(|run| run.ledger_from);
-            let open = runs.chain(self.obeyed.values().map(|obeyed| obeyed.at)).min();
+            let obeyed = self.obeyed.values().map(|obeyed| obeyed.at);
+            let open = runs.chain(obeyed).chain(self.owed.values().copied()).min();
             let open = open.unwrap_or(self.ledger.next).min(self.ledger.next);
             Commit { offset, metadata: LedgerNote { open, window: self.ledger.window_from() }.to_text() }
         })
@@ -543,6 +578,10 @@ impl TriageShard {
     pub fn committed(&mut self, offset: i64) {
         assert!(offset >= self.committed, "a committed offset never goes back");
         self.committed = offset;
+        self.note_is_stale = false;
+        if self.owed.is_empty() && self.runs.iter().all(|run| run.release.is_none()) {
+            self.unnoted = 0;
+        }
     }
 
     /// The committed offset, as the broker has acknowledged it.
@@ -578,10 +617,11 @@ impl Run {
             Ahead::Obeyed | Ahead::Confirmed => true,
         };
         // What has succeeded counts once it is settled: only then does the commit cover it.
+        let is_settled = self.id.is_none() && self.release.is_none();
         let effects = self
             .effects
             .as_ref()
-            .is_none_or(|ticket| ticket.is_settled() && (ticket.failure().is_some() || self.id.is_none()));
+            .is_none_or(|ticket| ticket.is_settled() && (ticket.failure().is_some() || is_settled));
         ledger && effects
     }
 }

@@ -6,6 +6,7 @@
 //! to make a test pass. Run by its tests; a failing seed replays with `TRIAGED_SEED=<seed>`.
 
 mod check;
+mod check_release;
 mod feed;
 mod instance;
 mod random;
@@ -39,6 +40,8 @@ struct Swarm {
     impatient: bool,
     /// Retention takes mentions, read or not.
     retention: bool,
+    /// Somebody asks for mentions to be brought back.
+    releases: bool,
 }
 
 impl Swarm {
@@ -58,6 +61,7 @@ impl Swarm {
             slow: random.chance(50),
             impatient: random.chance(20),
             retention: random.chance(25),
+            releases: random.chance(60),
         }
     }
 }
@@ -188,6 +192,7 @@ impl World {
         match self.random.below(100) {
             0..15 => self.feed.mentions(&self.cluster, &mut self.random, self.swarm.holes),
             15..18 => self.feed.helpdesk(&self.cluster, &mut self.random, self.checker.open_cases()),
+            18 if self.swarm.releases => self.release(),
             18..60 => self.step_one(),
             60..87 => self.deliver(),
             87 if self.swarm.retention => self.expire_mentions(),
@@ -287,6 +292,10 @@ impl World {
             return;
         }
         let index = self.random.below(self.instances.len() as u64) as usize;
+        self.kill(index);
+    }
+
+    fn kill(&mut self, index: usize) {
         let gone = self.instances.remove(index);
         let name = gone.name.clone();
         let restarts = self.random.chance(70);
@@ -427,6 +436,24 @@ impl World {
         let below = start + self.random.below((next - start) as u64 + 1) as i64;
         self.checker.mentions_expire(&self.cluster, partition, below);
         self.cluster.trim(&of, below).expect("the topic exists");
+    }
+
+    /// Somebody asks for what a rule took, or for dead letters; whoever works on it is killed now and then.
+    fn release(&mut self) {
+        if self.random.chance(50) {
+            self.feed.release(&self.cluster, &mut self.random);
+        }
+        if !self.swarm.crashes || self.random.chance(60) {
+            return;
+        }
+        // So many steps into it, wherever that is.
+        for _ in 0..self.random.below(40) {
+            self.step_one();
+            self.deliver();
+        }
+        if let Some(index) = self.instances.iter().position(|instance| instance.is_releasing()) {
+            self.kill(index);
+        }
     }
 
     fn compact(&mut self) {

@@ -40,9 +40,11 @@ fn nothing_is_lost_doubled_or_reordered_under_any_fixed_seed() {
         total.crashes += summary.crashes;
         total.repeats += summary.repeats;
         total.records_out += summary.records_out;
+        total.brought_back += summary.brought_back;
     }
     let rate = SEEDS_FIXED as f64 / start.elapsed().as_secs_f64();
     println!("{SEEDS_FIXED} seeds at {rate:.1} a second: {total:?}");
+    assert!(total.brought_back > 1_000, "too little is brought back: {total:?}");
     assert!(total.crashes > 100 && total.mentions > 10_000, "the seeds exercise too little: {total:?}");
 }
 
