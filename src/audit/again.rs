@@ -112,7 +112,8 @@ impl HandedAgain<'_, '_> {
                 part.counts.unverified += 1;
                 return None;
             }
-            let what = format!("{log}/{at} brings it back for request {request}, the ledger knows nothing of it");
+            let what =
+                format!("{log}/{at} brings it back for request {request}, the ledger knows nothing of it");
             return fault(FindingKind::Disagrees, what);
         };
         let to = super::effects::digest((mention.desk, mention.queue, log.partition));

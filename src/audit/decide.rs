@@ -30,7 +30,8 @@ const WINDOW_SLACK: i64 = 50;
 impl Audit<'_> {
     /// Reads the input and judges each record; then the copies.
     pub(super) fn read_input(&mut self) -> Result<(), LogError> {
-        let Audit { logs, progress, plan, plans, extent, partitions, report, generations, trimmed, .. } = self;
+        let Audit { logs, progress, plan, plans, extent, partitions, report, generations, trimmed, .. } =
+            self;
         let mut scanning = Scanning::new(&plan.scan);
         for (number, part) in partitions.iter_mut().enumerate() {
             let dead_letters = &extent.dead_letter[number % extent.dead_letter.len().max(1)];
@@ -153,11 +154,17 @@ impl Pass<'_> {
         let crashed = entry.disposition == Disposition::DeadLetter
             && entry.detail == u16::from(DeadLetterReason::Crashed.code());
         if chosen && !crashed {
-            self.sample(record, &run, None);
-            let again = self.part.brought.of(offset);
-            let again: Vec<(i64, Run)> =
-                again.map(|(request, again)| (request, self.part.runs[again.run as usize])).collect();
-            again.iter().for_each(|(request, run)| self.sample(record, run, Some(*request)));
+            let again = self.part.brought.of(offset).map(|(request, again)| {
+                (Some(request), again.entry.disposition, self.part.runs[again.run as usize])
+            });
+            let all: Vec<_> = [(None, entry.disposition, run)].into_iter().chain(again).collect();
+            for (index, (request, disposition, run)) in all.iter().enumerate() {
+                // What made it a dead letter was mended before it was asked for again: it is not what it was.
+                match *disposition == Disposition::DeadLetter && index + 1 < all.len() {
+                    true => self.part.counts.unverified += 1,
+                    false => self.sample(record, run, *request),
+                }
+            }
         }
     }
 
@@ -251,16 +258,8 @@ impl Pass<'_> {
         let range = 0..records.len();
         let ticket = JobTicket { incarnation: 0, sequence: 0 };
         let (records, stream) = (Arc::new(records), self.stream);
-        let job = Job {
-            records,
-            range,
-            policy: policy.clone(),
-            stream,
-            killers: Vec::new(),
-            lift,
-            ticket,
-            reply,
-        };
+        let job =
+            Job { records, range, policy: policy.clone(), stream, killers: Vec::new(), lift, ticket, reply };
         for found in self.scanning.scan(&job).records {
             let entry = match request {
                 None => self.part.entry(found.offset).map(|(entry, _)| entry),

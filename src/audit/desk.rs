@@ -29,7 +29,8 @@ impl Start {
     /// Whether the trimmed part may hold the hand-over of this source: a place with its ordinal.
     pub(super) fn may_hold(&self, stream: StreamId, partition: u32, (offset, ordinal): (i64, u64)) -> bool {
         let taken = self.taken.get(&(stream, partition));
-        let covered = taken.is_some_and(|(below, above)| offset < *below || above.contains(&(offset, ordinal)));
+        let covered =
+            taken.is_some_and(|(below, above)| offset < *below || above.contains(&(offset, ordinal)));
         self.trimmed && (self.state.is_none() || covered)
     }
 }

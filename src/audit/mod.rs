@@ -179,7 +179,19 @@ impl Extent {
         }
         let (stream, input) = (input.0, input_stretches);
         let control = count(logs, &plan.control)?.0;
-        Ok(Extent { stream, control, input, starts, commits, noted, desk_commits, assignments, desks, dead_letter, ledgers })
+        Ok(Extent {
+            stream,
+            control,
+            input,
+            starts,
+            commits,
+            noted,
+            desk_commits,
+            assignments,
+            desks,
+            dead_letter,
+            ledgers,
+        })
     }
 }
 

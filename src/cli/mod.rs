@@ -7,6 +7,7 @@ mod check;
 mod check_live;
 mod ctl;
 mod load;
+mod release;
 mod topics;
 
 use crate::audit::{self, AuditOptions};
@@ -50,6 +51,14 @@ enum Verb {
         after_help = "Example:\n  triaged audit --from 2026-11-22T09:00:00Z\n\nExit codes: 0 nothing found, 1 the list of what was found."
     )]
     Audit(AuditWords),
+    /// Bring back what a noise or block rule took by mistake
+    #[command(
+        after_help = "Examples:\n  triaged release --rule giveaway --dry-run\n  triaged release --rule giveaway --from 2026-11-22T09:00:00Z\n\nEach mention comes back once, however often this is asked for."
+    )]
+    Release(release::ReleaseOptions),
+    /// Send dead letters through again, once what was wrong with them is mended
+    #[command(after_help = "Example:\n  triaged requeue --reason too_large --from 2026-11-22")]
+    Requeue(release::RequeueOptions),
     /// Talk to the running daemon over its socket
     Ctl(ctl::Options),
     /// Show triaged at work: a calm stream, then a storm, counted and accounted for
@@ -146,6 +155,8 @@ fn act(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Check(words) => check_words(&words),
         Verb::Topics(options) => topics::topics(&options),
         Verb::Audit(words) => audit(&words),
+        Verb::Release(options) => release::release(&options),
+        Verb::Requeue(options) => release::requeue(&options),
         Verb::Ctl(options) => ctl::ctl(&options),
         Verb::Demo(options) => demonstrate(options),
     }

@@ -21,6 +21,7 @@ pub mod live;
 pub mod policy;
 mod publish;
 pub mod rights;
+pub mod release;
 mod shared;
 mod start;
 mod threads;

@@ -22,7 +22,7 @@ pub enum Planted {
     SnapshotPastCommit,
     /// Mentions are brought back before the ledger has acknowledged that they are.
     ReleaseAfterEffect,
-    /// What names a mention that is brought back is counted, not where it stands: after a crash it has another name.
+    /// What names a mention that is brought back comes from a generator: after a crash it has another name.
     OrdinalCounted,
     /// A new owner takes what the ledger holds of a request for done.
     ReleaseNotOwed,
@@ -44,12 +44,19 @@ impl Planted {
 }
 
 thread_local! {
+    static COUNTED: Cell<u64> = const { Cell::new(0) };
     static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
 }
 
 /// Plants a bug in this thread, or none.
 pub fn plant(bug: Option<Planted>) {
     PLANTED.with(|cell| cell.set(bug));
+}
+
+/// The next number of a generator.
+#[must_use]
+pub fn counted() -> u64 {
+    COUNTED.with(|cell| cell.replace(cell.get() + 1))
 }
 
 /// Whether this bug is planted in this thread.

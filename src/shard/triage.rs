@@ -430,7 +430,7 @@ impl TriageShard {
                         offset: record.offset,
                     };
                     let mark = match &run.release {
-                        Some(of) => self.release_mark(of, record.offset, index),
+                        Some(of) => self.release_mark(of, record.offset),
                         None => {
                             SourceMark { source: Source { position, ordinal: 0 }, committed: self.committed }
                         }

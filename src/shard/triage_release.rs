@@ -113,12 +113,10 @@ impl TriageShard {
     }
 
     /// The name of a mention that is brought back. Requests are done one after the other, so below this one all is.
-    #[cfg_attr(not(test), expect(unused_variables, reason = "only a planted bug counts"))]
-    pub(super) fn release_mark(&self, of: &Superseding, offset: i64, index: usize) -> SourceMark {
+    pub(super) fn release_mark(&self, of: &Superseding, offset: i64) -> SourceMark {
         let ordinal = u64::try_from(offset).expect("invariant: an offset is 0 or more");
         #[cfg(test)]
-        let ordinal =
-            if planted::is(Planted::OrdinalCounted) { self.unnoted + index as u64 } else { ordinal };
+        let ordinal = if planted::is(Planted::OrdinalCounted) { planted::counted() } else { ordinal };
         let position = Position { stream: of.log, partition: self.input.partition, offset: of.request };
         SourceMark { source: Source { position, ordinal }, committed: of.request }
     }
