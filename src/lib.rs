@@ -3,7 +3,7 @@
 //! `pipeline` tells the whole path. Each layer may use only what stands to its left (`tests/tidy.rs`):
 //!
 //! ```text
-//! clock, log <- error <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
+//! clock, log, log_level <- error <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
 //!     <- kafka, embedded, hyperscan, admin, systemd <- pipeline, audit, simulator <- demo <- cli <- main
 //! ```
 #![deny(unsafe_code)]
@@ -20,6 +20,7 @@ pub mod error;
 pub mod hyperscan;
 pub mod kafka;
 pub mod log;
+pub mod log_level;
 pub mod offsets;
 pub mod pipeline;
 pub mod policies;

@@ -6,6 +6,7 @@ use super::Config;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Settings};
 use crate::error::Error;
+use crate::log_level;
 use std::fs;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::Path;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Where the configuration is when nobody says.
@@ -53,6 +55,8 @@ const CLIENT_BURST_MS: i64 = 5;
 pub(super) fn log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let (filter, handle) = reload::Layer::new(filter);
+    log_level::install(move |level| handle.reload(EnvFilter::new(level)).map_err(|error| error.to_string()));
     let (clock, told) = (SystemClock::new(), AtomicI64::new(-CLIENT_SILENCE_MS));
     let thinned = dynamic_filter_fn(move |metadata, _| {
         if metadata.target() != "librdkafka" {

@@ -5,8 +5,10 @@
 //! what a record means: `Work` does. Stepped by its thread, or by the simulator.
 
 use super::Stop;
+use super::pause::Pause;
 use crate::log::{Commit, LogError, Member, Polled, Producer, Records, TopicPartition};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a lane asks of a shard, whatever its kind.
@@ -113,6 +115,10 @@ pub struct Lane<W: Work> {
     revoking: Vec<TopicPartition>,
     revoking_until: i64,
     stalled: Option<Records>,
+    /// What an operator has told us not to read, if anybody may.
+    pause: Option<Arc<Pause>>,
+    /// Partitions of which records were dropped because they are paused, each with the first of these.
+    held_back: BTreeMap<TopicPartition, i64>,
     commit_due: i64,
     away_told_until: i64,
     /// When a poll last found no broker; `i64::MIN` when none ever did.
@@ -147,6 +153,8 @@ impl<W: Work> Lane<W> {
             revoking: Vec::new(),
             revoking_until: 0,
             stalled: None,
+            pause: None,
+            held_back: BTreeMap::new(),
             commit_due: 0,
             away_told_until: 0,
             away_at: i64::MIN,
@@ -155,6 +163,13 @@ impl<W: Work> Lane<W> {
             backpressure_ms: 0,
             backpressed_since: None,
         }
+    }
+
+    /// From now on the lane does not read what `pause` holds.
+    #[must_use]
+    pub fn obeying(mut self, pause: &Arc<Pause>) -> Lane<W> {
+        self.pause = Some(Arc::clone(pause));
+        self
     }
 
     /// One round: answers in, runs on, commits out, at most one poll, which waits for at most `wait` when there
@@ -180,6 +195,7 @@ impl<W: Work> Lane<W> {
             self.commit_due = now_ms + self.limits.commit_interval_ms;
             self.commit_settled()?;
         }
+        self.resume()?;
         let read = self.may_read(now_ms);
         busy |= self.take_stalled();
         let read = read && self.stalled.is_none();
@@ -240,11 +256,49 @@ impl<W: Work> Lane<W> {
         if self.revoking.contains(partition) {
             return;
         }
+        if self.is_paused(partition) || self.held_back.contains_key(partition) {
+            if let Some((first, _)) = records.span() {
+                self.held_back.entry(partition.clone()).or_insert(first);
+            }
+            return;
+        }
         if let Some(Place::Live(shard)) = self.held.get_mut(partition)
             && !shard.is_stopping()
         {
             self.stalled = self.work.take(shard, records, self.producer.as_mut());
         }
+    }
+
+    fn is_paused(&self, partition: &TopicPartition) -> bool {
+        self.pause.as_ref().is_some_and(|pause| pause.holds(partition.partition))
+    }
+
+    /// Whether there is something, and nothing of it is to be read: then the broker is not even asked.
+    fn is_all_paused(&self) -> bool {
+        self.pause.is_some() && !self.held.is_empty() && self.held.keys().all(|of| self.is_paused(of))
+    }
+
+    /// How many partitions are held and not read, because an operator said so.
+    #[must_use]
+    pub fn paused(&self) -> usize {
+        self.held.keys().filter(|partition| self.is_paused(partition)).count()
+    }
+
+    /// Goes back to where records of a partition were dropped, once it is paused no more.
+    fn resume(&mut self) -> Result<(), LogError> {
+        let due = self.held_back.iter().filter(|(partition, _)| !self.is_paused(partition));
+        let due: Vec<(TopicPartition, i64)> = due.map(|(of, &first)| (of.clone(), first)).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        match self.member.start(&due) {
+            Ok(()) => {
+                self.held_back.retain(|partition, _| !due.iter().any(|(resumed, _)| resumed == partition))
+            }
+            Err(LogError::Away(why)) => tracing::warn!(%why, "reading cannot go on yet"),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     fn take_stalled(&mut self) -> bool {
@@ -269,7 +323,7 @@ impl<W: Work> Lane<W> {
             }
             _ => {}
         }
-        !full && !self.draining
+        !full && !self.draining && !self.is_all_paused()
     }
 
     fn has_room(&mut self) -> bool {
@@ -439,6 +493,7 @@ impl<W: Work> Lane<W> {
 
     fn drop_place(&mut self, partition: &TopicPartition, stop: Option<&Stop>) {
         self.assigned.retain(|assigned| assigned != partition);
+        self.held_back.remove(partition);
         if let Some(Place::Live(shard) | Place::Ready(shard)) = self.held.remove(partition) {
             self.work.dropped(shard, stop);
         }

@@ -10,6 +10,7 @@ pub mod desk_snapshot;
 pub mod intake;
 pub mod lane;
 pub mod ledger_tail;
+pub mod pause;
 pub mod plan;
 #[cfg(test)]
 pub mod planted;

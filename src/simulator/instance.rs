@@ -11,6 +11,7 @@ use crate::shard::desk::DeskTopics;
 use crate::shard::desk_lane::{DeskParts, DeskPlace, DeskWork};
 use crate::shard::intake::IntakeTopics;
 use crate::shard::lane::{Lane, LaneLimits, Shard};
+use crate::shard::pause::Pause;
 use crate::shard::starts::Starts;
 use crate::shard::triage_lane::{TriageNames, TriageParts, TriagePlace, TriageWork};
 use crate::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig, Preset};
@@ -35,6 +36,7 @@ pub(super) struct Instance {
     pub(super) producers: Vec<u64>,
     pub(super) triage: Lane<TriageWork>,
     pub(super) desk: Lane<DeskWork>,
+    pub(super) pause: Arc<Pause>,
     follower: Follower,
     draining: bool,
 }
@@ -114,6 +116,7 @@ impl Instance {
         let parts = Parts { logs: logs.clone(), policies, clock, desk_partitions };
         let (triage, desk) = (parts.triage(ids[0], ids[2]), parts.desk(ids[1]));
         let producers_before = cluster.producers_made();
+        let pause = Arc::new(Pause::default());
         let triage_lane = Lane::new(
             TriageWork::new(triage),
             logs.member("triaged.triage", name, &["mentions"]).expect("a member"),
@@ -132,7 +135,8 @@ impl Instance {
             name: name.to_owned(),
             members: [triage_member, cluster.newest_member()],
             producers: (producers_before + 1..=cluster.producers_made()).collect(),
-            triage: triage_lane,
+            triage: triage_lane.obeying(&pause),
+            pause,
             desk: desk_lane,
             follower,
             draining: false,

@@ -213,6 +213,7 @@ impl World {
                 self.cluster.be_away(1 + self.random.below(6) as u32);
                 self.cluster.be_full(1 + self.random.below(30) as u32);
             }
+            99 if self.random.chance(50) => self.pause_or_resume(),
             99 => self.compact(),
             _ => self.thaw(),
         }
@@ -456,6 +457,19 @@ impl World {
         }
     }
 
+    /// An operator pauses an instance, whole or in part, or lets it go on.
+    fn pause_or_resume(&mut self) {
+        if self.instances.is_empty() {
+            return;
+        }
+        let index = self.random.below(self.instances.len() as u64) as usize;
+        match self.random.below(3) {
+            0 => self.instances[index].pause.pause(&[]),
+            1 => self.instances[index].pause.pause(&[0]),
+            _ => self.instances[index].pause.resume(),
+        }
+    }
+
     fn compact(&mut self) {
         let tombstones = self.random.chance(50);
         for topic in ["triaged.policies", "triaged.snapshots"] {
@@ -477,6 +491,7 @@ impl World {
             let gone = self.instances.remove(index);
             self.bury(gone, true);
         }
+        self.instances.iter().for_each(|instance| instance.pause.resume());
         if self.instances.is_empty() {
             self.start("one");
         }
