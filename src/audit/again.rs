@@ -98,9 +98,7 @@ impl HandedAgain<'_, '_> {
     pub(super) fn judge(&self, part: &mut Partition, generations: &Generations) -> Option<Fault> {
         let ((log, at), mention) = (self.at, self.mention);
         let (offset, request) = (mention.input.offset, self.mark.source.position.offset);
-        if part.slot(offset).is_none() {
-            return None;
-        }
+        part.slot(offset)?;
         let fault = |kind, what| Some((kind, offset, what));
         if self.mark.source.ordinal != offset as u64 {
             let name = self.mark.source.ordinal;

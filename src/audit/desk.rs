@@ -16,13 +16,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use triage_engine::desk::{DeskLog, Effect, Effects, Event, LogEntry, What};
 use triage_engine::model::{CaseId, StreamId};
 
+/// What was taken of one source partition: everything below an offset, and these offsets and ordinals from there on.
+type Taken = (i64, BTreeSet<(i64, u64)>);
+
 /// Where the audit of one desk log starts.
 pub(super) struct Start {
     /// The state there; `None` when the log was trimmed and no snapshot covers what is gone.
     state: Option<Box<DeskLog>>,
     trimmed: bool,
     /// For each source partition what was taken by then: everything below the first, and these above it.
-    taken: BTreeMap<(StreamId, u32), (i64, BTreeSet<(i64, u64)>)>,
+    taken: BTreeMap<(StreamId, u32), Taken>,
 }
 
 impl Start {

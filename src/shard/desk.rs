@@ -11,6 +11,7 @@ use crate::log::{LogError, Logs, Outgoing, Producer, Records, Ticket, TopicParti
 use crate::policies::{BuildMatcher, Policies};
 use crate::wire::{assignment, cloudevents, desk_log};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use std::sync::{Arc, RwLock};
 use triage_engine::desk::{Counts, DeskLog, DeskPolicies, DeskSettings, Effects, Event, LogEntry};
@@ -68,10 +69,13 @@ impl Named {
         for entry in entries {
             let Event::Mention(mention) = &entry.event else { continue };
             let generation = mention.generation;
-            if !named.contains_key(&generation) {
-                named.insert(generation, policies.get(generation, matcher).ok_or(Unnamed::NotYet)?);
-            }
-            let desks = named[&generation].policy().desks();
+            let policy = match named.entry(generation) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(policies.get(generation, matcher).ok_or(Unnamed::NotYet)?)
+                }
+            };
+            let desks = policy.policy().desks();
             if !desks.iter().any(|desk| desk.name == mention.desk) {
                 let why =
                     format!("it names desk `{}`, which policy {generation} does not have", mention.desk);

@@ -23,6 +23,7 @@ pub mod triage_counts;
 pub mod triage_lane;
 pub mod triage_release;
 pub mod triage_restore;
+mod triage_run;
 
 use crate::clock::Clock;
 use crate::log::{Outgoing, Producer, Ticket, TopicPartition};

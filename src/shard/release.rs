@@ -81,7 +81,7 @@ pub enum Step {
     /// Something is left to do.
     Goes(Box<Release>),
     /// All is out and acknowledged.
-    Done(Place, Option<ReleaseRequest>, ReleaseCounts),
+    Done(Place, Option<Box<ReleaseRequest>>, Box<ReleaseCounts>),
 }
 
 impl Release {
@@ -133,7 +133,7 @@ impl Release {
             Phase::Settle if shard.releases_in_flight() > 0 => {}
             Phase::Settle => {
                 shard.owe(self.place, None);
-                return Ok(Step::Done(self.place, self.request, self.counts));
+                return Ok(Step::Done(self.place, self.request.map(Box::new), Box::new(self.counts)));
             }
         }
         Ok(Step::Goes(Box::new(self)))
@@ -242,7 +242,10 @@ impl Release {
         let records = match reading.next(means.logs, shard)? {
             Next::Nothing => return Ok(()),
             Next::Records(records) => records,
-            Next::Over => return Ok(self.end_reading()),
+            Next::Over => {
+                self.end_reading();
+                return Ok(());
+            }
         };
         let (from, to) = self.request.as_ref().map_or((None, None), |request| (request.from, request.to));
         let mut rest = Records::new(records.partition().clone());

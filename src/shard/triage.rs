@@ -11,8 +11,9 @@ use super::ledger_tail::{LedgerNote, LedgerTail};
 use super::planted::{self, Planted};
 use super::survey::Place;
 pub use super::triage_counts::TriageCounts;
+use super::triage_run::{Ahead, Run};
 use crate::log::{Commit, Failure, LogError, Outgoing, Producer, Ticket, TopicPartition};
-use crate::offsets::{RunId, Watermark};
+use crate::offsets::Watermark;
 use crate::wire::ledger::{self, LedgerEntry, LedgerRun, Superseding};
 use crate::wire::{dead_letter, desk_log};
 use crate::worker::Scanned;
@@ -69,34 +70,6 @@ pub struct TriageShard {
     pub counts: TriageCounts,
     events: Vec<Event>,
     buffer: Vec<u8>,
-}
-
-#[derive(Debug)]
-pub(super) struct Run {
-    /// `None` for a marker that holds no records, and for records that are committed and brought back.
-    pub(super) id: Option<RunId>,
-    pub(super) scanned: Option<Scanned>,
-    pub(super) decisions: Vec<Decision>,
-    pub(super) expired: u64,
-    /// For which request the records are brought back.
-    pub(super) release: Option<Superseding>,
-    pub(super) plan_epoch: i64,
-    pub(super) now: Millis,
-    pub(super) ledger: Ahead,
-    /// Where in the ledger the run's entries lie, as far as known: one on its way lies at the ledger's end or after it.
-    pub(super) ledger_from: i64,
-    pub(super) effects: Option<Arc<Ticket>>,
-    pub(super) bytes: usize,
-}
-
-#[derive(Debug)]
-pub(super) enum Ahead {
-    /// Every record was decided before: the ledger has them.
-    Obeyed,
-    /// On its way to the ledger.
-    Sent(Arc<Ticket>),
-    /// Known to be the first entry for its offsets: effects may go out.
-    Confirmed,
 }
 
 impl TriageShard {
@@ -600,29 +573,6 @@ impl TriageShard {
     #[must_use]
     pub fn engine(&self) -> &Triage {
         &self.engine
-    }
-}
-
-impl Run {
-    fn is_over(&self) -> bool {
-        let answered =
-            self.effects.as_ref().is_some_and(|ticket| ticket.is_settled() && ticket.failure().is_none());
-        matches!(self.ledger, Ahead::Confirmed) && answered && self.id.is_none()
-    }
-
-    /// Whether the broker has answered all that was sent for the run.
-    fn is_answered(&self) -> bool {
-        let ledger = match &self.ledger {
-            Ahead::Sent(ticket) => ticket.is_settled(),
-            Ahead::Obeyed | Ahead::Confirmed => true,
-        };
-        // What has succeeded counts once it is settled: only then does the commit cover it.
-        let is_settled = self.id.is_none() && self.release.is_none();
-        let effects = self
-            .effects
-            .as_ref()
-            .is_none_or(|ticket| ticket.is_settled() && (ticket.failure().is_some() || is_settled));
-        ledger && effects
     }
 }
 

@@ -231,7 +231,7 @@ impl TriageWork {
                 // Without the request only what was owed is done; the rest waits until the request was read.
                 if let Some(request) = request {
                     place.told.insert(at.request);
-                    self.answer(place, request.id, counts, out);
+                    self.answer(place, request.id, *counts, out);
                 }
             }
             Err(error) => {

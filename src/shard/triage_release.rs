@@ -7,7 +7,8 @@
 #[cfg(test)]
 use super::planted::{self, Planted};
 use super::survey::Place;
-use super::triage::{Ahead, Run, TriageShard};
+use super::triage::TriageShard;
+use super::triage_run::{Ahead, Run};
 use crate::log::Producer;
 use crate::wire::ledger::{LedgerEntry, LedgerRun, Superseding};
 use crate::worker::Scanned;
