@@ -257,7 +257,10 @@ impl<W: Work> Lane<W> {
             return;
         }
         if self.is_paused(partition) || self.held_back.contains_key(partition) {
-            if let Some((first, _)) = records.span() {
+            // One that is not live, or about to stop, is started anew at what is committed, which may lie before these.
+            let is_read =
+                matches!(self.held.get(partition), Some(Place::Live(shard)) if !shard.is_stopping());
+            if let Some((first, _)) = records.span().filter(|_| is_read) {
                 self.held_back.entry(partition.clone()).or_insert(first);
             }
             return;
@@ -400,6 +403,7 @@ impl<W: Work> Lane<W> {
             Err(error) => return Err(error),
         }
         for (partition, _) in from {
+            self.held_back.remove(&partition);
             self.assigned.retain(|assigned| *assigned != partition);
             if let Some(Place::Ready(mut shard)) = self.held.remove(&partition) {
                 self.restored += 1;
