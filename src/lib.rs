@@ -3,7 +3,7 @@
 //! `pipeline` tells the whole path. Each layer may use only what stands to its left (`tests/tidy.rs`):
 //!
 //! ```text
-//! clock, log, diagnostic <- error, progress <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
+//! clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
 //!     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
 //!     <- demo, files, explain, tap <- cli <- main
 //! ```
@@ -25,6 +25,7 @@ pub mod hyperscan;
 pub mod interrupt;
 pub mod kafka;
 pub mod log;
+pub mod log_level;
 pub mod offsets;
 pub mod pipeline;
 pub mod policies;

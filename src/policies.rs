@@ -9,7 +9,7 @@ use crate::wire::{control, policies as bundles};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use triage_engine::plans::PlanState;
+use triage_engine::plans::{PlanState, Releases};
 use triage_engine::policy::{Bundle, Generation, Mistake, Policy};
 use triage_engine::scan::{Literal, Matcher};
 
@@ -123,6 +123,12 @@ impl Policies {
                 None
             }
         }
+    }
+
+    /// The requests to bring mentions back, as far as the control topic was read.
+    #[must_use]
+    pub fn releases(&self) -> Arc<Releases> {
+        self.known().plans.releases().clone()
     }
 
     /// What the control topic says, as far as it was read.

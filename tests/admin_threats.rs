@@ -20,7 +20,17 @@ use triage_engine::model::Millis;
 use triaged::admin::{BODY_BYTES_MAX, Bound, Control, Exporter, InputNames, Limits, Settings};
 
 const TOKEN: &str = "a-token-of-some-length";
-const ROUTES: [&str; 6] = ["/metrics", "/livez", "/readyz", "/v1/status", "/v1/policy/reload", "/v1/drain"];
+const ROUTES: [&str; 9] = [
+    "/metrics",
+    "/livez",
+    "/readyz",
+    "/v1/status",
+    "/v1/policy/reload",
+    "/v1/pause",
+    "/v1/resume",
+    "/v1/log",
+    "/v1/drain",
+];
 /// Far beyond what any answer takes on a busy machine: a client that waits so long has found a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,7 +46,7 @@ impl Control for Daemon {
         json!({ "long": "x".repeat(self.status_bytes) })
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<String, String> {
         Err("not yet".to_owned())
     }
 
@@ -45,6 +55,21 @@ impl Control for Daemon {
     }
 
     fn reload(&self) -> Result<Value, Value> {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        Ok(json!({}))
+    }
+
+    fn pause(&self, _: &[u32]) -> Value {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        json!({})
+    }
+
+    fn resume(&self) -> Value {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        json!({})
+    }
+
+    fn log_level(&self, _: &str) -> Result<Value, Value> {
         self.changes.fetch_add(1, Ordering::SeqCst);
         Ok(json!({}))
     }
@@ -179,7 +204,7 @@ async fn a_name_that_a_stranger_points_at_this_machine_reaches_no_route() {
     }
     let right = server.request("GET", "http://evil.example/livez", "");
     assert_eq!(exchange(server.tcp().await, right.as_bytes()).await.status, 421, "the target names another");
-    assert_eq!((server.refused("host"), server.changes()), (33, 0));
+    assert_eq!((server.refused("host"), server.changes()), (45, 0));
     server.is_alive().await;
 }
 
@@ -187,7 +212,7 @@ async fn a_name_that_a_stranger_points_at_this_machine_reaches_no_route() {
 async fn a_page_of_another_site_changes_nothing_and_reads_nothing() {
     let server = Server::start_with(Limits::default(), true, Daemon::default()).await;
     let json = format!("content-type: application/json\r\nauthorization: Bearer {TOKEN}\r\n");
-    for path in ["/v1/policy/reload", "/v1/drain"] {
+    for path in ["/v1/policy/reload", "/v1/pause", "/v1/resume", "/v1/log", "/v1/drain"] {
         for foreign in ["origin: https://evil.example", "origin: null", "sec-fetch-site: cross-site"] {
             let answer = server.ask("POST", path, &format!("{json}{foreign}\r\n")).await;
             assert_eq!(answer.status, 403, "{path} {foreign}");

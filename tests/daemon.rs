@@ -205,3 +205,76 @@ fn a_scrape_adds_up_and_a_second_process_of_the_same_name_is_refused() {
     assert_eq!(code, Some(0));
     assert_eq!(daemon.exit(Duration::from_secs(60)), Some(0), "{}", daemon.log());
 }
+
+#[test]
+fn a_paused_instance_keeps_its_place_says_so_and_reads_everything_once_it_is_resumed() {
+    let fleet = Fleet::new("pause");
+    fleet.create_topics();
+    let mut daemon = fleet.start("one");
+    daemon.is_ready();
+    let sent = |from: u64, count: u64| -> Vec<String> {
+        (from..from + count).map(|n| mention(n, "no refund for a month")).collect()
+    };
+    let lag = |daemon: &common::program::Process| -> u64 {
+        let of = format!("triaged_consumer_lag_records{{topic=\"{}\"", fleet.input());
+        let text = daemon.metrics();
+        let lines = text.lines().filter(|line| line.starts_with(&of));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    let is_read = |count: u64| move |status: &serde_json::Value| status["mentions"]["read"] == count;
+    fleet.send(&sent(0, 100));
+    daemon.wait_until("the first are read", is_read(100));
+
+    let (code, text) = daemon.ctl(&["pause"]);
+    assert_eq!(
+        (code, text.trim()),
+        (Some(0), "paused: no mention is read on this instance until `triaged ctl resume`")
+    );
+    fleet.send(&sent(100, 50));
+    // Once the broker is asked how far behind we are, what was sent has been there for a while.
+    daemon.wait_until("they wait in the broker", |_| lag(&daemon) >= 50);
+    daemon.wait_until("nothing of them is read", is_read(100));
+    let (code, body) = daemon.get("/readyz").unwrap();
+    assert_eq!(code, 200);
+    assert!(body.starts_with("ok, paused"), "{body}");
+    assert!(!daemon.metrics().contains("triaged_paused_partitions 0"), "{}", daemon.metrics());
+    let (code, text) = daemon.ctl(&["resume", "--json"]);
+    assert_eq!(
+        (code, serde_json::from_str(&text).ok()),
+        (Some(0), Some(serde_json::json!({ "paused": false })))
+    );
+    fleet.wait_for_assignments(150);
+
+    let (code, text) = daemon.ctl(&["pause", "--partitions", "0"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("input partitions 0 are not read"), "{text}");
+    let more = sent(150, 60);
+    let elsewhere = (150..210).filter(|n| n % u64::from(common::program::PARTITIONS) != 0).count() as u64;
+    fleet.send(&more);
+    daemon.wait_until("the other partitions are read", is_read(150 + elsewhere));
+    daemon.wait_until("the status says so", |status| status["paused"] == serde_json::json!([0]));
+    daemon.ctl(&["resume"]);
+    let ids = fleet.wait_for_assignments(210);
+    assert!(ids.values().all(|&times| times == 1), "{ids:?}");
+
+    let (code, text) = daemon.ctl(&["log", "debug"]);
+    assert_eq!((code, text.trim()), (Some(0), "the daemon's log is at `debug` until its next start"));
+    assert!(daemon.log().contains("the log's level was changed"), "{}", daemon.log());
+    assert_eq!(daemon.ctl(&["log", "loud"]).0, Some(64));
+    fleet.write_rule("[[rule]]\nname = \"added\"\nquery = \"quasar\"\n");
+    let (code, text) = daemon.ctl(&["policy", "reload", "--wait", "--json"]);
+    assert_eq!(code, Some(0), "{text}");
+    let epoch = serde_json::from_str::<serde_json::Value>(&text).unwrap()["after"]["epoch"].clone();
+    assert_eq!(
+        daemon.status()["policy"]["laggards"],
+        serde_json::json!([]),
+        "every shard uses epoch {epoch}"
+    );
+    assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
+
+    let mut again = fleet.start("one");
+    again.is_ready();
+    assert_eq!(again.status()["paused"], serde_json::json!(false), "a restart knows nothing of a pause");
+    assert_eq!(again.terminate(), Some(0), "{}", again.log());
+    fleet.audit_finds_nothing();
+}

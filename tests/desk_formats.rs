@@ -69,7 +69,10 @@ impl Owned {
     fn mark(&self) -> Option<SourceMark> {
         let (wide, _, offset, _, partition) = self.numbers;
         let position = Position { stream: StreamId(wide), partition, offset };
-        let mark = SourceMark { source: Source { position, ordinal: partition / 2 }, committed: offset / 3 };
+        let mark = SourceMark {
+            source: Source { position, ordinal: u64::from(partition / 2) },
+            committed: offset / 3,
+        };
         self.marked.then_some(mark)
     }
 

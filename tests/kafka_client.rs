@@ -118,14 +118,22 @@ fn one_ticket_counts_many_sends_and_keeps_the_first_offset() {
 }
 
 #[test]
-fn a_send_waits_while_the_buffer_is_full_and_keeps_its_order() {
+fn what_the_buffer_has_no_room_for_waits_in_the_producer_and_keeps_its_order() {
     let logs = cluster();
     let name = topic(&logs, "full", 1, &[]);
     let to = TopicPartition::new(&name, 0);
     let mut small = settings();
     small.producer_buffer_kib = 64;
     let mut producer = KafkaLogs::new(small).unwrap().producer("full").unwrap();
-    send(&mut *producer, &to, &numbers(0..5_000, 200));
+    let (first, second) = (Arc::new(Ticket::new()), Arc::new(Ticket::new()));
+    producer.send(&to, &numbers(0..3_000, 200), &first).unwrap();
+    producer.send(&to, &numbers(3_000..5_000, 200), &second).unwrap();
+    assert!(producer.flush(Duration::from_secs(30)));
+    assert!(producer.has_room());
+    for (ticket, offset) in [(first, 0), (second, 3_000)] {
+        assert!(ticket.is_settled());
+        assert_eq!((ticket.failure(), ticket.offset_first()), (None, Some(offset)));
+    }
     let (read, _) = read_to_end(&logs, &to, 0);
     let values: Vec<u64> = read
         .iter()
@@ -162,6 +170,27 @@ fn a_record_that_can_never_be_delivered_fails_its_ticket_and_names_the_topic() {
     assert!(producer.send(&to, &beyond, &ticket).is_err(), "nothing of it was enqueued");
     assert!(ticket.is_settled());
     assert_eq!(ticket.failure(), None);
+}
+
+#[test]
+fn no_send_waits_for_a_broker_that_is_away_however_full_the_buffer_is() {
+    let mut nowhere = settings();
+    nowhere.bootstrap = "127.0.0.1:1".to_owned();
+    nowhere.producer_buffer_kib = 64;
+    let mut producer = KafkaLogs::new(nowhere).unwrap().producer("away").unwrap();
+    let to = TopicPartition::new("nowhere", 0);
+    let tickets: Vec<Arc<Ticket>> = (0..50).map(|_| Arc::new(Ticket::new())).collect();
+    for ticket in &tickets {
+        // 50 times 40 kB: the second finds no room, and nobody will ever make any.
+        producer.send(&to, &numbers(0..200, 200), ticket).unwrap();
+    }
+    assert!(!producer.has_room(), "whoever asks before sending reads no more");
+    assert!(tickets.iter().all(|ticket| !ticket.is_settled()), "nothing is lost, nothing is answered");
+    drop(producer);
+    for ticket in tickets {
+        assert!(ticket.is_settled());
+        assert!(ticket.failure().is_some(), "what was thrown away has failed");
+    }
 }
 
 #[test]
@@ -541,6 +570,9 @@ fn how_fast_records_are_read_and_passed_through() {
         let ticket = Arc::new(Ticket::new());
         for start in (0..count).step_by(2_000) {
             let to = TopicPartition::new(&name, (start / 2_000 % 4) as u32);
+            while !producer.has_room() {
+                producer.flush(Duration::from_millis(1));
+            }
             producer.send(&to, &numbers(start..start + 2_000, bytes), &ticket).unwrap();
         }
         assert!(producer.flush(Duration::from_secs(120)));
@@ -553,6 +585,9 @@ fn how_fast_records_are_read_and_passed_through() {
             let began = (std::time::Instant::now(), cpu());
             let (mut read, mut batch) = (0, Outgoing::default());
             while read < count {
+                while !producer.has_room() {
+                    producer.flush(Duration::from_millis(1));
+                }
                 if let Polled::Records(records) = member.poll(TICK, true).unwrap() {
                     read += records.len() as u64;
                     if pass {

@@ -193,6 +193,15 @@ fn audits_with_its_own_rights(fleet: &Fleet, rights: &mut Rights) {
     for right in &audit {
         rights.take(right);
     }
+    let release = printed(fleet, "--acl=release");
+    for right in &release {
+        rights.grant(right);
+    }
+    let (code, text) = fleet.triaged(&["release", "--rule", "job-ads", "--dry-run"]);
+    assert_eq!(code, Some(0), "a release counts with its own rights: {text}");
+    for right in &release {
+        rights.take(right);
+    }
 }
 
 /// Every right that `check --live` says is missing.

@@ -50,6 +50,7 @@ pub fn scan(scanning: &mut Scanning, records: &Arc<Records>, policy: &Arc<Compil
         policy: policy.clone(),
         stream: STREAM,
         killers: Vec::new(),
+        lift: triaged::worker::Lift::Nothing,
         ticket: JobTicket { incarnation: 1, sequence: 0 },
         reply: unbounded().0,
     })

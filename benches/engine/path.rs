@@ -37,6 +37,10 @@ impl Producer for Sink {
         Ok(())
     }
 
+    fn has_room(&mut self) -> bool {
+        true
+    }
+
     fn health(&self) -> Result<(), LogError> {
         Ok(())
     }
@@ -64,8 +68,15 @@ impl Path {
         let dedup = compiled.policy().dedup();
         let tail = LedgerTail::new(TopicPartition::new("ledger", 0), 0, dedup.window_ms);
         let engine = Triage::new(ExactWindow::new(dedup));
-        let shard =
-            TriageShard::new(input.clone(), STREAM, engine, 0, std::collections::BTreeMap::new(), tail);
+        let shard = TriageShard::new(
+            input.clone(),
+            STREAM,
+            engine,
+            0,
+            std::collections::BTreeMap::new(),
+            tail,
+            std::collections::BTreeMap::new(),
+        );
         Path {
             shard,
             compiled,

@@ -20,7 +20,7 @@ fn position(partition: u32, offset: i64) -> Position {
     Position { stream: StreamId(7), partition, offset }
 }
 
-fn mark(partition: u32, offset: i64, ordinal: u32, committed: i64) -> SourceMark {
+fn mark(partition: u32, offset: i64, ordinal: u64, committed: i64) -> SourceMark {
     SourceMark { source: Source { position: position(partition, offset), ordinal }, committed }
 }
 
@@ -245,7 +245,7 @@ fn any_event() -> impl Strategy<Value = Event<'static>> {
 prop_compose! {
     fn any_log()(
         steps in prop::collection::vec(
-            (any_event(), 0..700_i64, 1..3_i64, prop::option::of((0..2_u32, 0..30_i64, 0..2_u32, 0..8_i64))),
+            (any_event(), 0..700_i64, 1..3_i64, prop::option::of((0..2_u32, 0..30_i64, 0..2_u64, 0..8_i64))),
             1..60,
         )
     ) -> Vec<LogEntry<'static>> {
@@ -329,7 +329,7 @@ proptest! {
     /// at or above the C they know, and C only moves over what was delivered.
     #[test]
     fn the_seen_set_takes_each_source_once_in_whatever_order_it_comes(
-        sends in prop::collection::vec((0..2_u32, 0..20_i64, 0..2_u32, 0..2_u8), 1..200)
+        sends in prop::collection::vec((0..2_u32, 0..20_i64, 0..2_u64, 0..2_u8), 1..200)
     ) {
         let mut seen = SeenSet::default();
         let mut model = BTreeSet::new();

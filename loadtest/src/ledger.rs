@@ -185,6 +185,7 @@ mod tests {
 
     fn run(entries: Vec<LedgerEntry>, expired: Option<(i64, i64)>) -> LedgerRun {
         LedgerRun {
+            superseding: None,
             semantics: 1,
             generation: Generation([9; 32]),
             plan_epoch: 3,

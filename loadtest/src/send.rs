@@ -18,6 +18,8 @@ use triaged::log::{LogError, Outgoing, Producer, Ticket, TopicPartition};
 const SLICE_NS: u64 = 1_000_000;
 /// Bytes that may be made ahead: three of the record seconds.
 const AHEAD_BYTES_MAX: u64 = 384 * 1024 * 1024;
+/// How long is waited at a time for the client to have room again.
+const ROOM_WAIT: Duration = Duration::from_millis(1);
 /// How long the broker may take over what was sent last.
 const FLUSH_WAIT: Duration = Duration::from_secs(60);
 /// While the budget is used up the maker sleeps so long.
@@ -126,6 +128,10 @@ fn hand_over(
             tickets.push(Arc::new(Ticket::new()));
         }
         let ticket = tickets.last().expect("invariant: there is one from the start");
+        // What the client has no room for waits here, where it counts as late.
+        while !producer.has_room() {
+            producer.flush(ROOM_WAIT);
+        }
         for (partition, batch) in &slice.batches {
             producer.send(&TopicPartition::new(orders.topic, *partition), batch, ticket)?;
         }
@@ -185,6 +191,10 @@ mod tests {
             });
             self.sent.extend(values);
             Ok(())
+        }
+
+        fn has_room(&mut self) -> bool {
+            true
         }
 
         fn health(&self) -> Result<(), LogError> {

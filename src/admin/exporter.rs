@@ -132,6 +132,8 @@ impl Exporter {
         for disposition in Disposition::ALL {
             let value = counters.settled[usize::from(disposition.code())];
             self.count(&metrics::SETTLED_RECORDS, &[disposition.name()], value);
+            let released = counters.released[usize::from(disposition.code())];
+            self.count(&metrics::RELEASED_RECORDS, &[disposition.name()], released);
         }
         for reason in DeadLetterReason::ALL {
             let value = counters.dead_letters[usize::from(reason.code())];
@@ -153,6 +155,7 @@ impl Exporter {
         self.count(&metrics::SNAPSHOT_WRITES, &[], counters.snapshot_writes);
         self.count(&metrics::SNAPSHOT_FAILURES, &[], counters.snapshot_failures);
         self.show(&metrics::INFLIGHT_RECORDS, &[], counters.inflight_records as f64);
+        self.show(&metrics::PAUSED_PARTITIONS, &[], counters.paused_partitions as f64);
         self.show(&metrics::BUFFER_BYTES, &[], counters.buffer_bytes as f64);
         self.show(&metrics::DEDUP_LIVE_IDS, &[], counters.dedup_live_ids as f64);
     }

@@ -82,7 +82,9 @@ catalogue! {
     POLICY_RULES = gauge("triaged_policy_rules", [], "Rules of the policy in force");
     POLICY_RELOAD_OK = gauge("triaged_policy_last_reload_successful", [], "1 when the last policy reload was taken, 0 when it was refused");
     POLICY_RELOAD_AT = gauge("triaged_policy_last_reload_timestamp_seconds", [], "When a policy reload was last asked for; 0 before the first");
-    BACKPRESSURE = counter("triaged_backpressure_seconds_total", [], "Time in which lanes did not read because the buffer limit was reached");
+    BACKPRESSURE = counter("triaged_backpressure_seconds_total", [], "Time in which lanes did not read because the buffer limit was reached or the producer had no room");
+    RELEASED_RECORDS = counter("triaged_released_records_total", ["disposition"], "Mentions that a request decided again, by what became of them");
+    PAUSED_PARTITIONS = gauge("triaged_paused_partitions", [], "Input partitions held here that are not read because an operator paused them");
     BUFFER_BYTES = gauge("triaged_buffer_bytes", [], "Bytes of mentions read and not settled");
     DEDUP_LIVE_IDS = gauge("triaged_dedup_live_ids", [], "Ids in the exact dedup windows");
     DEDUP_FORCED_EVICTIONS = counter("triaged_dedup_forced_evictions_total", [], "Ids that left a dedup window early because its table was full");

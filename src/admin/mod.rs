@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Longest body of a request; no route needs one.
+/// Longest body of a request; those that are read are a line.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest time until a handler answers. A reload compiles every rule and runs the policy's own tests.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(50);
@@ -30,11 +30,12 @@ pub trait Control: Send + Sync {
     /// Everything `triaged ctl status` shows.
     fn status(&self) -> serde_json::Value;
 
-    /// Whether records flow: every shard is live and the outputs answer.
+    /// Whether records flow: every shard is live and the outputs answer. The word for it; an instance that was paused is
+    /// ready, and says that it is paused.
     ///
     /// # Errors
     /// Why not yet, or not any more, in plain words.
-    fn ready(&self) -> Result<(), String>;
+    fn ready(&self) -> Result<String, String>;
 
     /// Whether every thread has moved lately.
     ///
@@ -47,6 +48,19 @@ pub trait Control: Send + Sync {
     /// # Errors
     /// Every mistake in it, as JSON; the generation in force stays.
     fn reload(&self) -> Result<serde_json::Value, serde_json::Value>;
+
+    /// Stops reading these input partitions, all when none is named, until `resume` or a restart; what is in flight goes
+    /// on.
+    fn pause(&self, partitions: &[u32]) -> serde_json::Value;
+
+    /// Reads everything again.
+    fn resume(&self) -> serde_json::Value;
+
+    /// Changes the level of the log.
+    ///
+    /// # Errors
+    /// When there is no such level.
+    fn log_level(&self, level: &str) -> Result<serde_json::Value, serde_json::Value>;
 
     /// Starts to drain and end; returns at once.
     fn drain(&self);

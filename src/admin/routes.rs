@@ -7,12 +7,13 @@ use super::connection::Peer;
 use super::guard::Door;
 use super::{ANSWER_TIME_MAX, BODY_BYTES_MAX, Control, Exporter};
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,9 @@ pub(super) fn router(shared: Shared, door: Door, body_time: Duration) -> Router 
         .route("/readyz", get(ready))
         .route("/v1/status", get(status))
         .route("/v1/policy/reload", post(reload))
+        .route("/v1/pause", post(pause))
+        .route("/v1/resume", post(resume))
+        .route("/v1/log", post(log_level))
         .route("/v1/drain", post(drain))
         .fallback(async || problem(StatusCode::NOT_FOUND, "no such path"))
         .with_state(shared)
@@ -122,16 +126,16 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 }
 
 async fn live(State(shared): State<Shared>) -> Response {
-    respond(off_the_runtime(move || shared.control.live()).await, health)
+    respond(off_the_runtime(move || shared.control.live().map(|()| "ok".to_owned())).await, health)
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
     respond(off_the_runtime(move || shared.control.ready()).await, health)
 }
 
-fn health(state: Result<(), String>) -> Response {
+fn health(state: Result<String, String>) -> Response {
     match state {
-        Ok(()) => (StatusCode::OK, "ok\n").into_response(),
+        Ok(word) => (StatusCode::OK, format!("{word}\n")).into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }
@@ -147,7 +151,54 @@ async fn reload(State(shared): State<Shared>) -> Response {
     })
 }
 
-async fn drain(State(shared): State<Shared>) -> Response {
+/// What `pause` may say; nothing said means everything.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PauseBody {
+    #[serde(default)]
+    partitions: Vec<u32>,
+}
+
+async fn pause(State(shared): State<Shared>, body: Bytes) -> Response {
+    let asked = if body.is_empty() { Ok(PauseBody::default()) } else { serde_json::from_slice(&body) };
+    match asked {
+        Ok(asked) => {
+            let PauseBody { partitions } = asked;
+            respond(off_the_runtime(move || shared.control.pause(&partitions)).await, |paused| {
+                Json(paused).into_response()
+            })
+        }
+        Err(error) => problem(
+            StatusCode::BAD_REQUEST,
+            &format!("expected `{{\"partitions\":[0,1]}}` or nothing: {error}"),
+        ),
+    }
+}
+
+async fn resume(State(shared): State<Shared>, _body: Bytes) -> Response {
+    respond(off_the_runtime(move || shared.control.resume()).await, |paused| Json(paused).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogBody {
+    level: String,
+}
+
+async fn log_level(State(shared): State<Shared>, body: Bytes) -> Response {
+    let asked: LogBody = match serde_json::from_slice(&body) {
+        Ok(asked) => asked,
+        Err(error) => {
+            return problem(StatusCode::BAD_REQUEST, &format!("expected `{{\"level\":\"info\"}}`: {error}"));
+        }
+    };
+    respond(off_the_runtime(move || shared.control.log_level(&asked.level)).await, |changed| match changed {
+        Ok(changed) => Json(changed).into_response(),
+        Err(wrong) => (StatusCode::BAD_REQUEST, Json(wrong)).into_response(),
+    })
+}
+
+async fn drain(State(shared): State<Shared>, _body: Bytes) -> Response {
     respond(off_the_runtime(move || shared.control.drain()).await, |()| {
         (StatusCode::ACCEPTED, Json(json!({ "draining": true }))).into_response()
     })

@@ -28,8 +28,12 @@ impl Control for Daemon {
         json!({ "instance": "one", "shards": [{ "partition": 3, "state": "live" }] })
     }
 
-    fn ready(&self) -> Result<(), String> {
-        if self.ready.load(Ordering::SeqCst) { Ok(()) } else { Err("waits for topic `mentions`".to_owned()) }
+    fn ready(&self) -> Result<String, String> {
+        if self.ready.load(Ordering::SeqCst) {
+            Ok("ok".to_owned())
+        } else {
+            Err("waits for topic `mentions`".to_owned())
+        }
     }
 
     fn live(&self) -> Result<(), String> {
@@ -43,6 +47,22 @@ impl Control for Daemon {
             Err(
                 json!({ "mistakes": [{ "file": "rules/tv.toml", "line": 3, "what": "unknown key `qeury`" }] }),
             )
+        }
+    }
+
+    fn pause(&self, partitions: &[u32]) -> Value {
+        json!({ "paused": partitions })
+    }
+
+    fn resume(&self) -> Value {
+        json!({ "paused": false })
+    }
+
+    fn log_level(&self, level: &str) -> Result<Value, Value> {
+        if level == "debug" {
+            Ok(json!({ "level": level }))
+        } else {
+            Err(json!({ "error": "no such level" }))
         }
     }
 

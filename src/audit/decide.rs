@@ -4,18 +4,21 @@
 //! when the ledger has the first of its key inside the window, which needs no table. Called by `audit` after effects.
 
 use super::Audit;
+use super::again::Again;
 use super::desk::Start;
 use super::reading::{Generations, each};
 use super::report::{FindingKind, Report};
 use super::slots::{DEAD, HANDED, Partition, Run};
 use crate::log::{LogError, Record, Records};
 use crate::policies::Compiled;
+use crate::shard::survey::rule_index;
 use crate::wire::ledger::LedgerEntry;
-use crate::worker::{Done, Job, JobTicket, Scanning};
+use crate::worker::{Done, Job, JobTicket, Lift, Scanning};
 use std::sync::Arc;
 use triage_engine::SEMANTICS;
 use triage_engine::model::{DeadLetterReason, Disposition, StreamId};
-use triage_engine::policy::{Generation, Policy};
+use triage_engine::plans::PlanState;
+use triage_engine::policy::{Generation, Policy, RuleIndex};
 use triage_engine::triage::{DETAIL_NONE, DETAIL_NOT_A_MENTION, Verdict, Wish};
 
 /// Records of the sample that are scanned together.
@@ -27,7 +30,8 @@ const WINDOW_SLACK: i64 = 50;
 impl Audit<'_> {
     /// Reads the input and judges each record; then the copies.
     pub(super) fn read_input(&mut self) -> Result<(), LogError> {
-        let Audit { logs, progress, plan, extent, partitions, report, generations, trimmed, .. } = self;
+        let Audit { logs, progress, plan, plans, extent, partitions, report, generations, trimmed, .. } =
+            self;
         let mut scanning = Scanning::new(&plan.scan);
         for (number, part) in partitions.iter_mut().enumerate() {
             let dead_letters = &extent.dead_letter[number % extent.dead_letter.len().max(1)];
@@ -36,6 +40,9 @@ impl Audit<'_> {
                 first_gap: None,
                 sample: Records::new(part.input.clone()),
                 sample_of: None,
+                plans,
+                control: extent.control,
+                noted: extent.noted[number],
                 sample_every: plan.sample_every,
                 stream: extent.stream,
                 part,
@@ -78,6 +85,15 @@ impl Audit<'_> {
     }
 }
 
+/// Under what the records of a sample are decided again.
+#[derive(Clone)]
+struct Sample {
+    policy: Arc<Compiled>,
+    /// The request that brought them back, if one did, and what it lifts.
+    request: Option<i64>,
+    lift: Lift,
+}
+
 struct Pass<'a> {
     part: &'a mut Partition,
     report: &'a mut Report,
@@ -88,7 +104,11 @@ struct Pass<'a> {
     stream: StreamId,
     sample_every: u64,
     sample: Records,
-    sample_of: Option<Arc<Compiled>>,
+    sample_of: Option<Sample>,
+    plans: &'a PlanState,
+    control: StreamId,
+    /// Up to where the ledger is done, by the commit.
+    noted: i64,
     first_gap: Option<i64>,
 }
 
@@ -114,9 +134,13 @@ impl Pass<'_> {
             return;
         };
         let run = *run;
-        *self.part.counts.dispositions.entry(entry.disposition.name()).or_default() += 1;
+        let now = self.part.in_effect(offset).unwrap_or(entry.disposition);
+        *self.part.counts.dispositions.entry(now.name()).or_default() += 1;
+        self.check_brought_back(offset);
         match entry.disposition {
-            Disposition::Queued if settled && !handed => self.missing_hand_over(&entry, &run),
+            Disposition::Queued if settled && !handed => {
+                self.missing_hand_over(&entry, &run, (self.stream, (offset, 0)));
+            }
             Disposition::DeadLetter if settled && !dead && self.dead_letters_trimmed => {
                 self.part.counts.unverified += 1;
             }
@@ -130,7 +154,34 @@ impl Pass<'_> {
         let crashed = entry.disposition == Disposition::DeadLetter
             && entry.detail == u16::from(DeadLetterReason::Crashed.code());
         if chosen && !crashed {
-            self.sample(record, &run);
+            let again = self.part.brought.of(offset).map(|(request, again)| {
+                (Some(request), again.entry.disposition, self.part.runs[again.run as usize])
+            });
+            let all: Vec<_> = [(None, entry.disposition, run)].into_iter().chain(again).collect();
+            for (index, (request, disposition, run)) in all.iter().enumerate() {
+                // What made it a dead letter was mended before it was asked for again: it is not what it was.
+                match *disposition == Disposition::DeadLetter && index + 1 < all.len() {
+                    true => self.part.counts.unverified += 1,
+                    false => self.sample(record, run, *request),
+                }
+            }
+        }
+    }
+
+    /// What a request brought back is on its desk, once a commit says that all up to there is done.
+    fn check_brought_back(&mut self, offset: i64) {
+        let again: Vec<(i64, Again)> =
+            self.part.brought.of(offset).map(|(request, again)| (request, *again)).collect();
+        for (request, again) in again {
+            if again.entry.disposition != Disposition::Queued {
+                continue;
+            }
+            self.part.counts.brought_back += 1;
+            let run = self.part.runs[again.run as usize];
+            if !again.is_handed() && run.at < self.noted {
+                let source = (self.control, (request, offset as u64));
+                self.missing_hand_over(&again.entry, &run, source);
+            }
         }
     }
 
@@ -140,7 +191,7 @@ impl Pass<'_> {
     }
 
     /// The ledger says queued, and no desk log has it: wrong, unless that part of the desk log was trimmed.
-    fn missing_hand_over(&mut self, entry: &LedgerEntry, run: &Run) {
+    fn missing_hand_over(&mut self, entry: &LedgerEntry, run: &Run, source: (StreamId, (i64, u64))) {
         let policy = self.generations.get(&run.generation).map(|policy| policy.policy());
         let Some(desk) = policy.and_then(|policy| policy.desks().get(usize::from(entry.desk))) else {
             self.part.counts.unverified += 1;
@@ -148,7 +199,7 @@ impl Pass<'_> {
         };
         let input = self.part.input.partition;
         let start = self.trimmed.get(desk.log_partition as usize);
-        if start.is_some_and(|start| start.may_hold(self.stream, input, entry.offset)) {
+        if start.is_some_and(|start| start.may_hold(source.0, input, source.1)) {
             self.part.counts.unverified += 1;
             return;
         }
@@ -164,7 +215,7 @@ impl Pass<'_> {
             .note(format!("policy {generation} is not to be had: what it decided was not decided again"));
     }
 
-    fn sample(&mut self, record: &Record<'_>, run: &Run) {
+    fn sample(&mut self, record: &Record<'_>, run: &Run, request: Option<i64>) {
         if run.semantics != SEMANTICS {
             self.part.counts.unverified += 1;
             let (theirs, ours) = (run.semantics, SEMANTICS);
@@ -176,11 +227,23 @@ impl Pass<'_> {
             self.part.counts.unverified += 1;
             return self.unknown(&run.generation);
         };
-        let other = self.sample_of.as_ref().is_some_and(|known| known.generation() != policy.generation());
+        let lift = match request.map(|request| self.plans.releases().get(&request)) {
+            None => Lift::Nothing,
+            // The control topic has forgotten the request, and with it which rule it lifted.
+            Some(None) => {
+                self.part.counts.unverified += 1;
+                return;
+            }
+            Some(Some(release)) => rule_index(&release.request.what, policy.policy())
+                .map_or(Lift::Nothing, |rule| Lift::Rule(RuleIndex(rule))),
+        };
+        let other = self.sample_of.as_ref().is_some_and(|known| {
+            known.policy.generation() != policy.generation() || known.request != request
+        });
         if other || self.sample.len() >= BATCH {
             self.decide_again();
         }
-        self.sample_of = Some(policy);
+        self.sample_of = Some(Sample { policy, request, lift });
         self.sample.push(record.offset, record.timestamp, record.key, record.value);
     }
 
@@ -188,17 +251,25 @@ impl Pass<'_> {
     fn decide_again(&mut self) {
         let empty = Records::new(self.part.input.clone());
         let records = std::mem::replace(&mut self.sample, empty);
-        let Some(policy) = self.sample_of.take().filter(|_| !records.is_empty()) else { return };
+        let Some(sample) = self.sample_of.take().filter(|_| !records.is_empty()) else { return };
+        let Sample { policy, request, lift } = sample;
         // A job names where its result goes; here it is taken at once.
         let (reply, _answers) = crossbeam::channel::unbounded::<Done>();
         let range = 0..records.len();
         let ticket = JobTicket { incarnation: 0, sequence: 0 };
         let (records, stream) = (Arc::new(records), self.stream);
-        let job = Job { records, range, policy: policy.clone(), stream, killers: Vec::new(), ticket, reply };
+        let job =
+            Job { records, range, policy: policy.clone(), stream, killers: Vec::new(), lift, ticket, reply };
         for found in self.scanning.scan(&job).records {
-            let Some((entry, _)) = self.part.entry(found.offset) else { continue };
+            let entry = match request {
+                None => self.part.entry(found.offset).map(|(entry, _)| entry),
+                Some(request) => {
+                    self.part.brought.entries.get(&(found.offset, request)).map(|again| again.entry)
+                }
+            };
+            let Some(entry) = entry else { continue };
             self.part.counts.sampled += 1;
-            if !agrees(&entry, &found.verdict) {
+            if !agrees(&entry, &found.verdict, request.is_some()) {
                 let policy = policy.policy();
                 let what = format!(
                     "the ledger says {}, deciding it again under {} says {}",
@@ -228,7 +299,9 @@ impl Pass<'_> {
             let before = first.take().filter(|(first, _)| first.key == entry.key);
             let is_copy = entry.disposition == Disposition::Duplicate;
             let Some((earlier, its_run)) = before else {
-                if is_copy && self.part.whole {
+                // A dead letter that was decided anew may be its first.
+                let is_first_again = entry.key.is_some_and(|key| self.part.brought.keys.contains(&key.0));
+                if is_copy && self.part.whole && !is_first_again {
                     let what = "the ledger calls it a copy, and no earlier record has its id".to_owned();
                     self.report.find(FindingKind::WrongDecision, &self.part.input, offset, what);
                 }
@@ -255,8 +328,9 @@ impl Pass<'_> {
     }
 }
 
-/// Whether the ledger's entry is what these facts lead to. Whether a copy is one is judged by `check_copies`.
-pub(crate) fn agrees(entry: &LedgerEntry, verdict: &Verdict) -> bool {
+/// Whether the ledger's entry is what these facts lead to. Whether a copy is one is judged by `check_copies`. What was
+/// brought back has its key in its first entry, if it had one then.
+pub(crate) fn agrees(entry: &LedgerEntry, verdict: &Verdict, is_again: bool) -> bool {
     let detail = entry.detail;
     let (key, wish) = match *verdict {
         Verdict::Dead(reason) => {
@@ -273,7 +347,7 @@ pub(crate) fn agrees(entry: &LedgerEntry, verdict: &Verdict) -> bool {
         (Disposition::Noise, Wish::Noise(rule)) | (Disposition::Blocked, Wish::Block(rule)) => rule == detail,
         _ => false,
     };
-    decided && entry.key == Some(key)
+    decided && (entry.key == Some(key) || is_again)
 }
 
 fn rule_text(rule: u16, policy: &Policy) -> String {

@@ -16,20 +16,24 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use triage_engine::desk::{DeskLog, Effect, Effects, Event, LogEntry, What};
 use triage_engine::model::{CaseId, StreamId};
 
+/// What was taken of one source partition: everything below an offset, and these offsets and ordinals from there on.
+type Taken = (i64, BTreeSet<(i64, u64)>);
+
 /// Where the audit of one desk log starts.
 pub(super) struct Start {
     /// The state there; `None` when the log was trimmed and no snapshot covers what is gone.
     state: Option<Box<DeskLog>>,
     trimmed: bool,
     /// For each source partition what was taken by then: everything below the first, and these above it.
-    taken: BTreeMap<(StreamId, u32), (i64, BTreeSet<i64>)>,
+    taken: BTreeMap<(StreamId, u32), Taken>,
 }
 
 impl Start {
-    /// Whether the trimmed part may hold the hand-over of this source.
-    pub(super) fn may_hold(&self, stream: StreamId, partition: u32, offset: i64) -> bool {
+    /// Whether the trimmed part may hold the hand-over of this source: a place with its ordinal.
+    pub(super) fn may_hold(&self, stream: StreamId, partition: u32, (offset, ordinal): (i64, u64)) -> bool {
         let taken = self.taken.get(&(stream, partition));
-        let covered = taken.is_some_and(|(below, above)| offset < *below || above.contains(&offset));
+        let covered =
+            taken.is_some_and(|(below, above)| offset < *below || above.contains(&(offset, ordinal)));
         self.trimmed && (self.state.is_none() || covered)
     }
 }
@@ -109,7 +113,7 @@ impl Audit<'_> {
                         stretch.of
                     ));
                     for seen in state.snapshot().seen {
-                        let above = seen.taken.iter().map(|&(offset, _)| offset).collect();
+                        let above = seen.taken.iter().copied().collect();
                         start.taken.insert((seen.stream, seen.partition), (seen.committed, above));
                     }
                 }

@@ -4,6 +4,7 @@
 //! mentions. Called by `audit` before the input is read.
 
 use super::Audit;
+use super::again::HandedAgain;
 use super::reading::{Generations, each};
 use super::report::{FindingKind, Report};
 use super::slots::{DEAD, HANDED, Partition};
@@ -32,9 +33,12 @@ impl Audit<'_> {
             let mut first = None;
             each(*logs, "ledger", stretch, *progress, |record| match record.value.map(ledger::decode) {
                 Some(Ok(run)) => {
-                    let from = run.entries.first().map(|entry| entry.offset);
+                    let of_first = run.entries.first().filter(|_| run.superseding.is_none());
+                    let from = of_first.map(|entry| entry.offset);
                     first = first.or(run.expired.map(|(from, _)| from).or(from));
-                    part.take(record.offset, &run);
+                    for (kind, offset, what) in part.take(record.offset, &run, extent.control) {
+                        report.find(kind, &part.input, offset, what);
+                    }
                 }
                 Some(Err(error)) => {
                     let what = format!("what it decided cannot be obeyed or checked: {error}");
@@ -75,6 +79,14 @@ impl Audit<'_> {
                 };
                 let (Some(mark), Event::Mention(mention)) = (&entry.source, &entry.event) else { return };
                 let position = mark.source.position;
+                if position.stream == extent.control {
+                    let Some(part) = partitions.get_mut(position.partition as usize) else { return };
+                    let to = HandedAgain { at: (&stretch.of, record.offset), mark, mention };
+                    if let Some((kind, offset, what)) = to.judge(part, generations) {
+                        report.find(kind, &part.input, offset, what);
+                    }
+                    return;
+                }
                 if position.stream != extent.stream {
                     return;
                 }
@@ -94,6 +106,10 @@ impl Audit<'_> {
                 let Some((partition, offset)) = position_in(record.key, &plan.input) else { return };
                 let Some(part) = partitions.get_mut(partition as usize) else { return };
                 let entry = part.entry(offset).map(|(entry, _)| entry.disposition);
+                let is_dead = {
+                    let again = part.brought.of(offset).map(|(_, again)| again.entry.disposition);
+                    entry.into_iter().chain(again).any(|was| was == Disposition::DeadLetter)
+                };
                 let input = part.input.clone();
                 let trimmed = offset < part.ledgered_from;
                 let Some(slot) = part.slot_mut(offset) else { return };
@@ -102,7 +118,7 @@ impl Audit<'_> {
                     return;
                 }
                 slot.set(DEAD);
-                if entry != Some(Disposition::DeadLetter) && !trimmed {
+                if !is_dead && !trimmed {
                     let entry = entry.map_or("nothing", Disposition::name);
                     let what = format!(
                         "{}/{} calls it a dead letter, the ledger says {entry}",

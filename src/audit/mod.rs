@@ -4,6 +4,7 @@
 //! agree: what is promised before what it was promised for. May use logs through `log`'s traits only, and may write
 //! nothing. Memory follows the audited offsets (`slots`), never the bytes of records. Called by the command line.
 
+mod again;
 mod decide;
 mod desk;
 mod effects;
@@ -19,12 +20,14 @@ pub use report::{DeskReport, FINDINGS_MAX, Finding, FindingKind, PartitionReport
 pub use slots::OFFSETS_MAX;
 pub use verb::{AuditOptions, Shown, plan_of, time, verb};
 
-use crate::log::{LogError, Logs, TopicPartition};
+use crate::log::{Commit, LogError, Logs, TopicPartition};
+use crate::shard::ledger_tail::LedgerNote;
 use crate::worker::ScanSettings;
 use reading::{Generations, Stretch};
 use slots::Partition;
 use std::collections::BTreeSet;
 use triage_engine::model::{Millis, StreamId};
+use triage_engine::plans::PlanState;
 
 /// What is audited.
 #[derive(Clone)]
@@ -41,6 +44,8 @@ pub struct AuditPlan {
     pub dead_letter: String,
     /// Policy bundles.
     pub policies: String,
+    /// The control topic.
+    pub control: String,
     /// What stands before a desk's name in its topic's.
     pub assignments_prefix: String,
     /// The group that reads the input.
@@ -73,9 +78,12 @@ pub struct Step<'a> {
 /// Where every log begins and ends, asked in an order that makes it safe to compare them.
 struct Extent {
     stream: StreamId,
+    control: StreamId,
     input: Vec<Stretch>,
     starts: Vec<i64>,
     commits: Vec<Option<i64>>,
+    /// Up to where each ledger is done, by the commits.
+    noted: Vec<i64>,
     desk_commits: Vec<Option<i64>>,
     assignments: Vec<Stretch>,
     desks: Vec<Stretch>,
@@ -89,6 +97,8 @@ struct Audit<'a> {
     plan: &'a AuditPlan,
     progress: &'a mut dyn FnMut(Step<'_>),
     generations: Generations,
+    /// Requests that brought mentions back, as far as the control topic still has them.
+    plans: PlanState,
     extent: Extent,
     partitions: Vec<Partition>,
     trimmed: Vec<desk::Start>,
@@ -106,6 +116,7 @@ pub fn audit(
 ) -> Result<Report, LogError> {
     let generations = Generations::read(logs, &plan.policies, progress)?;
     let extent = Extent::ask(logs, plan, &generations)?;
+    let plans = reading::plans(logs, &plan.control, progress)?;
     let offsets: i64 = extent.input.iter().map(|stretch| stretch.to - stretch.from).sum();
     if offsets > OFFSETS_MAX {
         let why =
@@ -120,7 +131,7 @@ pub fn audit(
         });
     let partitions = partitions.collect();
     let trimmed = Vec::new();
-    let mut audit = Audit { logs, plan, progress, generations, extent, partitions, trimmed, report };
+    let mut audit = Audit { logs, plan, progress, generations, plans, extent, partitions, trimmed, report };
     audit.read_ledgers()?;
     audit.find_starts()?;
     audit.read_desk_logs()?;
@@ -143,12 +154,14 @@ impl Extent {
         let input = count(logs, &plan.input)?;
         let of_input: Vec<TopicPartition> = parts(&plan.input, input.1);
         let of_desks: Vec<TopicPartition> = parts(&plan.desks, count(logs, &plan.desks)?.1);
-        let offsets = |group: &str, of: &[TopicPartition]| -> Result<Vec<Option<i64>>, LogError> {
-            let commits = logs.group_offsets(group, of)?;
-            Ok(commits.into_iter().map(|commit| commit.map(|commit| commit.offset)).collect())
+        let offset = |commit: &Option<Commit>| commit.as_ref().map(|commit| commit.offset);
+        let note = |commit: &Option<Commit>| {
+            let note = commit.as_ref().and_then(|commit| LedgerNote::from_text(&commit.metadata));
+            note.map_or(0, |note| note.open)
         };
-        let commits = offsets(&plan.triage_group, &of_input)?;
-        let desk_commits = offsets(&plan.desk_group, &of_desks)?;
+        let commits = logs.group_offsets(&plan.triage_group, &of_input)?;
+        let (commits, noted) = (commits.iter().map(offset).collect(), commits.iter().map(note).collect());
+        let desk_commits = logs.group_offsets(&plan.desk_group, &of_desks)?.iter().map(offset).collect();
         let mut assignments = Vec::new();
         for topic in &topics {
             let Some(info) = logs.describe(&[topic])?.into_iter().next().flatten() else { continue };
@@ -166,7 +179,20 @@ impl Extent {
             stretch.from = from.clamp(stretch.from.min(stretch.to), stretch.to);
         }
         let (stream, input) = (input.0, input_stretches);
-        Ok(Extent { stream, input, starts, commits, desk_commits, assignments, desks, dead_letter, ledgers })
+        let control = count(logs, &plan.control)?.0;
+        Ok(Extent {
+            stream,
+            control,
+            input,
+            starts,
+            commits,
+            noted,
+            desk_commits,
+            assignments,
+            desks,
+            dead_letter,
+            ledgers,
+        })
     }
 }
 

@@ -7,11 +7,13 @@ use super::Step;
 use crate::clock::Deadline;
 use crate::log::{LogError, Logs, ReadStep, Record, TopicPartition};
 use crate::policies::Compiled;
+use crate::wire::control;
 use crate::wire::policies::Assembler;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::desk::{DeskPolicies, DeskSettings};
+use triage_engine::plans::PlanState;
 use triage_engine::policy::{Bundle, Desk, Generation};
 use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
 
@@ -77,6 +79,21 @@ pub(crate) fn find<T>(
         }
         patience = Deadline::after(SILENCE_MAX);
     }
+}
+
+/// What the control topic says.
+pub(super) fn plans(
+    logs: &dyn Logs,
+    topic: &str,
+    progress: &mut dyn FnMut(Step<'_>),
+) -> Result<PlanState, LogError> {
+    let of = TopicPartition::new(topic, 0);
+    let (from, to) = logs.bounds(&of)?;
+    let mut plans = PlanState::new();
+    each(logs, "control", &Stretch { of, from, to }, progress, |record| {
+        control::fold(&mut plans, record.offset, record.key, record.value);
+    })?;
+    Ok(plans)
 }
 
 /// Every policy that was ever published and is still there, compiled with the reference matcher, the oracle.

@@ -108,6 +108,8 @@ pub struct PartitionReport {
     pub committed: Option<i64>,
     /// Records by what became of them, by the disposition's name.
     pub dispositions: BTreeMap<&'static str, u64>,
+    /// Records that a rule or a fault had kept from desks, and that a request brought back to one.
+    pub brought_back: u64,
     /// Effects that lie in the logs more than once with the same content. Receivers recognise them.
     pub repeats: u64,
     /// Records at or above the committed offset: not settled yet, so nothing is wrong with them.
@@ -198,7 +200,8 @@ impl fmt::Display for Report {
                     .map(|count| format!("{} {count}", disposition.name()))
             });
             writeln!(f, "  {}", counts.collect::<Vec<_>>().join(", "))?;
-            write!(f, "  {} decided again, {} repeats", part.sampled, part.repeats)?;
+            write!(f, "  {} decided again, {} brought back, ", part.sampled, part.brought_back)?;
+            write!(f, "{} repeats", part.repeats)?;
             writeln!(f, ", {} not there any more, {} not verifiable", part.gone, part.unverified)?;
         }
         for desk in &self.desks {

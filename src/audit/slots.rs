@@ -3,11 +3,12 @@
 //! Owns the table and its size: 10 million offsets take 320 MB, and no more than [`OFFSETS_MAX`] are audited at once.
 //! May not judge. Filled from the ledger, the desk logs and the dead letters, read by the passes that judge.
 
+use super::again::{Brought, Fault};
 use super::reading::Stretch;
 use super::report::PartitionReport;
 use crate::log::TopicPartition;
 use crate::wire::ledger::{LedgerEntry, LedgerRun};
-use triage_engine::model::{Disposition, MentionKey, Millis};
+use triage_engine::model::{Disposition, MentionKey, Millis, StreamId};
 use triage_engine::policy::Generation;
 
 /// Offsets of all partitions together that one audit looks at: 1 GiB of table. More are audited in stretches.
@@ -71,6 +72,8 @@ pub(super) struct Partition {
     /// Ranges that the ledger calls expired.
     pub(super) expired: Vec<(i64, i64)>,
     pub(super) runs: Vec<Run>,
+    /// Entries that supersede others.
+    pub(super) brought: Brought,
     slots: Vec<Slot>,
 }
 
@@ -93,6 +96,7 @@ impl Partition {
             ledgered_from: from,
             expired: Vec::new(),
             runs: Vec::new(),
+            brought: Brought::default(),
             slots,
         }
     }
@@ -110,8 +114,9 @@ impl Partition {
         (self.from..self.to).contains(&offset).then(|| &mut self.slots[(offset - self.from) as usize])
     }
 
-    /// Takes a ledger record in: for each offset the first entry counts.
-    pub(super) fn take(&mut self, at: i64, run: &LedgerRun) {
+    /// Takes a ledger record in: for each offset the first entry counts, and the first of each request of the control
+    /// topic `control` that supersedes it. What is wrong with it.
+    pub(super) fn take(&mut self, at: i64, run: &LedgerRun, control: StreamId) -> Vec<Fault> {
         let after = self.runs.last().map_or(run.now, |before| before.now);
         let index = u32::try_from(self.runs.len())
             .expect("invariant: a ledger partition holds fewer than 2^32 records");
@@ -119,6 +124,17 @@ impl Partition {
         let earliest = Millis(i64::MAX);
         self.runs.push(Run { after, now, earliest, generation, semantics, at });
         self.expired.extend(run.expired);
+        if let Some(of) = &run.superseding {
+            if of.log != control {
+                self.counts.unverified += run.entries.len() as u64;
+                return Vec::new();
+            }
+            let mut brought = std::mem::take(&mut self.brought);
+            let was = |offset| self.entry(offset).map(|(entry, _)| entry.disposition);
+            let faults = brought.take(of, (index, run), was);
+            self.brought = brought;
+            return faults;
+        }
         for entry in &run.entries {
             self.counts.gone += u64::from(entry.offset < self.start);
             let Some(slot) = self.slot_mut(entry.offset).filter(|slot| slot.run == RUN_NONE) else {
@@ -130,6 +146,13 @@ impl Partition {
             slot.key = entry.key.map_or(0, |key| key.0);
             slot.flags |= if entry.key.is_some() { HAS_KEY } else { 0 };
         }
+        Vec::new()
+    }
+
+    /// What the offset is now: the last superseding entry's disposition, or the first entry's.
+    pub(super) fn in_effect(&self, offset: i64) -> Option<Disposition> {
+        let last = self.brought.of(offset).next_back().map(|(_, again)| again.entry.disposition);
+        last.or_else(|| self.entry(offset).map(|(entry, _)| entry.disposition))
     }
 
     /// The entry of an offset with the run that it came in.

@@ -5,6 +5,7 @@
 use super::{Config, load};
 use crate::diagnostic::Diagnostic;
 use crate::error::Error;
+use crate::log_level;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -20,7 +21,7 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  triaged ctl status\n  triaged ctl policy reload\n  triaged ctl drain --socket /run/triaged/admin.sock"
+    after_help = "Examples:\n  triaged ctl status\n  triaged ctl policy reload\n  triaged ctl pause --partitions 0,3\n  triaged ctl log debug\n  triaged ctl drain --socket /run/triaged/admin.sock"
 )]
 pub(super) struct Options {
     #[command(flatten)]
@@ -43,6 +44,23 @@ enum Verb {
     /// The policy of the fleet
     #[command(subcommand, after_help = "Example:\n  triaged ctl policy reload")]
     Policy(PolicyVerb),
+    #[command(after_help = "Examples:\n  triaged ctl pause\n  triaged ctl pause --partitions 0,3")]
+    /// Stop reading mentions on this instance; its place in the group and what is in flight are kept. A restart reads again
+    Pause {
+        /// Only these input partitions, such as 0,3,7; without it all
+        #[arg(long, value_name = "N", value_delimiter = ',')]
+        partitions: Vec<u32>,
+    },
+    /// Read everything again
+    #[command(after_help = "Example:\n  triaged ctl resume")]
+    Resume,
+    /// Change the level of the daemon's log until its next start
+    #[command(after_help = "Example:\n  triaged ctl log debug")]
+    Log {
+        /// How much is told
+        #[arg(value_name = "LEVEL", value_parser = clap::builder::PossibleValuesParser::new(log_level::LEVELS))]
+        level: String,
+    },
     /// Settle what is in flight, commit, and end
     #[command(after_help = "Example:\n  triaged ctl drain")]
     Drain,
@@ -50,11 +68,15 @@ enum Verb {
 
 #[derive(Debug, Subcommand)]
 enum PolicyVerb {
-    /// Check the daemon's policy folder and put it in force on every instance
+    /// Check the daemon's policy folder and put it in force on every instance; ends when every lane of this one uses it
     #[command(
         after_help = "Example:\n  triaged ctl policy reload\n\nExit codes:\n  0 in force; 65 refused, with every mistake; 69 no daemon answers"
     )]
-    Reload,
+    Reload {
+        /// Wait until then: what is done anyway, for scripts that say so
+        #[arg(long)]
+        wait: bool,
+    },
 }
 
 /// Asks the daemon.
@@ -66,12 +88,17 @@ pub(super) fn ctl(options: &Options) -> Result<ExitCode, Error> {
         Some(socket) => socket.clone(),
         None => load::settings(&options.config)?.admin.socket,
     };
-    let (method, path) = match options.verb {
-        Verb::Status => ("GET", "/v1/status"),
-        Verb::Policy(PolicyVerb::Reload) => ("POST", "/v1/policy/reload"),
-        Verb::Drain => ("POST", "/v1/drain"),
+    let (method, path, asked) = match &options.verb {
+        Verb::Status => ("GET", "/v1/status", String::new()),
+        Verb::Policy(PolicyVerb::Reload { .. }) => ("POST", "/v1/policy/reload", String::new()),
+        Verb::Pause { partitions } => {
+            ("POST", "/v1/pause", serde_json::json!({ "partitions": partitions }).to_string())
+        }
+        Verb::Resume => ("POST", "/v1/resume", String::new()),
+        Verb::Log { level } => ("POST", "/v1/log", serde_json::json!({ "level": level }).to_string()),
+        Verb::Drain => ("POST", "/v1/drain", String::new()),
     };
-    let (status, body) = ask(&socket, method, path).map_err(|why| {
+    let (status, body) = ask(&socket, method, path, &asked).map_err(|why| {
         Error::unavailable(format!("no daemon answers on `{}`: {why}", socket.display()))
             .hint("is triaged running, and may you open its socket? `--socket` names another")
     })?;
@@ -89,20 +116,23 @@ pub(super) fn ctl(options: &Options) -> Result<ExitCode, Error> {
     if status >= 300 {
         return Err(refused(&answer));
     }
-    match options.verb {
+    match &options.verb {
         Verb::Status => show_status(&answer),
-        Verb::Policy(PolicyVerb::Reload) => show_reload(&answer),
+        Verb::Policy(PolicyVerb::Reload { .. }) => show_reload(&answer),
+        Verb::Pause { .. } | Verb::Resume => crate::say!("{}", paused(&answer)),
+        Verb::Log { level } => crate::say!("the daemon's log is at `{level}` until its next start"),
         Verb::Drain => crate::say!("draining: the daemon settles what it has read, commits and ends"),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn ask(socket: &Path, method: &str, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
+fn ask(socket: &Path, method: &str, path: &str, body: &str) -> std::io::Result<(u16, Vec<u8>)> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(ANSWER_WAIT))?;
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
     )?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
@@ -138,6 +168,20 @@ fn show_reload(answer: &Value) {
     }
 }
 
+/// What is paused, in a line.
+fn paused(answer: &Value) -> String {
+    match &answer["paused"] {
+        Value::Bool(true) => {
+            "paused: no mention is read on this instance until `triaged ctl resume`".to_owned()
+        }
+        Value::Array(partitions) => {
+            let of: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+            format!("paused: input partitions {} are not read here until `triaged ctl resume`", of.join(", "))
+        }
+        _ => "nothing is paused".to_owned(),
+    }
+}
+
 fn show_status(answer: &Value) {
     let ready = if answer["ready"] == Value::Bool(true) {
         "ready".to_owned()
@@ -150,6 +194,9 @@ fn show_status(answer: &Value) {
         text(&answer["instance"]),
         text(&answer["stage"])
     );
+    if answer["paused"] != Value::Bool(false) {
+        crate::say!("{}", paused(answer));
+    }
     let policy = &answer["policy"];
     let generation = text(&policy["generation"]);
     if generation.is_empty() {

@@ -8,6 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, Places, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, colour_on};
+use crate::log_level;
 use crate::pipeline;
 use crate::worker::ScanSettings;
 use std::fs;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 use triage_engine::policy::did_you_mean;
 
@@ -193,6 +195,8 @@ const CLIENT_BURST_MS: i64 = 5;
 pub(super) fn log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colour = colour_on(&std::io::stderr());
+    let (filter, handle) = reload::Layer::new(filter);
+    log_level::install(move |level| handle.reload(EnvFilter::new(level)).map_err(|error| error.to_string()));
     let (clock, told) = (SystemClock::new(), AtomicI64::new(-CLIENT_SILENCE_MS));
     let thinned = dynamic_filter_fn(move |metadata, _| {
         if metadata.target() != "librdkafka" {

@@ -10,6 +10,7 @@ mod explain;
 mod load;
 mod memory;
 mod pages;
+mod release;
 mod run;
 mod tap;
 mod topics;
@@ -75,6 +76,14 @@ enum Verb {
         after_help = "Examples:\n  triaged tap\n  triaged tap 'refund AND NOT lang:fr' --disposition noise\n  triaged tap --from 2026-11-22T09:00:00Z --count 100 --json | jq .rule"
     )]
     Tap(tap::Options),
+    /// Bring back what a noise or block rule took by mistake
+    #[command(
+        after_help = "Examples:\n  triaged release --rule giveaway --dry-run\n  triaged release --rule giveaway --from 2026-11-22T09:00:00Z\n\nEach mention comes back once, however often this is asked for."
+    )]
+    Release(release::ReleaseOptions),
+    /// Send dead letters through again, once what was wrong with them is mended
+    #[command(after_help = "Example:\n  triaged requeue --reason too_large --from 2026-11-22")]
+    Requeue(release::RequeueOptions),
     /// Talk to the running daemon over its socket
     Ctl(ctl::Options),
     /// Show triaged at work: a calm stream, then a storm, counted and accounted for
@@ -180,6 +189,8 @@ fn act(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Audit(words) => audit(&words),
         Verb::Explain(options) => explain::explain(&options),
         Verb::Tap(options) => tap::tap(&options),
+        Verb::Release(options) => release::release(&options),
+        Verb::Requeue(options) => release::requeue(&options),
         Verb::Ctl(options) => ctl::ctl(&options),
         Verb::Demo(options) => demonstrate(options),
         Verb::Schema(options) => pages::schema(&options),

@@ -49,6 +49,8 @@ enum Needy {
     Run,
     /// `triaged audit`
     Audit,
+    /// `triaged release` and `triaged requeue`
+    Release,
     /// `triaged topics --create`
     Topics,
 }
@@ -66,6 +68,7 @@ fn acl(settings: &Settings, options: &Options, needy: Needy) -> Result<ExitCode,
     let needs = match needy {
         Needy::Run => rights::daemon(settings, &policy),
         Needy::Audit => rights::audit(settings, &policy),
+        Needy::Release => rights::release(settings),
         Needy::Topics => rights::create(settings, &policy),
     };
     if options.json {

@@ -179,6 +179,10 @@ pub struct Counters {
     pub inflight_records: u64,
     /// Held now: bytes of mentions read and not settled.
     pub buffer_bytes: u64,
+    /// Held now: partitions that are not read because an operator said so.
+    pub paused_partitions: u64,
+    /// Mentions brought back and settled again, by `Disposition::code`.
+    pub released: [u64; DISPOSITIONS],
     /// Held now: ids in the dedup windows.
     pub dedup_live_ids: u64,
 }
@@ -204,6 +208,8 @@ impl Counters {
         add_each(&mut self.input, &other.input);
         add_each(&mut self.settled, &other.settled);
         add_each(&mut self.dead_letters, &other.dead_letters);
+        add_each(&mut self.released, &other.released);
+        self.paused_partitions += other.paused_partitions;
         add_each(&mut self.outcomes, &other.outcomes);
         add_each(&mut self.events, &other.events);
         add_each(&mut self.restores, &other.restores);

@@ -157,6 +157,7 @@ mod tests {
             key: None,
         };
         let run = LedgerRun {
+            superseding: None,
             semantics: triage_engine::SEMANTICS,
             generation: Generation([7; 32]),
             plan_epoch: 0,

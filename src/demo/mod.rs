@@ -173,6 +173,10 @@ impl<'s> Show<'s> {
         let now = self.stage.clock.monotonic_ms();
         self.sent_until_ms = self.sent_until_ms.max(now - BEHIND_MS_MAX);
         let due = (now - self.sent_until_ms).max(0) as u64 * rate / 1_000;
+        if !self.producer.has_room() {
+            // What is due now is sent once the broker has taken what was sent.
+            return Ok(());
+        }
         // Only whole mentions are sent; the rest of the time stays due.
         self.sent_until_ms += (due * 1_000 / rate) as i64;
         let mut batches: Vec<Outgoing> = vec![Outgoing::default(); PARTITIONS as usize];

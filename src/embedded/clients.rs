@@ -243,6 +243,13 @@ impl Producer for EmbeddedProducer {
         Ok(())
     }
 
+    fn has_room(&mut self) -> bool {
+        let mut state = self.cluster.state();
+        let full = state.full > 0;
+        state.full = state.full.saturating_sub(1);
+        !full
+    }
+
     fn health(&self) -> Result<(), LogError> {
         Ok(())
     }

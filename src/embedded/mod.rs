@@ -49,6 +49,8 @@ struct State {
     /// So many questions of members to come are answered with `Away`.
     away: u32,
     stamp: Option<Stamp>,
+    /// So many times to come a producer says that it has no room.
+    full: u32,
 }
 
 impl Cluster {
@@ -144,6 +146,11 @@ impl Cluster {
     /// The next `count` sends are refused at once, before anything is handed over.
     pub fn refuse_sends(&self, count: u32) {
         self.state().refuses = count;
+    }
+
+    /// The next `times` that producers are asked whether they have room, they have none.
+    pub fn be_full(&self, times: u32) {
+        self.state().full = times;
     }
 
     /// The next `count` calls of members find no broker.

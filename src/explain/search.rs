@@ -146,7 +146,8 @@ impl<'a> Search<'a> {
         let of = TopicPartition::new(&self.plan.ledger, partition);
         for stretch in self.around(&of, at)? {
             let found = find(self.logs, "ledger", &stretch, self.progress, |record| {
-                let run = ledger::decode(record.value?).ok()?;
+                // The first entry counts; what a request made of it later is told beside it.
+                let run = ledger::decode(record.value?).ok().filter(|run| run.superseding.is_none())?;
                 let expired = run.expired.filter(|&(first, last)| (first..=last).contains(&offset));
                 let entry = run.entries.iter().find(|entry| entry.offset == offset).copied();
                 let entry = entry.or_else(|| expired.map(|_| expired_entry(offset)))?;
@@ -177,6 +178,9 @@ impl<'a> Search<'a> {
             now: rfc3339(run.now),
             semantics: run.semantics,
         });
+        if matches!(disposition, Disposition::Noise | Disposition::Blocked | Disposition::DeadLetter) {
+            self.brought_back(&ledger, at, entry.offset)?;
+        }
         let Some(compiled) = compiled else {
             self.story.notes.push(format!(
                 "policy {} is not to be had from `{}`: rules and filters cannot be told",
@@ -190,7 +194,7 @@ impl<'a> Search<'a> {
                 "it was decided under semantics {theirs}; this release tells its rules and filters under {SEMANTICS}"
             ));
         } else if let (Some(decision), Some(key)) = (&self.story.decision, entry.key) {
-            self.story.agrees = Some(agrees(&entry, &Verdict::Mention { key, wish: decision.wish }));
+            self.story.agrees = Some(agrees(&entry, &Verdict::Mention { key, wish: decision.wish }, false));
         }
         match disposition {
             Disposition::Duplicate => {
@@ -208,6 +212,29 @@ impl<'a> Search<'a> {
             }
             Disposition::Noise | Disposition::Blocked | Disposition::Joined | Disposition::Expired => Ok(()),
         }
+    }
+
+    /// Tells whether a request has brought the record back since.
+    fn brought_back(&mut self, ledger: &TopicPartition, at: i64, offset: i64) -> Result<(), LogError> {
+        let (_, to) = self.logs.bounds(ledger)?;
+        let later = Stretch { of: ledger.clone(), from: at + 1, to };
+        let again = find(self.logs, "ledger", &later, self.progress, |record| {
+            let run = ledger::decode(record.value?).ok()?;
+            let request = run.superseding?.request;
+            let entry = run.entries.iter().find(|entry| entry.offset == offset).copied()?;
+            Some((request, record.offset, run.generation, entry))
+        })?;
+        if let Some((request, at, generation, entry)) = again {
+            let compiled = self.generations.get(&generation);
+            let what = compiled.map_or_else(
+                || entry.disposition.name().to_owned(),
+                |compiled| entry_text(&entry, compiled.policy()),
+            );
+            self.story.notes.push(format!(
+                "request {request} on the control topic brought it back: {what} ({ledger}/{at})"
+            ));
+        }
+        Ok(())
     }
 
     /// Finds the record of which this one is a copy: the last one with its key that was no copy itself.

@@ -1,8 +1,9 @@
 //! A producer that never gives up, and the thread that settles its tickets.
 //!
-//! Owns one client, its cached topic handles and its report thread. Records without headers go out by the batch call,
-//! others one by one. Dropping a producer throws away what is not answered yet (its tickets fail): flush first.
-//! Called by the lanes through `log::Producer`.
+//! Owns one client, its cached topic handles, its report thread, and what the client had no room for: that waits here
+//! in order, so that no send ever waits for the broker. Records without headers go out by the batch call, others one by
+//! one. Dropping a producer throws away what is not answered yet (its tickets fail): flush first. Called by the lanes
+//! through `log::Producer`.
 
 use super::answers::{log_error, standing_error};
 use super::ffi::{
@@ -10,8 +11,7 @@ use super::ffi::{
 };
 use super::{CLOSE_WAIT, Deadline, KafkaSettings, close_beside};
 use crate::log::{Failure, LogError, Outgoing, OutgoingRecord, Producer, Ticket, TopicPartition};
-use std::collections::BTreeMap;
-use std::collections::btree_map;
+use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -20,8 +20,8 @@ use std::time::Duration;
 /// Most records in one batch call.
 const PIECE: usize = 4096;
 
-/// How long a send sleeps while the client's buffer is full.
-const BUFFER_FULL: Duration = Duration::from_millis(1);
+/// How long a flush waits for the client before it hands over more of what had no room.
+const HAND_OVER_EVERY: Duration = Duration::from_millis(20);
 
 /// How long the report thread waits for the next report; also how soon it hears that it must stop.
 const REPORT_WAIT: Duration = Duration::from_millis(50);
@@ -31,8 +31,10 @@ const REPORT_WAIT: Duration = Duration::from_millis(50);
 pub(super) struct KafkaProducer {
     // `None` only while dropping.
     client: Option<Arc<Client>>,
-    topics: BTreeMap<Arc<str>, TopicHandle>,
+    topics: BTreeMap<Arc<str>, Arc<TopicHandle>>,
     room: Room,
+    /// What the client had no room for, in the order in which it was sent.
+    waiting: VecDeque<Waiting>,
     closing: Arc<AtomicBool>,
     reports: Option<JoinHandle<()>>,
 }
@@ -44,8 +46,24 @@ struct Room {
     codes: Vec<Code>,
 }
 
+/// The rest of a send that the client had no room for.
+#[derive(Debug)]
+struct Waiting {
+    sending: Sending,
+    records: Outgoing,
+    /// The first record that the client has not taken.
+    at: usize,
+    topic: Arc<str>,
+    ticket: Arc<Ticket>,
+}
+
 impl Drop for KafkaProducer {
     fn drop(&mut self) {
+        for left in self.waiting.drain(..) {
+            let why = "the producer was closed before it was sent".to_owned();
+            let records = (left.records.len() - left.at) as u32;
+            left.ticket.fail(records, Failure { topic: left.topic.to_string(), why });
+        }
         self.topics.clear();
         self.closing.store(true, Ordering::Release);
         let (client, reports) = (self.client.take(), self.reports.take());
@@ -81,6 +99,7 @@ impl KafkaProducer {
             client: Some(client),
             topics: BTreeMap::new(),
             room: Room::default(),
+            waiting: VecDeque::new(),
             closing,
             reports: Some(reports),
         })
@@ -118,9 +137,11 @@ fn settle(run: &Run<'_>) {
     }
 }
 
-/// What came of enqueuing one send.
+/// What came of enqueuing the records of one send.
 #[derive(Debug, Default)]
 struct Outcome {
+    /// How many the client has taken or refused; it had no room for the others.
+    done: usize,
     refused: u32,
     why: Option<Code>,
 }
@@ -133,11 +154,18 @@ impl Outcome {
 }
 
 impl Room {
-    fn enqueue_batches(&mut self, sending: &mut Sending<'_>, records: &[OutgoingRecord<'_>]) -> Outcome {
+    fn enqueue(&mut self, sending: &mut Sending, records: &Outgoing, from: usize) -> Outcome {
+        let pieces = pieces(records);
+        match records.is_headerless() {
+            true => self.enqueue_batches(sending, &pieces[from..]),
+            false => enqueue_one_by_one(sending, &pieces[from..]),
+        }
+    }
+
+    fn enqueue_batches(&mut self, sending: &mut Sending, records: &[OutgoingRecord<'_>]) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut at = 0;
-        while at < records.len() {
-            let piece = &records[at..records.len().min(at + PIECE)];
+        while outcome.done < records.len() {
+            let piece = &records[outcome.done..records.len().min(outcome.done + PIECE)];
             self.codes.clear();
             sending.batch(piece, &mut self.slots, &mut self.codes);
             // Once the buffer is full the library refuses all that follows, so that order is kept.
@@ -145,30 +173,55 @@ impl Room {
             for code in self.codes[..full].iter().filter(|code| **code != Code::NoError) {
                 outcome.refuse(*code);
             }
-            at += full;
+            outcome.done += full;
             if full < piece.len() {
-                std::thread::sleep(BUFFER_FULL);
+                break;
             }
         }
         outcome
     }
 }
 
-fn enqueue_one_by_one(sending: &mut Sending<'_>, records: &[OutgoingRecord<'_>]) -> Outcome {
+fn enqueue_one_by_one(sending: &mut Sending, records: &[OutgoingRecord<'_>]) -> Outcome {
     let mut outcome = Outcome::default();
     for record in records {
-        loop {
-            match sending.single(*record) {
-                Code::NoError => break,
-                Code::QueueFull => std::thread::sleep(BUFFER_FULL),
-                code => {
-                    outcome.refuse(code);
-                    break;
-                }
+        match sending.single(*record) {
+            Code::NoError => {}
+            Code::QueueFull => break,
+            code => outcome.refuse(code),
+        }
+        outcome.done += 1;
+    }
+    outcome
+}
+
+impl KafkaProducer {
+    fn topic(&mut self, name: &Arc<str>) -> Result<Arc<TopicHandle>, LogError> {
+        let client = self.client.as_ref().expect("invariant: the client goes with the producer");
+        match self.topics.entry(Arc::clone(name)) {
+            btree_map::Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
+            btree_map::Entry::Vacant(entry) => {
+                let topic = client.topic(name).map_err(|error| log_error(&error, name))?;
+                Ok(Arc::clone(entry.insert(Arc::new(topic))))
             }
         }
     }
-    outcome
+
+    /// Hands over what waits, as far as the client has room by now.
+    fn hand_over(&mut self) {
+        while let Some(first) = self.waiting.front_mut() {
+            let outcome = self.room.enqueue(&mut first.sending, &first.records, first.at);
+            first.at += outcome.done;
+            if let Some(code) = outcome.why {
+                let failure = Failure { topic: first.topic.to_string(), why: code.to_string() };
+                first.ticket.fail(outcome.refused, failure);
+            }
+            if first.at < first.records.len() {
+                return;
+            }
+            self.waiting.pop_front();
+        }
+    }
 }
 
 impl Producer for KafkaProducer {
@@ -185,30 +238,36 @@ impl Producer for KafkaProducer {
         if records.is_empty() {
             return Ok(());
         }
-        let topic = match self.topics.entry(Arc::clone(&to.topic)) {
-            btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            btree_map::Entry::Vacant(entry) => {
-                entry.insert(client.topic(&to.topic).map_err(|error| log_error(&error, &to.topic))?)
-            }
-        };
         let total =
             u32::try_from(records.len()).map_err(|_| LogError::Fatal("a send of 2^32 records".to_owned()))?;
-        let pieces = pieces(records);
-        let mut sending = Sending::open(topic, to.partition, ticket, total);
-        let outcome = match records.is_headerless() {
-            true => self.room.enqueue_batches(&mut sending, &pieces),
-            false => enqueue_one_by_one(&mut sending, &pieces),
+        let topic = self.topic(&to.topic)?;
+        self.hand_over();
+        let mut sending = Sending::open(&topic, to.partition, ticket, total);
+        // What was sent before goes before: while anything waits, all that follows waits behind it.
+        let outcome = match self.waiting.is_empty() {
+            true => self.room.enqueue(&mut sending, records, 0),
+            false => Outcome::default(),
         };
-        drop(sending);
-        let Some(code) = outcome.why else { return Ok(()) };
-        if outcome.refused == total {
-            // Nothing went out, so the ticket is as it was before.
-            ticket.settle(total, None);
-            let error = client.fatal().unwrap_or_else(|| ClientError::new(code, code.to_string()));
-            return Err(log_error(&error, &to.topic));
+        if let Some(code) = outcome.why {
+            if outcome.refused == total {
+                // Nothing went out, so the ticket is as it was before.
+                ticket.settle(total, None);
+                let client = self.client.as_ref().expect("invariant: the client goes with the producer");
+                let error = client.fatal().unwrap_or_else(|| ClientError::new(code, code.to_string()));
+                return Err(log_error(&error, &to.topic));
+            }
+            ticket.fail(outcome.refused, Failure { topic: to.topic.to_string(), why: code.to_string() });
         }
-        ticket.fail(outcome.refused, Failure { topic: to.topic.to_string(), why: code.to_string() });
+        if outcome.done < records.len() {
+            let (topic, ticket, at) = (Arc::clone(&to.topic), Arc::clone(ticket), outcome.done);
+            self.waiting.push_back(Waiting { sending, records: records.clone(), at, topic, ticket });
+        }
         Ok(())
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.hand_over();
+        self.waiting.is_empty()
     }
 
     fn health(&self) -> Result<(), LogError> {
@@ -220,6 +279,15 @@ impl Producer for KafkaProducer {
     }
 
     fn flush(&mut self, wait: Duration) -> bool {
-        self.client.as_ref().expect("invariant: the client goes with the producer").flush(wait)
+        let deadline = Deadline::after(wait);
+        loop {
+            let all_handed_over = self.has_room();
+            let client = self.client.as_ref().expect("invariant: the client goes with the producer");
+            let wait = if all_handed_over { deadline.left() } else { deadline.left().min(HAND_OVER_EVERY) };
+            let answered = client.flush(wait);
+            if all_handed_over || deadline.has_passed() {
+                return answered && all_handed_over;
+            }
+        }
     }
 }

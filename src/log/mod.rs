@@ -125,12 +125,16 @@ pub trait Reader: Send {
 /// A producer. Idempotent, `acks=all`, never gives up on what can be retried.
 pub trait Producer: Send {
     /// Enqueues every record of `records` for `to`, in order, adding their number to `ticket`, which is settled
-    /// or failed as the broker answers. Blocks while the client's buffer is full.
+    /// or failed as the broker answers. Never waits for the broker: what its buffer has no room for waits behind what
+    /// was sent before, without a bound of its own. So whoever sends much asks `has_room` first.
     ///
     /// # Errors
     /// When nothing was enqueued.
     fn send(&mut self, to: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>)
     -> Result<(), LogError>;
+
+    /// Whether the client's buffer took all that was sent so far; while it did not, nothing new should be begun.
+    fn has_room(&mut self) -> bool;
 
     /// Whether the client can still be used.
     ///

@@ -9,6 +9,8 @@ use super::shared::{Shared, Stage};
 use crate::admin::{Bound, Control, Limits, Settings as AdminSettings};
 use crate::counters::Input;
 use crate::error::Error;
+use crate::log_level;
+use crate::shard::pause::Paused;
 use crate::systemd;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use triage_engine::model::Disposition;
 
-/// How long a reload waits until the policy that it asked for is in force here.
+/// How long a reload waits until every lane here uses the policy that it asked for.
 const IN_FORCE_WAIT: Duration = Duration::from_secs(30);
 /// The exit code after a second signal: not everything was settled; the next start does it again.
 const ABORTED: i32 = 75;
@@ -188,15 +190,37 @@ impl Handle {
         while shared.clock.monotonic_ms() < until {
             if let Some(now) = shared.policies.in_force().filter(|now| now.epoch > epoch_before)
                 && now.policy.generation() == generation
+                && self.laggard(now.epoch).is_none()
             {
                 return Ok(json!({ "changed": true, "before": before_shown, "after": shown(&now) }));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        let late = shared.policies.in_force().filter(|now| now.policy.generation() == generation);
+        let state = match late.and_then(|now| self.laggard(now.epoch)) {
+            Some(lane) => format!("is in force, and lane `{lane}` does not use it"),
+            None => "was asked for and is not in force".to_owned(),
+        };
         Err(policy::Refused::Log(crate::log::LogError::Away(format!(
-            "{generation} was asked for and is not in force within {} s; it may still come: `ctl status` shows it",
+            "{generation} {state} within {} s; it may still come: `ctl status` shows it",
             IN_FORCE_WAIT.as_secs()
         ))))
+    }
+
+    /// `false`, `true` for everything, or the partitions.
+    fn paused_shown(&self) -> Value {
+        match self.shared.pause.paused() {
+            Paused::Nothing => json!(false),
+            Paused::Everything => json!(true),
+            Paused::Partitions(partitions) => json!(partitions),
+        }
+    }
+
+    /// The first lane here with a partition that does not use the policy of this epoch yet.
+    fn laggard(&self, epoch: i64) -> Option<String> {
+        let seats = self.shared.seats();
+        let late = seats.iter().find(|seat| seat.is_lane() && seat.epoch() < epoch);
+        late.map(|seat| seat.name.clone())
     }
 
     fn policy_shown(&self) -> Value {
@@ -251,6 +275,7 @@ impl Control for Handle {
             "group": shared.settings.group.name,
             "stage": shared.stage().name(),
             "ready": ready.is_ok(),
+            "paused": self.paused_shown(),
             "waits_for": ready.err(),
             "policy": self.policy_shown(),
             "mentions": {
@@ -262,8 +287,19 @@ impl Control for Handle {
         })
     }
 
-    fn ready(&self) -> Result<(), String> {
-        self.shared.ready()
+    fn ready(&self) -> Result<String, String> {
+        self.shared.ready()?;
+        Ok(match self.shared.pause.paused() {
+            Paused::Nothing => "ok".to_owned(),
+            Paused::Everything => "ok, paused: no mention is read until `triaged ctl resume`".to_owned(),
+            Paused::Partitions(partitions) => {
+                let of: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+                format!(
+                    "ok, paused: input partitions {} are not read until `triaged ctl resume`",
+                    of.join(", ")
+                )
+            }
+        })
     }
 
     fn live(&self) -> Result<(), String> {
@@ -285,6 +321,24 @@ impl Control for Handle {
         manager::reloaded(shared);
         shared.exporter.policy_reloaded(outcome.is_ok(), shared.clock.wall());
         outcome.map_err(|refused| refused.to_json())
+    }
+
+    fn pause(&self, partitions: &[u32]) -> Value {
+        self.shared.pause.pause(partitions);
+        tracing::warn!(paused = ?self.shared.pause.paused(), "paused over the admin socket");
+        json!({ "paused": self.paused_shown() })
+    }
+
+    fn resume(&self) -> Value {
+        self.shared.pause.resume();
+        tracing::warn!("resumed over the admin socket");
+        json!({ "paused": self.paused_shown() })
+    }
+
+    fn log_level(&self, level: &str) -> Result<Value, Value> {
+        log_level::set(level).map_err(|why| json!({ "error": why }))?;
+        tracing::warn!(level, "the log's level was changed over the admin socket");
+        Ok(json!({ "level": level }))
     }
 
     fn drain(&self) {

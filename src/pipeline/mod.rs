@@ -21,6 +21,7 @@ pub mod live;
 mod manager;
 pub mod policy;
 mod publish;
+pub mod release;
 pub mod rights;
 mod shared;
 mod start;
@@ -193,13 +194,14 @@ impl Daemon {
         let parts = Wiring::of(&shared, found).triage(workers, starts);
         for lane in 0..start::lanes(settings) {
             let (parts, settings, limits) = (parts.clone(), settings.clone(), limits(settings));
+            let pause = Arc::clone(&shared.pause);
             let make = move || {
                 let name = format!("{}-triage-{lane}", settings.host.instance);
                 let group = rights::triage_group(&settings);
                 let logs = parts.logs.clone();
                 let member = logs.member(&group, &name, &[settings.topics.mentions.as_str()])?;
                 let producer = logs.producer(&name)?;
-                Ok(Lane::new(TriageWork::new(parts), member, producer, limits))
+                Ok(Lane::new(TriageWork::new(parts), member, producer, limits).obeying(&pause))
             };
             self.threads.lane(&shared, &format!("triage-{lane}"), Stage::DrainTriage, make)?;
         }

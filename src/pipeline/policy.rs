@@ -175,7 +175,11 @@ pub fn publish_and_request(
     send(producer.as_mut(), &TopicPartition::new(&settings.topics.control, 0), &batch)
 }
 
-fn send(producer: &mut dyn Producer, to: &TopicPartition, batch: &Outgoing) -> Result<(), LogError> {
+pub(super) fn send(
+    producer: &mut dyn Producer,
+    to: &TopicPartition,
+    batch: &Outgoing,
+) -> Result<(), LogError> {
     let ticket = Arc::new(Ticket::new());
     producer.send(to, batch, &ticket)?;
     let deadline = Deadline::after(ACKNOWLEDGED_WAIT);

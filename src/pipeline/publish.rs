@@ -27,6 +27,9 @@ pub(super) trait Published: Work + Sized {
 
     /// The committed offset of a live partition.
     fn committed(shard: &Self::Shard) -> i64;
+
+    /// The epoch of the policy that a live partition uses; `i64::MAX` where none is used.
+    fn epoch(shard: &Self::Shard) -> i64;
 }
 
 fn restores(counters: &mut Counters, restored: u64, stops: &BTreeMap<&'static str, u64>) {
@@ -54,6 +57,8 @@ impl Published for TriageWork {
         }
         counters.settled = sum.settled;
         counters.dead_letters = sum.dead;
+        counters.released = sum.released;
+        counters.paused_partitions = lane.paused() as u64;
         // Records of a shard that was dropped unsettled are handed out again: they count once, as still in flight.
         let received = sum.received - lane.work.abandoned;
         let shown = received.max(before.input[Input::Mentions as usize]);
@@ -82,6 +87,10 @@ impl Published for TriageWork {
 
     fn committed(place: &Self::Shard) -> i64 {
         place.shard.committed_offset()
+    }
+
+    fn epoch(place: &Self::Shard) -> i64 {
+        place.shard.adopted()
     }
 }
 
@@ -138,12 +147,20 @@ impl Published for DeskWork {
     fn committed(place: &DeskPlace) -> i64 {
         place.start()
     }
+
+    fn epoch(place: &DeskPlace) -> i64 {
+        match place {
+            DeskPlace::Desk(desk) => desk.shard.engine().policy().map_or(i64::MIN, |(epoch, _)| epoch),
+            DeskPlace::Intake(_) | DeskPlace::Plan(_) => i64::MAX,
+        }
+    }
 }
 
 /// Tells the seat which partitions are live, and up to where they are committed.
 pub(super) fn positions<W: Published>(lane: &Lane<W>, seat: &Seat) {
     let (held, not_live) = lane.holds();
     seat.set_holds(held, not_live);
+    seat.set_epoch(lane.live().map(W::epoch).min().unwrap_or(i64::MAX));
     let mut committed = seat.committed();
     committed.clear();
     committed.extend(lane.places().map(|(partition, shard)| (partition.clone(), W::committed(shard))));

@@ -100,6 +100,7 @@ pub fn audit(settings: &Settings, policy: &Policy) -> Vec<Need> {
     let mut needs = vec![
         topic(&topics.mentions, &[Read, DescribeConfigs]),
         topic(&ledger(settings), &[Read]),
+        topic(&topics.control, &[Read]),
         topic(&topics.policies, &[Read]),
         topic(&topics.snapshots, &[Read]),
         topic(&topics.desks, &[Read, DescribeConfigs]),
@@ -108,6 +109,20 @@ pub fn audit(settings: &Settings, policy: &Policy) -> Vec<Need> {
     needs.extend(assignments(settings, policy).iter().map(|name| topic(name, &[Read, DescribeConfigs])));
     needs.extend(groups(settings, Describe));
     needs
+}
+
+/// What `triaged release` and `triaged requeue` need.
+#[must_use]
+pub fn release(settings: &Settings) -> Vec<Need> {
+    use Operation::{Describe, DescribeConfigs, Read, Write};
+    let topics = &settings.topics;
+    vec![
+        topic(&topics.mentions, &[Describe, DescribeConfigs]),
+        topic(&ledger(settings), &[Read]),
+        topic(&topics.control, &[Read, Write, DescribeConfigs]),
+        topic(&topics.policies, &[Read, DescribeConfigs]),
+        Need { resource: Resource::Group(triage_group(settings)), operations: vec![Describe] },
+    ]
 }
 
 /// What `triaged topics --create` needs to list the topics and make them.

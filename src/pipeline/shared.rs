@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::log::{Logs, TopicPartition};
 use crate::policies::Policies;
+use crate::shard::pause::Pause;
 use crate::worker::Workers;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -63,6 +64,8 @@ pub(super) struct Shared {
     /// When the start last moved.
     start_moved_ms: AtomicI64,
     notes: Mutex<Notes>,
+    /// What an operator has told us not to read.
+    pub(super) pause: Arc<Pause>,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
 }
@@ -86,6 +89,8 @@ pub(super) struct Seat {
     moved_ms: AtomicI64,
     held: AtomicU64,
     not_live: AtomicU64,
+    /// The lowest policy epoch that a live partition uses; `i64::MAX` when there is none.
+    epoch: AtomicI64,
     is_lane: bool,
     gone: AtomicBool,
     /// When its client last found no broker.
@@ -115,6 +120,7 @@ impl Shared {
             told_ready: AtomicBool::new(false),
             start_moved_ms: AtomicI64::new(now),
             notes: Mutex::default(),
+            pause: Arc::default(),
             reloading: Mutex::default(),
         }
     }
@@ -185,6 +191,7 @@ impl Shared {
             moved_ms: AtomicI64::new(now),
             held: AtomicU64::new(0),
             not_live: AtomicU64::new(0),
+            epoch: AtomicI64::new(i64::MAX),
             is_lane,
             gone: AtomicBool::new(false),
             away_ms: AtomicI64::new(i64::MIN),
@@ -284,7 +291,17 @@ impl Seat {
         self.gone.store(true, Ordering::Relaxed);
         self.held.store(0, Ordering::Relaxed);
         self.not_live.store(0, Ordering::Relaxed);
+        self.epoch.store(i64::MAX, Ordering::Relaxed);
         self.committed().clear();
+    }
+
+    pub(super) fn set_epoch(&self, epoch: i64) {
+        self.epoch.store(epoch, Ordering::Relaxed);
+    }
+
+    /// The lowest policy epoch that a live partition uses.
+    pub(super) fn epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_holds(&self, held: usize, not_live: usize) {

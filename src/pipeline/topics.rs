@@ -72,6 +72,8 @@ pub struct Found {
     pub mentions: StreamId,
     /// The broker's id of the helpdesk's events.
     pub helpdesk: StreamId,
+    /// The broker's id of the control topic.
+    pub control: StreamId,
 }
 
 impl Found {
@@ -114,6 +116,7 @@ pub fn check(settings: &Settings, logs: &dyn Logs) -> Result<Found, Error> {
     Ok(Found {
         mentions: id(&settings.topics.mentions),
         helpdesk: id(&settings.topics.helpdesk_events),
+        control: id(&settings.topics.control),
         partitions: infos.iter().map(|(name, info)| (name.clone(), info.partitions)).collect(),
     })
 }

@@ -81,7 +81,7 @@ impl<'a> Wiring<'a> {
                     Arc::from(topics.dead_letter.as_str()),
                     self.found.partitions_of(&topics.dead_letter),
                 ),
-                control: Arc::from(topics.control.as_str()),
+                control: (Arc::from(topics.control.as_str()), self.found.control),
             },
             alerts: Alerts::new(&topics.alerts, self.clock.clone()),
             starts,

@@ -11,6 +11,7 @@ use crate::log::{LogError, Logs, Outgoing, Producer, Records, Ticket, TopicParti
 use crate::policies::{BuildMatcher, Policies};
 use crate::wire::{assignment, cloudevents, desk_log};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use std::sync::{Arc, RwLock};
 use triage_engine::desk::{Counts, DeskLog, DeskPolicies, DeskSettings, Effects, Event, LogEntry};
@@ -49,18 +50,39 @@ pub struct DeskShard {
 /// The policies that a step of the desk engine looks settings up in: all that its entries name.
 pub(super) struct Named(BTreeMap<Generation, Arc<crate::policies::Compiled>>);
 
+/// Why entries cannot be folded, now or ever.
+pub(super) enum Unnamed {
+    /// The bundle of a policy that they name was not read yet.
+    NotYet,
+    /// An entry names a desk that its policy does not have: nobody of ours wrote it. Its offset, and the reason.
+    Never(i64, String),
+}
+
 impl Named {
-    /// The policies that these entries name; `None` while one of them is not here.
-    pub(super) fn of(entries: &[LogEntry<'_>], policies: &Policies, matcher: BuildMatcher) -> Option<Named> {
+    /// The policies that these entries name.
+    pub(super) fn of(
+        entries: &[LogEntry<'_>],
+        policies: &Policies,
+        matcher: BuildMatcher,
+    ) -> Result<Named, Unnamed> {
         let mut named = BTreeMap::new();
         for entry in entries {
-            if let Event::Mention(mention) = &entry.event
-                && !named.contains_key(&mention.generation)
-            {
-                named.insert(mention.generation, policies.get(mention.generation, matcher)?);
+            let Event::Mention(mention) = &entry.event else { continue };
+            let generation = mention.generation;
+            let policy = match named.entry(generation) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(policies.get(generation, matcher).ok_or(Unnamed::NotYet)?)
+                }
+            };
+            let desks = policy.policy().desks();
+            if !desks.iter().any(|desk| desk.name == mention.desk) {
+                let why =
+                    format!("it names desk `{}`, which policy {generation} does not have", mention.desk);
+                return Err(Unnamed::Never(entry.offset, why));
             }
         }
-        Some(Named(named))
+        Ok(Named(named))
     }
 }
 
@@ -69,7 +91,7 @@ impl DeskPolicies for Named {
         let policy =
             self.0.get(generation).expect("invariant: every generation that the entries name was looked up");
         let desk = policy.policy().desks().iter().find(|known| known.name == desk);
-        let desk = desk.expect("invariant: a mention names a desk of the policy that decided it");
+        let desk = desk.expect("invariant: `of` looked for every desk that the entries name");
         DeskSettings { case_lapse_ms: desk.case_lapse_ms, mentions_per_case_max: desk.mentions_per_case_max }
     }
 }
@@ -114,20 +136,28 @@ impl DeskShard {
         producer: &mut dyn Producer,
     ) -> Option<Records> {
         records.span()?;
-        let (log, wrong) = entries(&records);
+        let (log, mut wrong) = entries(&records);
         #[cfg(test)]
         let log = self.planted_high_water_mark(log);
-        let Some(named) = Named::of(&log, policies, matcher) else {
-            drop(log);
-            return Some(records);
+        let named = match Named::of(&log, policies, matcher) {
+            Ok(named) => Some(named),
+            Err(Unnamed::NotYet) => {
+                drop(log);
+                return Some(records);
+            }
+            Err(Unnamed::Never(offset, why)) => {
+                wrong.push((offset, why));
+                None
+            }
         };
-        if let Some((offset, why)) = wrong.first() {
+        if let Some((offset, why)) = wrong.iter().min() {
             // Skipping a record would fork the cases' history: the desk stands still until somebody looks.
             self.unreadable += 1;
             let why = format!("record {offset} of {} cannot be read: {why}", self.log);
             self.runs.stop_for(Stop::Undelivered { topic: self.log.topic.to_string(), why });
             return None;
         }
+        let named = named.expect("invariant: nothing is wrong with the entries");
         self.received += records.len() as u64;
         let ticket = Arc::new(Ticket::new());
         let mut effects = Effects::new();

@@ -283,7 +283,7 @@ impl Work for DeskWork {
         }
     }
 
-    fn advance(&mut self, place: &mut DeskPlace, now_ms: i64, out: &mut dyn Producer) {
+    fn advance(&mut self, place: &mut DeskPlace, now_ms: i64, _may_begin: bool, out: &mut dyn Producer) {
         match place {
             DeskPlace::Desk(desk) => {
                 if desk.quiet_since == i64::MIN {

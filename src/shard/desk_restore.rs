@@ -3,7 +3,7 @@
 //! Owns the reading and the silent replay: effects of records below the committed offset went out before. May not
 //! send anything. Stepped by the lane.
 
-use super::desk::{DeskShard, Named, entries};
+use super::desk::{DeskShard, Named, Unnamed, entries};
 use super::desk_snapshot::Snapshots;
 #[cfg(test)]
 use super::planted::{self, Planted};
@@ -183,16 +183,24 @@ fn fold(
     policies: &Policies,
     matcher: BuildMatcher,
 ) -> Result<Option<bool>, LogError> {
-    let (mut log, wrong) = entries(records);
-    if let Some((offset, why)) = wrong.first() {
+    let (mut log, mut wrong) = entries(records);
+    let reached = log.last().is_some_and(|entry| entry.offset >= committed);
+    log.retain(|entry| entry.offset < committed);
+    let named = match Named::of(&log, policies, matcher) {
+        Ok(named) => Some(named),
+        Err(Unnamed::NotYet) => return Ok(None),
+        Err(Unnamed::Never(offset, why)) => {
+            wrong.push((offset, why));
+            None
+        }
+    };
+    let Some(named) = named.filter(|_| wrong.is_empty()) else {
+        let (offset, why) = wrong.iter().min().expect("invariant: something is wrong with an entry");
         return Err(LogError::Fatal(format!(
             "record {offset} of {} cannot be read: {why}",
             records.partition()
         )));
-    }
-    let reached = log.last().is_some_and(|entry| entry.offset >= committed);
-    log.retain(|entry| entry.offset < committed);
-    let Some(named) = Named::of(&log, policies, matcher) else { return Ok(None) };
+    };
     engine.step(&log, &named, &mut Effects::new());
     Ok(Some(reached))
 }

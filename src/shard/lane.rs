@@ -5,8 +5,10 @@
 //! what a record means: `Work` does. Stepped by its thread, or by the simulator.
 
 use super::Stop;
+use super::pause::Pause;
 use crate::log::{Commit, LogError, Member, Polled, Producer, Records, TopicPartition};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a lane asks of a shard, whatever its kind.
@@ -62,8 +64,9 @@ pub trait Work {
     /// Takes records; gives them back when it cannot yet, and is asked again.
     fn take(&mut self, shard: &mut Self::Shard, records: Records, out: &mut dyn Producer) -> Option<Records>;
 
-    /// Takes in answers and timers.
-    fn advance(&mut self, shard: &mut Self::Shard, now_ms: i64, out: &mut dyn Producer);
+    /// Takes in answers and timers. `may_begin`: work of the shard's own may be begun too, since nothing is drained and
+    /// there is room for what it sends.
+    fn advance(&mut self, shard: &mut Self::Shard, now_ms: i64, may_begin: bool, out: &mut dyn Producer);
 
     /// Work that belongs to no partition; whether there was any.
     fn between(&mut self) -> bool;
@@ -112,6 +115,10 @@ pub struct Lane<W: Work> {
     revoking: Vec<TopicPartition>,
     revoking_until: i64,
     stalled: Option<Records>,
+    /// What an operator has told us not to read, if anybody may.
+    pause: Option<Arc<Pause>>,
+    /// Partitions of which records were dropped because they are paused, each with the first of these.
+    held_back: BTreeMap<TopicPartition, i64>,
     commit_due: i64,
     away_told_until: i64,
     /// When a poll last found no broker; `i64::MIN` when none ever did.
@@ -119,7 +126,7 @@ pub struct Lane<W: Work> {
     draining: bool,
     /// Partitions brought back and made live since the start.
     pub restored: u64,
-    /// Milliseconds in which the lane did not read because its buffers were full.
+    /// Milliseconds in which the lane did not read because its buffers or its producer's were full.
     pub backpressure_ms: i64,
     backpressed_since: Option<i64>,
 }
@@ -146,6 +153,8 @@ impl<W: Work> Lane<W> {
             revoking: Vec::new(),
             revoking_until: 0,
             stalled: None,
+            pause: None,
+            held_back: BTreeMap::new(),
             commit_due: 0,
             away_told_until: 0,
             away_at: i64::MIN,
@@ -154,6 +163,13 @@ impl<W: Work> Lane<W> {
             backpressure_ms: 0,
             backpressed_since: None,
         }
+    }
+
+    /// From now on the lane does not read what `pause` holds.
+    #[must_use]
+    pub fn obeying(mut self, pause: &Arc<Pause>) -> Lane<W> {
+        self.pause = Some(Arc::clone(pause));
+        self
     }
 
     /// One round: answers in, runs on, commits out, at most one poll, which waits for at most `wait` when there
@@ -166,9 +182,11 @@ impl<W: Work> Lane<W> {
         let mut busy = self.work.between();
         self.restart_stopped(now_ms)?;
         self.restore_some(now_ms);
-        for place in self.held.values_mut() {
+        let has_room = self.has_room();
+        for (partition, place) in &mut self.held {
             if let Place::Live(shard) = place {
-                self.work.advance(shard, now_ms, self.producer.as_mut());
+                let may_begin = has_room && !self.revoking.contains(partition);
+                self.work.advance(shard, now_ms, may_begin && !self.draining, self.producer.as_mut());
             }
         }
         self.start_ready()?;
@@ -177,8 +195,10 @@ impl<W: Work> Lane<W> {
             self.commit_due = now_ms + self.limits.commit_interval_ms;
             self.commit_settled()?;
         }
-        busy |= self.take_stalled();
+        self.resume()?;
         let read = self.may_read(now_ms);
+        busy |= self.take_stalled();
+        let read = read && self.stalled.is_none();
         let wait = if busy { Duration::ZERO } else { wait };
         match self.member.poll(wait, read) {
             Ok(Polled::Nothing) => {}
@@ -236,11 +256,52 @@ impl<W: Work> Lane<W> {
         if self.revoking.contains(partition) {
             return;
         }
+        if self.is_paused(partition) || self.held_back.contains_key(partition) {
+            // One that is not live, or about to stop, is started anew at what is committed, which may lie before these.
+            let is_read =
+                matches!(self.held.get(partition), Some(Place::Live(shard)) if !shard.is_stopping());
+            if let Some((first, _)) = records.span().filter(|_| is_read) {
+                self.held_back.entry(partition.clone()).or_insert(first);
+            }
+            return;
+        }
         if let Some(Place::Live(shard)) = self.held.get_mut(partition)
             && !shard.is_stopping()
         {
             self.stalled = self.work.take(shard, records, self.producer.as_mut());
         }
+    }
+
+    fn is_paused(&self, partition: &TopicPartition) -> bool {
+        self.pause.as_ref().is_some_and(|pause| pause.holds(partition.partition))
+    }
+
+    /// Whether there is something, and nothing of it is to be read: then the broker is not even asked.
+    fn is_all_paused(&self) -> bool {
+        self.pause.is_some() && !self.held.is_empty() && self.held.keys().all(|of| self.is_paused(of))
+    }
+
+    /// How many partitions are held and not read, because an operator said so.
+    #[must_use]
+    pub fn paused(&self) -> usize {
+        self.held.keys().filter(|partition| self.is_paused(partition)).count()
+    }
+
+    /// Goes back to where records of a partition were dropped, once it is paused no more.
+    fn resume(&mut self) -> Result<(), LogError> {
+        let due = self.held_back.iter().filter(|(partition, _)| !self.is_paused(partition));
+        let due: Vec<(TopicPartition, i64)> = due.map(|(of, &first)| (of.clone(), first)).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        match self.member.start(&due) {
+            Ok(()) => {
+                self.held_back.retain(|partition, _| !due.iter().any(|(resumed, _)| resumed == partition))
+            }
+            Err(LogError::Away(why)) => tracing::warn!(%why, "reading cannot go on yet"),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     fn take_stalled(&mut self) -> bool {
@@ -253,8 +314,10 @@ impl<W: Work> Lane<W> {
         }
     }
 
+    /// Whether more may be read: never while the producer has no room for what was sent. What is in flight goes on, and
+    /// membership is served, so that an outage costs no partition.
     fn may_read(&mut self, now_ms: i64) -> bool {
-        let full = self.bytes() >= self.limits.buffer_bytes;
+        let full = !self.has_room();
         match (full, self.backpressed_since) {
             (true, None) => self.backpressed_since = Some(now_ms),
             (false, Some(since)) => {
@@ -263,7 +326,11 @@ impl<W: Work> Lane<W> {
             }
             _ => {}
         }
-        !full && !self.draining && self.stalled.is_none()
+        !full && !self.draining && !self.is_all_paused()
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.producer.has_room() && self.bytes() < self.limits.buffer_bytes
     }
 
     /// Bytes that runs in flight hold.
@@ -343,6 +410,7 @@ impl<W: Work> Lane<W> {
             Err(error) => return Err(error),
         }
         for (partition, _) in from {
+            self.held_back.remove(&partition);
             self.assigned.retain(|assigned| *assigned != partition);
             if let Some(Place::Ready(mut shard)) = self.held.remove(&partition) {
                 self.restored += 1;
@@ -436,6 +504,7 @@ impl<W: Work> Lane<W> {
 
     fn drop_place(&mut self, partition: &TopicPartition, stop: Option<&Stop>) {
         self.assigned.retain(|assigned| assigned != partition);
+        self.held_back.remove(partition);
         if let Some(Place::Live(shard) | Place::Ready(shard)) = self.held.remove(partition) {
             self.work.dropped(shard, stop);
         }

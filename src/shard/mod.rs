@@ -10,15 +10,20 @@ pub mod desk_snapshot;
 pub mod intake;
 pub mod lane;
 pub mod ledger_tail;
+pub mod pause;
 pub mod plan;
 #[cfg(test)]
 pub mod planted;
+pub mod release;
 pub mod runs;
 pub mod starts;
+pub mod survey;
 pub mod triage;
 pub mod triage_counts;
 pub mod triage_lane;
+pub mod triage_release;
 pub mod triage_restore;
+mod triage_run;
 
 use crate::clock::Clock;
 use crate::log::{Outgoing, Producer, Ticket, TopicPartition};

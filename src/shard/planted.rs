@@ -20,27 +20,43 @@ pub enum Planted {
     RefusalForgotten,
     /// A snapshot is published before the commit of its offset, and used although it is past it.
     SnapshotPastCommit,
+    /// Mentions are brought back before the ledger has acknowledged that they are.
+    ReleaseAfterEffect,
+    /// What names a mention that is brought back comes from a generator: after a crash it has another name.
+    OrdinalCounted,
+    /// A new owner takes what the ledger holds of a request for done.
+    ReleaseNotOwed,
 }
 
 impl Planted {
     /// Every bug that can be planted.
-    pub const ALL: [Planted; 6] = [
+    pub const ALL: [Planted; 9] = [
         Planted::CommitPastGap,
         Planted::LedgerAfterEffect,
         Planted::HighWaterMark,
         Planted::ZombieObeyed,
         Planted::RefusalForgotten,
         Planted::SnapshotPastCommit,
+        Planted::ReleaseAfterEffect,
+        Planted::OrdinalCounted,
+        Planted::ReleaseNotOwed,
     ];
 }
 
 thread_local! {
+    static COUNTED: Cell<u64> = const { Cell::new(0) };
     static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
 }
 
 /// Plants a bug in this thread, or none.
 pub fn plant(bug: Option<Planted>) {
     PLANTED.with(|cell| cell.set(bug));
+}
+
+/// The next number of a generator.
+#[must_use]
+pub fn counted() -> u64 {
+    COUNTED.with(|cell| cell.replace(cell.get() + 1))
 }
 
 /// Whether this bug is planted in this thread.

@@ -9,12 +9,14 @@ use super::Stop;
 use super::ledger_tail::{LedgerNote, LedgerTail};
 #[cfg(test)]
 use super::planted::{self, Planted};
+use super::survey::Place;
 pub use super::triage_counts::TriageCounts;
+use super::triage_run::{Ahead, Run};
 use crate::clock::{Clock, Stopwatch};
 use crate::counters::Stage;
 use crate::log::{Commit, Failure, Outgoing, Producer, Ticket, TopicPartition};
-use crate::offsets::{RunId, Watermark};
-use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
+use crate::offsets::Watermark;
+use crate::wire::ledger::{self, LedgerEntry, LedgerRun, Superseding};
 use crate::wire::{dead_letter, desk_log};
 use crate::worker::Scanned;
 use std::collections::{BTreeMap, VecDeque};
@@ -56,7 +58,13 @@ pub struct TriageShard {
     pub(super) committed: i64,
     pub(super) obeyed: BTreeMap<i64, Obeyed>,
     pub(super) ledger: LedgerTail,
-    runs: VecDeque<Run>,
+    /// Requests that have ledger records whose effects may not be out, each with the first of these records.
+    pub(super) owed: BTreeMap<Place, i64>,
+    /// Whether the last commit's note says less than is done.
+    pub(super) note_is_stale: bool,
+    /// Records brought back whose effects went out since a commit last noted all of them: what a crash may repeat.
+    pub(super) unnoted: u64,
+    pub(super) runs: VecDeque<Run>,
     stop: Option<Stop>,
     /// The epoch of the newest policy switch whose place in the ledger is confirmed.
     adopted: i64,
@@ -64,34 +72,6 @@ pub struct TriageShard {
     pub counts: TriageCounts,
     events: Vec<Event>,
     buffer: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Run {
-    /// `None` for a marker that holds no records.
-    id: Option<RunId>,
-    scanned: Option<Scanned>,
-    decisions: Vec<Decision>,
-    expired: u64,
-    plan_epoch: i64,
-    now: Millis,
-    ledger: Ahead,
-    /// Where in the ledger the run's entries lie, as far as known.
-    ledger_from: i64,
-    effects: Option<Arc<Ticket>>,
-    bytes: usize,
-    /// Since the stage began that the run is in.
-    since: Stopwatch,
-}
-
-#[derive(Debug)]
-enum Ahead {
-    /// Every record was decided before: the ledger has them.
-    Obeyed,
-    /// On its way to the ledger.
-    Sent(Arc<Ticket>),
-    /// Known to be the first entry for its offsets: effects may go out.
-    Confirmed,
 }
 
 impl TriageShard {
@@ -104,6 +84,7 @@ impl TriageShard {
         committed: i64,
         obeyed: BTreeMap<i64, Obeyed>,
         ledger: LedgerTail,
+        owed: BTreeMap<Place, i64>,
     ) -> TriageShard {
         assert!(
             obeyed.keys().next().is_none_or(|&first| first >= committed),
@@ -117,6 +98,9 @@ impl TriageShard {
             committed,
             obeyed,
             ledger,
+            owed,
+            note_is_stale: false,
+            unnoted: 0,
             runs: VecDeque::new(),
             stop: None,
             adopted: i64::MIN,
@@ -152,7 +136,7 @@ impl TriageShard {
         let (first, last) = (first.offset, last.offset);
         let mut obeyed = self.take_obeyed(last);
         self.events.clear();
-        let mut ledger_from = self.ledger.next;
+        let mut ledger_from = i64::MAX;
         for record in &scanned.records {
             self.events.push(match obeyed.get(&record.offset) {
                 Some(known) => {
@@ -185,6 +169,7 @@ impl TriageShard {
             scanned: Some(scanned),
             decisions,
             expired: 0,
+            release: None,
             plan_epoch,
             now: self.engine.now(),
             ledger: ahead,
@@ -230,11 +215,12 @@ impl TriageShard {
             plan_epoch,
             now: self.engine.now(),
             expired: None,
+            superseding: None,
             entries,
         }
     }
 
-    fn write_ahead(&mut self, run: &LedgerRun, producer: &mut dyn Producer) -> Ahead {
+    pub(super) fn write_ahead(&mut self, run: &LedgerRun, producer: &mut dyn Producer) -> Ahead {
         self.buffer.clear();
         ledger::encode(run, &mut self.buffer);
         let mut out = Outgoing::default();
@@ -248,7 +234,7 @@ impl TriageShard {
 
     /// Records in the ledger, in its place among the runs, that from here on another policy is in force.
     pub fn adopt(&mut self, generation: Generation, plan_epoch: i64, producer: &mut dyn Producer) {
-        self.mark(generation, plan_epoch, None, producer);
+        self.mark(generation, plan_epoch, None, None, producer);
     }
 
     /// Ledgers the offsets `first..=last`, which retention took before they were read.
@@ -260,14 +246,15 @@ impl TriageShard {
         producer: &mut dyn Producer,
     ) {
         assert!(span.0 <= span.1, "a span that was lost holds at least one offset");
-        self.mark(generation, epoch, Some(span), producer);
+        self.mark(generation, epoch, Some(span), None, producer);
     }
 
-    fn mark(
+    pub(super) fn mark(
         &mut self,
         generation: Generation,
         plan_epoch: i64,
         expired: Option<(i64, i64)>,
+        superseding: Option<Superseding>,
         out: &mut dyn Producer,
     ) {
         let now = self.engine.now();
@@ -277,6 +264,7 @@ impl TriageShard {
             plan_epoch,
             now,
             expired,
+            superseding,
             entries: vec![],
         };
         let ledger = self.write_ahead(&run, out);
@@ -288,10 +276,11 @@ impl TriageShard {
             scanned: None,
             decisions: Vec::new(),
             expired: lost,
-            plan_epoch,
+            release: superseding,
+            plan_epoch: if superseding.is_some() { i64::MIN } else { plan_epoch },
             now,
             ledger,
-            ledger_from: self.ledger.next,
+            ledger_from: i64::MAX,
             effects: None,
             bytes: 0,
             since: Stopwatch::start(),
@@ -302,7 +291,7 @@ impl TriageShard {
     /// tells only how old the records were by then.
     pub fn advance(&mut self, topics: &TriageTopics, clock: &dyn Clock, producer: &mut dyn Producer) {
         #[cfg(test)]
-        if planted::is(Planted::LedgerAfterEffect) {
+        if planted::is(Planted::LedgerAfterEffect) || planted::is(Planted::ReleaseAfterEffect) {
             self.act_before_the_ledger_answers(topics, producer);
         }
         for index in 0..self.runs.len() {
@@ -319,7 +308,8 @@ impl TriageShard {
     #[cfg(test)]
     fn act_before_the_ledger_answers(&mut self, topics: &TriageTopics, producer: &mut dyn Producer) {
         for index in 0..self.runs.len() {
-            if self.runs[index].effects.is_none() {
+            let planted = planted::is(Planted::LedgerAfterEffect) || self.runs[index].release.is_some();
+            if self.runs[index].effects.is_none() && planted {
                 self.act(index, topics, producer);
             }
         }
@@ -383,6 +373,9 @@ impl TriageShard {
         let run = &mut self.runs[index];
         run.effects = Some(ticket);
         run.since = Stopwatch::start();
+        if run.release.is_some() {
+            self.unnoted += run.decisions.len() as u64;
+        }
     }
 
     /// The first record of the run that is to be handed to a desk and has no bytes for it.
@@ -419,11 +412,17 @@ impl TriageShard {
                         partition: self.input.partition,
                         offset: record.offset,
                     };
-                    let mark =
-                        SourceMark { source: Source { position, ordinal: 0 }, committed: self.committed };
+                    let mark = match &run.release {
+                        Some(of) => self.release_mark(of, record.offset),
+                        None => {
+                            SourceMark { source: Source { position, ordinal: 0 }, committed: self.committed }
+                        }
+                    };
                     let write = |value: &mut Vec<u8>| desk_log::encode_marked(Some(&mark), body, value);
                     desks[place].1.push_written(None, write, []);
                 }
+                // What was a dead letter and is one still has its record already.
+                Disposition::DeadLetter if run.release.is_some() && body.is_empty() => {}
                 Disposition::DeadLetter => dead_letter::push(&self.input, record.offset, body, &mut dead),
                 Disposition::Joined
                 | Disposition::Noise
@@ -455,6 +454,12 @@ impl TriageShard {
                 continue;
             }
             let scanned = run.scanned.take();
+            if run.release.take().is_some() {
+                self.note_is_stale = true;
+                for decision in &run.decisions {
+                    self.counts.released[usize::from(decision.disposition.code())] += 1;
+                }
+            }
             if let Some(id) = run.id.take() {
                 self.watermark.settle(id);
                 self.counts.settled[usize::from(Disposition::Expired.code())] += run.expired;
@@ -525,7 +530,7 @@ impl TriageShard {
     /// The time stamp of the oldest record that was decided and is not settled.
     #[must_use]
     pub fn oldest_unsettled(&self) -> Option<Millis> {
-        let scanned = self.runs.iter().find_map(|run| run.scanned.as_ref())?;
+        let scanned = self.runs.iter().filter(|run| run.id.is_some()).find_map(|run| run.scanned.as_ref())?;
         scanned.records.first().map(|record| record.timestamp)
     }
 
@@ -541,9 +546,10 @@ impl TriageShard {
         let offset = self.watermark.settled();
         #[cfg(test)]
         let offset = if planted::is(Planted::CommitPastGap) { self.watermark.next() } else { offset };
-        (offset > self.committed).then(|| {
+        (offset > self.committed || self.note_is_stale).then(|| {
             let runs = self.runs.iter().map(|run| run.ledger_from);
-            let open = runs.chain(self.obeyed.values().map(|obeyed| obeyed.at)).min();
+            let obeyed = self.obeyed.values().map(|obeyed| obeyed.at);
+            let open = runs.chain(obeyed).chain(self.owed.values().copied()).min();
             let open = open.unwrap_or(self.ledger.next).min(self.ledger.next);
             Commit { offset, metadata: LedgerNote { open, window: self.ledger.window_from() }.to_text() }
         })
@@ -553,6 +559,10 @@ impl TriageShard {
     pub fn committed(&mut self, offset: i64) {
         assert!(offset >= self.committed, "a committed offset never goes back");
         self.committed = offset;
+        self.note_is_stale = false;
+        if self.owed.is_empty() && self.runs.iter().all(|run| run.release.is_none()) {
+            self.unnoted = 0;
+        }
     }
 
     /// The committed offset, as the broker has acknowledged it.
@@ -571,28 +581,6 @@ impl TriageShard {
     #[must_use]
     pub fn engine(&self) -> &Triage {
         &self.engine
-    }
-}
-
-impl Run {
-    fn is_over(&self) -> bool {
-        let answered =
-            self.effects.as_ref().is_some_and(|ticket| ticket.is_settled() && ticket.failure().is_none());
-        matches!(self.ledger, Ahead::Confirmed) && answered && self.id.is_none()
-    }
-
-    /// Whether the broker has answered all that was sent for the run.
-    fn is_answered(&self) -> bool {
-        let ledger = match &self.ledger {
-            Ahead::Sent(ticket) => ticket.is_settled(),
-            Ahead::Obeyed | Ahead::Confirmed => true,
-        };
-        // What has succeeded counts once it is settled: only then does the commit cover it.
-        let effects = self
-            .effects
-            .as_ref()
-            .is_none_or(|ticket| ticket.is_settled() && (ticket.failure().is_some() || self.id.is_none()));
-        ledger && effects
     }
 }
 

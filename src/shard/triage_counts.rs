@@ -26,6 +26,8 @@ pub struct TriageCounts {
     pub received: u64,
     /// Records settled, by the disposition's code.
     pub settled: [u64; Disposition::ALL.len() + 1],
+    /// Records brought back and settled again, by the disposition's code.
+    pub released: [u64; Disposition::ALL.len() + 1],
     /// Dead letters settled, by the reason's code.
     pub dead: [u64; DeadLetterReason::ALL.len() + 1],
     /// Ledger records confirmed.
@@ -86,6 +88,7 @@ impl TriageCounts {
         self.ledger_records += other.ledger_records;
         self.obeyed += other.obeyed;
         self.settled.iter_mut().zip(other.settled).for_each(|(mine, theirs)| *mine += theirs);
+        self.released.iter_mut().zip(other.released).for_each(|(mine, theirs)| *mine += theirs);
         self.dead.iter_mut().zip(other.dead).for_each(|(mine, theirs)| *mine += theirs);
         self.latency.add(&other.latency);
         self.stages.iter_mut().zip(&other.stages).for_each(|(mine, theirs)| mine.add(theirs));

@@ -4,23 +4,24 @@
 //! not commit. Stepped through `Lane<TriageWork>`.
 
 use super::lane::{Progress, Shard, Work};
+use super::release::{self, Means, Release, Step};
 use super::starts::{Careful, Starts};
 use super::triage::{TriageCounts, TriageShard, TriageTopics};
 use super::triage_restore::TriageRestore;
 use super::{Alerts, Stop};
 use crate::clock::{Clock, Stopwatch};
 use crate::counters::Stage;
-use crate::log::{Commit, LogError, Logs, Outgoing, Producer, Records, Ticket, TopicPartition};
+use crate::log::{Commit, Failure, LogError, Logs, Outgoing, Producer, Records, Ticket, TopicPartition};
 use crate::policies::{BuildMatcher, InForce, Policies};
 use crate::wire::alert::Alert;
 use crate::wire::control;
-use crate::worker::{Done, Job, JobTicket, Scanning, Workers};
+use crate::worker::{Done, Job, JobTicket, Lift, Scanning, Workers};
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::model::StreamId;
-use triage_engine::plans::ControlRecord;
+use triage_engine::plans::{ControlRecord, ReleaseCounts};
 use triage_engine::policy::Generation;
 
 /// Names of the topics that triage uses.
@@ -34,8 +35,8 @@ pub struct TriageNames {
     pub desks: Arc<str>,
     /// Dead letters, and how many partitions they have.
     pub dead_letter: (Arc<str>, u32),
-    /// The control topic.
-    pub control: Arc<str>,
+    /// The control topic and the broker's id of it.
+    pub control: (Arc<str>, StreamId),
 }
 
 /// What the triage lanes of an instance share.
@@ -91,6 +92,13 @@ pub struct TriagePlace {
     announced: i64,
     acknowledged: i64,
     careful: Option<Careful>,
+    /// The request that brings mentions back now.
+    release: Option<Box<Release>>,
+    /// When one that failed is begun anew.
+    release_due: i64,
+    /// Requests that were answered here, whether or not the answer was read back.
+    told: BTreeSet<i64>,
+    answers: Vec<(ControlRecord, Arc<Ticket>)>,
 }
 
 enum Queued {
@@ -159,6 +167,7 @@ impl TriageWork {
             policy: batch.policy,
             stream: self.parts.names.input.1,
             killers: batch.killers,
+            lift: Lift::Nothing,
             ticket,
             reply: self.replies.0.clone(),
         };
@@ -189,12 +198,99 @@ impl TriageWork {
         let (key, value) = control::encode(&record);
         let mut batch = Outgoing::default();
         batch.push(Some(key.as_bytes()), value.as_deref());
-        let to = TopicPartition { topic: self.parts.names.control.clone(), partition: 0 };
+        let to = TopicPartition { topic: self.parts.names.control.0.clone(), partition: 0 };
         if let Err(error) = out.send(&to, &batch, &Arc::new(Ticket::new())) {
             tracing::warn!(%error, "a policy switch was not acknowledged");
         }
     }
+
+    /// Goes on with what requests ask to be brought back, one request after the other.
+    fn release(&mut self, place: &mut TriagePlace, now_ms: i64, out: &mut dyn Producer) {
+        let Some(now) = self.parts.policies.in_force() else { return };
+        if place.shard.is_stopping() || now_ms < place.release_due {
+            return;
+        }
+        let release = match place.release.take() {
+            Some(release) => Ok(Some(*release)),
+            None => self.next_release(place),
+        };
+        let scanning = self.scanning.get_or_insert_with(|| Scanning::new(self.parts.workers.settings()));
+        let mut means = Means {
+            logs: self.parts.logs.as_ref(),
+            policies: &self.parts.policies,
+            matcher: self.parts.matcher,
+            now: &now,
+            stream: self.parts.names.input.1,
+            scanning,
+        };
+        let step = release.and_then(|release| match release {
+            Some(release) => release.step(&mut means, &mut place.shard, out).map(Some),
+            None => Ok(None),
+        });
+        match step {
+            Ok(None) => {}
+            Ok(Some(Step::Goes(release))) => place.release = Some(release),
+            Ok(Some(Step::Done(at, request, counts))) => {
+                // Without the request only what was owed is done; the rest waits until the request was read.
+                if let Some(request) = request {
+                    place.told.insert(at.request);
+                    self.answer(place, request.id, *counts, out);
+                }
+            }
+            Err(error) => {
+                let partition = place.shard.input();
+                tracing::warn!(%partition, %error, "mentions cannot be brought back yet, trying again");
+                place.release_due = now_ms + RELEASE_AGAIN_MS;
+            }
+        }
+    }
+
+    fn next_release(&self, place: &TriagePlace) -> Result<Option<Release>, LogError> {
+        let releases = self.parts.policies.releases();
+        let log = self.parts.names.control.1;
+        let Some((at, request)) = release::next(&place.shard, log, &releases, &place.told) else {
+            return Ok(None);
+        };
+        tracing::info!(partition = %place.shard.input(), request = at.request, "bringing mentions back");
+        Release::begin(self.parts.logs.as_ref(), &place.shard, at, request).map(Some)
+    }
+
+    /// Tells the control topic what became of this partition's share of a request.
+    fn answer(&self, place: &mut TriagePlace, id: String, counts: ReleaseCounts, out: &mut dyn Producer) {
+        tracing::info!(
+            partition = %place.shard.input(), request = id, brought_back = counts.brought_back(),
+            noise = counts.noise, blocked = counts.blocked, gone = counts.gone, "mentions were brought back"
+        );
+        let record = ControlRecord::Released { id, partition: place.shard.input().partition, counts };
+        let ticket = self.tell(&record, out);
+        place.answers.push((record, ticket));
+    }
+
+    fn tell(&self, record: &ControlRecord, out: &mut dyn Producer) -> Arc<Ticket> {
+        let (key, value) = control::encode(record);
+        let mut batch = Outgoing::default();
+        batch.push(Some(key.as_bytes()), value.as_deref());
+        let to = TopicPartition { topic: self.parts.names.control.0.clone(), partition: 0 };
+        let ticket = Arc::new(Ticket::new());
+        if let Err(error) = out.send(&to, &batch, &ticket) {
+            ticket.refuse(Failure { topic: to.topic.to_string(), why: error.to_string() });
+        }
+        ticket
+    }
+
+    /// Tells again what the control topic has not taken: somebody waits for it.
+    fn tell_again(&self, place: &mut TriagePlace, out: &mut dyn Producer) {
+        place.answers.retain(|(_, ticket)| !ticket.is_settled() || ticket.failure().is_some());
+        for (record, ticket) in &mut place.answers {
+            if ticket.is_settled() {
+                *ticket = self.tell(record, out);
+            }
+        }
+    }
 }
+
+/// Milliseconds before a request that failed is begun anew.
+const RELEASE_AGAIN_MS: i64 = 500;
 
 struct Batch {
     range: std::ops::Range<usize>,
@@ -243,6 +339,10 @@ impl Work for TriageWork {
             announced: i64::MIN,
             acknowledged: i64::MIN,
             careful: None,
+            release: None,
+            release_due: i64::MIN,
+            told: BTreeSet::new(),
+            answers: Vec::new(),
         })))
     }
 
@@ -279,7 +379,7 @@ impl Work for TriageWork {
         None
     }
 
-    fn advance(&mut self, place: &mut TriagePlace, _now_ms: i64, out: &mut dyn Producer) {
+    fn advance(&mut self, place: &mut TriagePlace, now_ms: i64, may_begin: bool, out: &mut dyn Producer) {
         if let Some(now) = self.parts.policies.in_force() {
             place.announce(&now);
         }
@@ -297,6 +397,10 @@ impl Work for TriageWork {
                 None => break,
             }
             place.jobs.pop_front();
+        }
+        if may_begin {
+            self.release(place, now_ms, out);
+            self.tell_again(place, out);
         }
         place.shard.advance(&self.topics(place.shard.input()), self.parts.clock.as_ref(), out);
         self.acknowledge(place, out);
@@ -331,6 +435,12 @@ impl Work for TriageWork {
 }
 
 impl TriagePlace {
+    /// Whether mentions are being brought back.
+    #[must_use]
+    pub fn is_releasing(&self) -> bool {
+        self.release.is_some()
+    }
+
     /// Puts a policy switch into its place among the jobs.
     fn announce(&mut self, now: &InForce) {
         if now.epoch > self.announced {

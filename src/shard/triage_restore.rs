@@ -4,6 +4,9 @@
 //! live already go on meanwhile.
 
 use super::ledger_tail::{LedgerNote, LedgerTail};
+#[cfg(test)]
+use super::planted::{self, Planted};
+use super::survey::Place;
 use super::triage::{Obeyed, TriageShard};
 use crate::log::{Commit, LogError, Logs, ReadStep, Reader, TopicPartition};
 use crate::policies::Compiled;
@@ -23,6 +26,8 @@ pub struct TriageRestore {
     lost: Option<(i64, i64)>,
     engine: Triage,
     obeyed: BTreeMap<i64, Obeyed>,
+    /// Requests with records from `obey_from` on, each with the first of them.
+    owed: BTreeMap<Place, i64>,
     ledger: LedgerTail,
     reader: Box<dyn Reader>,
     /// From here on the ledger holds entries that must be obeyed; what lies below only fills the window.
@@ -73,6 +78,7 @@ impl TriageRestore {
             lost,
             engine: Triage::new(ExactWindow::new(limits)),
             obeyed: BTreeMap::new(),
+            owed: BTreeMap::new(),
             ledger: LedgerTail::new(ledger.clone(), from, limits.window_ms),
             reader: logs.reader(&[(ledger, from)])?,
             obey_from: note.map_or(ledger_start, |note| note.open),
@@ -101,9 +107,9 @@ impl TriageRestore {
             }
             ReadStep::End(_, next) => {
                 self.ledger.next = next;
-                let TriageRestore { input, stream, committed, lost, engine, obeyed, ledger, damaged, .. } =
-                    self;
-                let shard = TriageShard::new(input, stream, engine, committed, obeyed, ledger);
+                let TriageRestore { input, stream, committed, lost, engine, obeyed, ledger, .. } = self;
+                let (damaged, owed) = (self.damaged, self.owed);
+                let shard = TriageShard::new(input, stream, engine, committed, obeyed, ledger, owed);
                 Ok(Ok(Restored { shard, lost, damaged }))
             }
         }
@@ -123,8 +129,12 @@ impl TriageRestore {
                 return Ok(());
             }
         };
+        if let Some(superseding) = &run.superseding {
+            self.take_release(at, Place::of(superseding));
+        }
         for entry in run.entries {
-            if entry.offset < self.committed {
+            // What is superseded was committed before; its key is there when it is the first that has it.
+            if entry.offset < self.committed || run.superseding.is_some() {
                 self.engine.recall(run.now, entry.key);
             } else {
                 // For each offset the first entry in the log wins: two owners may have written.
@@ -135,5 +145,16 @@ impl TriageRestore {
         self.engine.recall(run.now.max(Millis::MIN), None);
         self.ledger.mark(run.now, at);
         Ok(())
+    }
+
+    /// Effects of a request's record that no commit calls done may not be out.
+    fn take_release(&mut self, at: i64, of: Place) {
+        #[cfg(test)]
+        if planted::is(Planted::ReleaseNotOwed) {
+            return;
+        }
+        if at >= self.obey_from {
+            self.owed.entry(of).or_insert(at);
+        }
     }
 }

@@ -3,19 +3,22 @@
 //! Owns an index of what lies in the logs, extended step by step, and a fold of the desk log of its own. May not
 //! trust what an instance says of itself, but for I5, which is about exactly that.
 
+use super::check_release::{self, ReleaseIndex};
 use super::feed::Feed;
 use super::instance::{Instance, reference, scan_settings};
 use crate::embedded::{Cluster, Fate, StoredRecord};
 use crate::log::{Logs, Records, TopicPartition};
 use crate::policies::Compiled;
+use crate::shard::ledger_tail::LedgerNote;
 use crate::wire::ledger::{self, LedgerEntry};
-use crate::wire::{assignment, desk_log};
-use crate::worker::{Done, Job, JobTicket, Scanning};
+use crate::wire::{assignment, control, desk_log};
+use crate::worker::{Done, Job, JobTicket, Lift, Scanning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use triage_engine::desk::{DeskLog, DeskPolicies, DeskSettings, Effects, Event};
 use triage_engine::model::{CaseId, Disposition, MentionKey, StreamId};
-use triage_engine::policy::Generation;
+use triage_engine::plans::PlanState;
+use triage_engine::policy::{Generation, RuleIndex};
 use triage_engine::triage::{Verdict, Wish};
 
 /// What a run that broke nothing did.
@@ -25,6 +28,7 @@ pub(super) struct Summary {
     pub(super) crashes: u64,
     pub(super) repeats: u64,
     pub(super) records_out: u64,
+    pub(super) brought_back: u64,
 }
 
 pub(super) struct Checker {
@@ -34,6 +38,8 @@ pub(super) struct Checker {
     read: BTreeMap<TopicPartition, i64>,
     out: BTreeMap<(String, u64), u64>,
     input_stream: StreamId,
+    control_stream: StreamId,
+    plans: PlanState,
     policies: BTreeMap<Generation, Arc<Compiled>>,
     order_may_break: bool,
     repeats_allowed: u64,
@@ -43,7 +49,7 @@ pub(super) struct Checker {
 
 /// What is known of one input partition.
 #[derive(Default)]
-struct InputIndex {
+pub(super) struct InputIndex {
     /// The offsets of records, not of holes.
     records: BTreeSet<i64>,
     next: i64,
@@ -53,7 +59,9 @@ struct InputIndex {
     /// What the ledger says was lost to retention before it was read.
     expired: BTreeSet<i64>,
     /// Retention has taken everything below.
-    start: i64,
+    pub(super) start: i64,
+    /// What was brought back.
+    releases: ReleaseIndex,
     /// Whether the group has committed once.
     pinned: bool,
     /// How often the desk log names each offset as its source.
@@ -81,12 +89,12 @@ impl DeskPolicies for Known<'_> {
     }
 }
 
-type Found = Result<(), String>;
+pub(super) type Found = Result<(), String>;
 
 impl Checker {
     pub(super) fn new(cluster: &Cluster, inputs: u32, desks: u32, feed: &Feed) -> Checker {
-        let info = cluster.describe(&["mentions"]).expect("the embedded log answers");
-        let input_stream = info[0].as_ref().expect("the topic exists").id;
+        let info = cluster.describe(&["mentions", "triaged.control"]).expect("the embedded log answers");
+        let [input_stream, control_stream] = [0, 1].map(|n| info[n].as_ref().expect("the topic exists").id);
         let policies = (0..3).map(|switch| {
             let compiled = Compiled::new(&feed.bundle(switch), reference).expect("the sample compiles");
             (compiled.generation(), Arc::new(compiled))
@@ -98,6 +106,8 @@ impl Checker {
             read: BTreeMap::new(),
             out: BTreeMap::new(),
             input_stream,
+            control_stream,
+            plans: PlanState::new(),
             policies: policies.collect(),
             order_may_break: false,
             repeats_allowed: 0,
@@ -141,7 +151,10 @@ impl Checker {
     pub(super) fn look(&mut self, cluster: &Cluster, instances: &[Instance]) -> Found {
         for number in 0..self.inputs.len() as u32 {
             self.read_input(cluster, number)?;
-            self.read_ledger(cluster, number);
+            self.read_ledger(cluster, number)?;
+        }
+        for record in self.fresh(cluster, &TopicPartition::new("triaged.control", 0)) {
+            control::fold(&mut self.plans, record.offset, record.key.as_deref(), record.value.as_deref());
         }
         for record in self.fresh(cluster, &TopicPartition::new("triaged.dead-letter", 0)) {
             self.dead_letters.insert(String::from_utf8(record.key.unwrap_or_default()).expect("a position"));
@@ -182,7 +195,7 @@ impl Checker {
         Ok(())
     }
 
-    fn read_ledger(&mut self, cluster: &Cluster, number: u32) {
+    fn read_ledger(&mut self, cluster: &Cluster, number: u32) -> Found {
         for record in self.fresh(cluster, &TopicPartition::new("triaged.ledger.mentions", number)) {
             let run =
                 ledger::decode(&record.value.expect("a ledger record has a value")).expect("it is ours");
@@ -190,10 +203,16 @@ impl Checker {
             if let Some((first, last)) = run.expired {
                 input.expired.extend(first..=last);
             }
+            input.releases.ledgered(record.offset, &run);
+            if let Some(of) = run.superseding {
+                input.releases.superseded(record.offset, &run, &of, &input.ledger)?;
+                continue;
+            }
             for entry in run.entries {
                 input.ledger.entry(entry.offset).or_insert((entry, run.generation));
             }
         }
+        Ok(())
     }
 
     fn read_desk_log(&mut self, cluster: &Cluster, number: u32) -> Found {
@@ -202,7 +221,11 @@ impl Checker {
             let value = record.value.as_deref();
             let entry =
                 desk_log::decode(record.offset, record.timestamp, value).map_err(|why| why.to_string())?;
-            if let (Some(mark), Event::Mention(mention)) = (&entry.source, &entry.event) {
+            let released = entry.source.filter(|mark| mark.source.position.stream == self.control_stream);
+            if let (Some(mark), Event::Mention(mention)) = (&released, &entry.event) {
+                let input = &mut self.inputs[mark.source.position.partition as usize];
+                input.releases.handed(mark, mention, &self.policies)?;
+            } else if let (Some(mark), Event::Mention(mention)) = (&entry.source, &entry.event) {
                 let position = mark.source.position;
                 let input = &mut self.inputs[position.partition as usize];
                 let times = input.handed_over.entry(position.offset).or_default();
@@ -278,6 +301,10 @@ impl Checker {
                 self.check_settled(number, offset)?;
             }
             self.inputs[number].committed = commit.offset;
+            if let Some(note) = LedgerNote::from_text(&commit.metadata) {
+                let start = self.inputs[number].start;
+                self.inputs[number].releases.noted(note.open, start)?;
+            }
         }
         for number in 0..self.desks.len() {
             let partition = TopicPartition::new("triaged.desks", number as u32);
@@ -333,7 +360,8 @@ impl Checker {
     /// I3: nothing is repeated but what was in flight at a crash.
     fn check_repeats(&mut self) -> Found {
         let handed = self.inputs.iter().flat_map(|input| input.handed_over.values());
-        let repeats = handed.chain(self.out.values()).map(|&times| times - 1).sum::<u64>();
+        let again: u64 = self.inputs.iter().map(|input| input.releases.repeats()).sum();
+        let repeats = handed.chain(self.out.values()).map(|&times| times - 1).sum::<u64>() + again;
         self.summary.repeats = repeats;
         if repeats > self.repeats_allowed {
             let twice = self.inputs.iter().enumerate().flat_map(|(number, input)| {
@@ -345,7 +373,8 @@ impl Checker {
                 .iter()
                 .filter(|(_, times)| **times > 1)
                 .map(|((case, version), _)| format!("{case} version {version}"));
-            let which: Vec<String> = twice.chain(out).take(5).collect();
+            let brought = (again > 0).then(|| format!("{again} of mentions brought back"));
+            let which: Vec<String> = twice.chain(out).take(5).chain(brought).collect();
             return Err(format!(
                 "I3: {repeats} repeats ({}), at most {} were in flight at crashes",
                 which.join(", "),
@@ -362,6 +391,9 @@ impl Checker {
             if input.committed < last {
                 self.unrest = format!("mentions/{number} is committed to {} of {last}", input.committed);
             }
+        }
+        if let Some((place, _)) = self.plans.releases().iter().find(|(_, release)| !release.is_done()) {
+            self.unrest = format!("request {place} to bring mentions back is not answered");
         }
         for (number, desk) in self.desks.iter().enumerate() {
             if desk.committed < desk.next || !desk.open.is_empty() {
@@ -384,6 +416,7 @@ impl Checker {
     pub(super) fn verdict(&mut self, cluster: &Cluster) -> Result<Summary, String> {
         for number in 0..self.inputs.len() {
             self.check_dispositions(cluster, number)?;
+            self.check_releases(cluster, number)?;
         }
         for desk in &self.desks {
             for records in desk.expected.values() {
@@ -437,12 +470,66 @@ impl Checker {
         Ok(())
     }
 
+    /// Decides again what was brought back, with the rule lifted that the request names.
+    fn check_releases(&mut self, cluster: &Cluster, number: usize) -> Found {
+        let input = &self.inputs[number];
+        for (&request, release) in self.plans.releases().iter() {
+            let place = check_release::place(self.control_stream, request);
+            input
+                .releases
+                .is_whole(place, release, input, &self.policies)
+                .map_err(|what| format!("mentions/{number}: {what}"))?;
+        }
+        let partition = TopicPartition::new("mentions", number as u32);
+        let mut scanning = Scanning::new(&scan_settings());
+        let records = cluster.records_from(&partition, 0).map_err(|error| error.to_string())?;
+        let records: BTreeMap<i64, StoredRecord> =
+            records.into_iter().map(|record| (record.offset, record)).collect();
+        for (&(offset, request), again) in &input.releases.again {
+            let (Some(record), Some(release)) = (records.get(&offset), self.plans.releases().get(&request))
+            else {
+                continue;
+            };
+            let policy = self.policies[&again.generation].policy();
+            let rule = check_release::lifted(release)
+                .and_then(|name| policy.rules().iter().position(|rule| rule.name == name));
+            let lift = rule.map_or(Lift::Nothing, |rule| Lift::Rule(RuleIndex(rule as u16)));
+            let right = match self.verdict_with(&mut scanning, &partition, record, again.generation, lift) {
+                Verdict::Dead(_) => Disposition::DeadLetter,
+                Verdict::NotAMention => Disposition::Noise,
+                Verdict::Mention { wish: Wish::Route { .. }, .. } => Disposition::Queued,
+                Verdict::Mention { wish: Wish::Noise(_), .. } => Disposition::Noise,
+                Verdict::Mention { wish: Wish::Block(_), .. } => Disposition::Blocked,
+            };
+            if again.entry.disposition != right {
+                let (is, was) = (again.entry.disposition.name(), again.was.name());
+                return Err(format!(
+                    "mentions/{number}/{offset} went from {was} to {is}, {} is right",
+                    right.name()
+                ));
+            }
+            self.summary.brought_back += u64::from(right == Disposition::Queued);
+        }
+        Ok(())
+    }
+
     fn verdict_of(
         &self,
         scanning: &mut Scanning,
         partition: &TopicPartition,
         record: &StoredRecord,
         generation: Generation,
+    ) -> Verdict {
+        self.verdict_with(scanning, partition, record, generation, Lift::Nothing)
+    }
+
+    fn verdict_with(
+        &self,
+        scanning: &mut Scanning,
+        partition: &TopicPartition,
+        record: &StoredRecord,
+        generation: Generation,
+        lift: Lift,
     ) -> Verdict {
         let mut records = Records::new(partition.clone());
         records.push(record.offset, record.timestamp, record.key.as_deref(), record.value.as_deref());
@@ -453,6 +540,7 @@ impl Checker {
             policy: self.policies[&generation].clone(),
             stream: self.input_stream,
             killers: Vec::new(),
+            lift,
             ticket: JobTicket { incarnation: 0, sequence: 0 },
             reply,
         };

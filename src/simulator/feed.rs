@@ -8,7 +8,7 @@ use crate::log::TopicPartition;
 use crate::wire::{control, policies};
 use std::collections::BTreeMap;
 use triage_engine::model::{CaseId, Millis};
-use triage_engine::plans::{ControlRecord, PolicyRequest};
+use triage_engine::plans::{ControlRecord, PolicyRequest, ReleaseRequest, Taken};
 use triage_engine::policy::Bundle;
 
 const TEXTS: [&str; 8] = [
@@ -28,16 +28,18 @@ pub(super) struct Feed {
     sent: Vec<(u32, String)>,
     ids: u64,
     events: u64,
+    releases: u64,
 }
 
 impl Feed {
     pub(super) fn new(partitions: u32, desk_partitions: u32) -> Feed {
-        Feed { partitions, desk_partitions, sent: Vec::new(), ids: 0, events: 0 }
+        Feed { partitions, desk_partitions, sent: Vec::new(), ids: 0, events: 0, releases: 0 }
     }
 
     /// The policy of the n-th switch; three that differ in what is noise and where things go.
     pub(super) fn bundle(&self, switch: u32) -> Bundle {
         let noise = if switch % 3 == 1 { "tag" } else { "noise" };
+        let phone = if switch % 3 == 2 { "noise" } else { "tag" };
         let filter = if switch % 3 == 2 { "tag:none" } else { "tag:tv" };
         let tech = self.desk_partitions - 1;
         let text = format!(
@@ -50,6 +52,10 @@ action = "block"
 name = "giveaway"
 query = "giveaway"
 action = "{noise}"
+[[rule]]
+name = "phone"
+query = "phone"
+action = "{phone}"
 [[rule]]
 name = "tv"
 query = "tv AND NOT radio"
@@ -105,6 +111,28 @@ hash_key = "000102030405060708090a0b0c0d0e0f"
         let request =
             PolicyRequest { id: format!("switch-{n}"), generation, by: "somebody".to_owned(), at: Millis(0) };
         let (key, value) = control::encode(&ControlRecord::SwitchRequested(request));
+        append(cluster, "triaged.control", 0, Some(key.as_bytes()), value.as_deref());
+    }
+
+    /// Somebody asks for what a rule took, or for dead letters.
+    pub(super) fn release(&mut self, cluster: &Cluster, random: &mut Random) {
+        self.releases += 1;
+        let what = match random.below(8) {
+            0 => Taken::AsDeadLetter(None),
+            1 | 2 => Taken::ByRule("casino".to_owned()),
+            3 | 4 => Taken::ByRule("phone".to_owned()),
+            _ => Taken::ByRule("giveaway".to_owned()),
+        };
+        let request = ReleaseRequest {
+            id: format!("release-{}", self.releases),
+            what,
+            from: None,
+            to: None,
+            partitions: self.partitions,
+            by: "somebody".to_owned(),
+            at: Millis(0),
+        };
+        let (key, value) = control::encode(&ControlRecord::ReleaseRequested(request));
         append(cluster, "triaged.control", 0, Some(key.as_bytes()), value.as_deref());
     }
 

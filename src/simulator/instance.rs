@@ -11,8 +11,9 @@ use crate::shard::desk::DeskTopics;
 use crate::shard::desk_lane::{DeskParts, DeskPlace, DeskWork};
 use crate::shard::intake::IntakeTopics;
 use crate::shard::lane::{Lane, LaneLimits, Shard};
+use crate::shard::pause::Pause;
 use crate::shard::starts::Starts;
-use crate::shard::triage_lane::{TriageNames, TriageParts, TriageWork};
+use crate::shard::triage_lane::{TriageNames, TriageParts, TriagePlace, TriageWork};
 use crate::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig, Preset};
 use crate::worker::{ScanSettings, Workers};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(super) struct Instance {
     pub(super) producers: Vec<u64>,
     pub(super) triage: Lane<TriageWork>,
     pub(super) desk: Lane<DeskWork>,
+    pub(super) pause: Arc<Pause>,
     follower: Follower,
     draining: bool,
 }
@@ -51,7 +53,7 @@ impl Parts {
         Alerts::new("triaged.alerts", self.clock.clone())
     }
 
-    fn triage(&self, input: StreamId) -> TriageParts {
+    fn triage(&self, input: StreamId, control: StreamId) -> TriageParts {
         TriageParts {
             logs: self.logs.clone(),
             policies: self.policies.clone(),
@@ -63,7 +65,7 @@ impl Parts {
                 ledger: Arc::from("triaged.ledger.mentions"),
                 desks: Arc::from("triaged.desks"),
                 dead_letter: (Arc::from("triaged.dead-letter"), 1),
-                control: Arc::from("triaged.control"),
+                control: (Arc::from("triaged.control"), control),
             },
             alerts: self.alerts(),
             starts: Starts::new(None),
@@ -103,15 +105,18 @@ impl Instance {
     ) -> Instance {
         let limits = LaneLimits { buffer_bytes: 20_000, commit_interval_ms: 50, drain_ms, retry_ms: 100 };
         let logs: Arc<dyn Logs> = Arc::new(cluster.clone());
-        let ids = logs.describe(&["mentions", "helpdesk.events"]).expect("the embedded log answers");
+        let ids = logs
+            .describe(&["mentions", "helpdesk.events", "triaged.control"])
+            .expect("the embedded log answers");
         let ids: Vec<_> = ids.into_iter().map(|info| info.expect("the topic exists").id).collect();
         let policies = Policies::new();
         let follower =
             Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", policies.clone(), reference)
                 .expect("a follower");
         let parts = Parts { logs: logs.clone(), policies, clock, desk_partitions };
-        let (triage, desk) = (parts.triage(ids[0]), parts.desk(ids[1]));
+        let (triage, desk) = (parts.triage(ids[0], ids[2]), parts.desk(ids[1]));
         let producers_before = cluster.producers_made();
+        let pause = Arc::new(Pause::default());
         let triage_lane = Lane::new(
             TriageWork::new(triage),
             logs.member("triaged.triage", name, &["mentions"]).expect("a member"),
@@ -130,7 +135,8 @@ impl Instance {
             name: name.to_owned(),
             members: [triage_member, cluster.newest_member()],
             producers: (producers_before + 1..=cluster.producers_made()).collect(),
-            triage: triage_lane,
+            triage: triage_lane.obeying(&pause),
+            pause,
             desk: desk_lane,
             follower,
             draining: false,
@@ -150,7 +156,8 @@ impl Instance {
         let triage: u64 = self.triage.live().map(|place| place.shard.in_flight()).sum();
         let desk: u64 = self.desk.live().map(DeskPlace::in_flight).sum();
         // What is settled and not committed yet is read again too.
-        triage + desk + self.uncommitted()
+        let released: u64 = self.triage.live().map(|place| place.shard.unnoted()).sum();
+        triage + desk + released + self.uncommitted()
     }
 
     fn uncommitted(&self) -> u64 {
@@ -160,6 +167,10 @@ impl Instance {
             .chain(desk)
             .map(|(commit, at)| commit.map_or(0, |commit| (commit.offset - at).max(0) as u64))
             .sum()
+    }
+
+    pub(super) fn is_releasing(&self) -> bool {
+        self.triage.live().any(TriagePlace::is_releasing)
     }
 
     pub(super) fn drain(&mut self) {
@@ -185,6 +196,7 @@ impl Instance {
     pub(super) fn is_quiet(&self) -> bool {
         self.triage.is_drained()
             && self.desk.is_drained()
+            && !self.is_releasing()
             && self.triage.holds().1 == 0
             && self.desk.holds().1 == 0
     }

@@ -6,6 +6,7 @@
 //! to make a test pass. Run by its tests; a failing seed replays with `TRIAGED_SEED=<seed>`.
 
 mod check;
+mod check_release;
 mod feed;
 mod instance;
 mod random;
@@ -39,6 +40,8 @@ struct Swarm {
     impatient: bool,
     /// Retention takes mentions, read or not.
     retention: bool,
+    /// Somebody asks for mentions to be brought back.
+    releases: bool,
 }
 
 impl Swarm {
@@ -58,6 +61,7 @@ impl Swarm {
             slow: random.chance(50),
             impatient: random.chance(20),
             retention: random.chance(25),
+            releases: random.chance(60),
         }
     }
 }
@@ -188,6 +192,7 @@ impl World {
         match self.random.below(100) {
             0..15 => self.feed.mentions(&self.cluster, &mut self.random, self.swarm.holes),
             15..18 => self.feed.helpdesk(&self.cluster, &mut self.random, self.checker.open_cases()),
+            18 if self.swarm.releases => self.release(),
             18..60 => self.step_one(),
             60..87 => self.deliver(),
             87 if self.swarm.retention => self.expire_mentions(),
@@ -204,7 +209,11 @@ impl World {
                 self.checker.saw_fate(Fate::Refused);
                 self.cluster.refuse_sends(1 + self.random.below(2) as u32);
             }
-            98 if self.swarm.away => self.cluster.be_away(1 + self.random.below(6) as u32),
+            98 if self.swarm.away => {
+                self.cluster.be_away(1 + self.random.below(6) as u32);
+                self.cluster.be_full(1 + self.random.below(30) as u32);
+            }
+            99 if self.random.chance(50) => self.pause_or_resume(),
             99 => self.compact(),
             _ => self.thaw(),
         }
@@ -284,6 +293,10 @@ impl World {
             return;
         }
         let index = self.random.below(self.instances.len() as u64) as usize;
+        self.kill(index);
+    }
+
+    fn kill(&mut self, index: usize) {
         let gone = self.instances.remove(index);
         let name = gone.name.clone();
         let restarts = self.random.chance(70);
@@ -426,6 +439,37 @@ impl World {
         self.cluster.trim(&of, below).expect("the topic exists");
     }
 
+    /// Somebody asks for what a rule took, or for dead letters; whoever works on it is killed now and then.
+    fn release(&mut self) {
+        if self.random.chance(50) {
+            self.feed.release(&self.cluster, &mut self.random);
+        }
+        if !self.swarm.crashes || self.random.chance(60) {
+            return;
+        }
+        // So many steps into it, wherever that is.
+        for _ in 0..self.random.below(40) {
+            self.step_one();
+            self.deliver();
+        }
+        if let Some(index) = self.instances.iter().position(|instance| instance.is_releasing()) {
+            self.kill(index);
+        }
+    }
+
+    /// An operator pauses an instance, whole or in part, or lets it go on.
+    fn pause_or_resume(&mut self) {
+        if self.instances.is_empty() {
+            return;
+        }
+        let index = self.random.below(self.instances.len() as u64) as usize;
+        match self.random.below(3) {
+            0 => self.instances[index].pause.pause(&[]),
+            1 => self.instances[index].pause.pause(&[0]),
+            _ => self.instances[index].pause.resume(),
+        }
+    }
+
     fn compact(&mut self) {
         let tombstones = self.random.chance(50);
         for topic in ["triaged.policies", "triaged.snapshots"] {
@@ -438,6 +482,7 @@ impl World {
         self.trace(|world| format!("heals; {} instances", world.instances.len()));
         self.cluster.refuse_sends(0);
         self.cluster.be_away(0);
+        self.cluster.be_full(0);
         self.swarm = Swarm { refuses: false, unheard: false, nameless: false, slow: false, ..self.swarm };
         while let Some((gone, _)) = self.frozen.pop() {
             self.bury(gone, true);
@@ -446,6 +491,7 @@ impl World {
             let gone = self.instances.remove(index);
             self.bury(gone, true);
         }
+        self.instances.iter().for_each(|instance| instance.pause.resume());
         if self.instances.is_empty() {
             self.start("one");
         }

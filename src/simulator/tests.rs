@@ -3,9 +3,13 @@
 //! Owns the numbers of runs. `TRIAGED_SEED=<seed>` replays one seed; `TRIAGED_SIMULATE_SECONDS=<n>` says how long
 //! random seeds are tried.
 
-use super::run;
+use super::{World, run};
+use crate::log::TopicPartition;
 use crate::shard::planted::{Planted, plant};
+use crate::wire::desk_log;
 use std::time::{Duration, Instant};
+use triage_engine::desk::{Event, QueuedMention};
+use triage_engine::model::{AuthorKey, MentionKey, Millis, Position, StreamId};
 
 /// Seeds that every change must pass.
 const SEEDS_FIXED: u64 = 256;
@@ -36,9 +40,11 @@ fn nothing_is_lost_doubled_or_reordered_under_any_fixed_seed() {
         total.crashes += summary.crashes;
         total.repeats += summary.repeats;
         total.records_out += summary.records_out;
+        total.brought_back += summary.brought_back;
     }
     let rate = SEEDS_FIXED as f64 / start.elapsed().as_secs_f64();
     println!("{SEEDS_FIXED} seeds at {rate:.1} a second: {total:?}");
+    assert!(total.brought_back > 1_000, "too little is brought back: {total:?}");
     assert!(total.crashes > 100 && total.mentions > 10_000, "the seeds exercise too little: {total:?}");
 }
 
@@ -76,4 +82,44 @@ fn every_planted_bug_is_found() {
         let (seed, how) = found.unwrap_or_else(|| panic!("{bug:?} is not found in {SEEDS_TO_FIND} seeds"));
         println!("{:<22} {:>4} {how}", format!("{bug:?}"), seed + 1);
     }
+}
+
+#[test]
+fn a_mention_for_a_desk_that_its_policy_does_not_have_stops_that_desk_log_and_names_the_offset() {
+    let mut world = World::new(0);
+    world.heal();
+    (0..50).for_each(|_| world.settle_all());
+    let generation = world.feed.bundle(0).generation();
+    let foreign = QueuedMention {
+        key: MentionKey(1),
+        author: AuthorKey(1),
+        mention_id: "x:1",
+        network: "x",
+        author_id: "x:u1",
+        author_handle: "",
+        desk: "nobody",
+        queue: "nobody.all",
+        tags: vec![],
+        category: "general",
+        priority: 0,
+        resolution: "either",
+        posted_at: Millis(0),
+        input: Position { stream: StreamId(1), partition: 0, offset: 0 },
+        generation,
+        pii_found: vec![],
+        pii_redacted: false,
+        raw: b"{}",
+    };
+    let mut value = Vec::new();
+    desk_log::encode(None, &Event::Mention(foreign), &mut value);
+    let log = TopicPartition::new("triaged.desks", 0);
+    let offset = world.cluster.append(&log, None, Some(&value)).expect("the topic exists");
+    (0..50).for_each(|_| world.settle_all());
+    let alerts = world.cluster.records_from(&TopicPartition::new("triaged.alerts", 0), 0).expect("it exists");
+    let told: Vec<String> = alerts
+        .iter()
+        .map(|alert| String::from_utf8(alert.value.clone().expect("a value")).expect("text"))
+        .collect();
+    let sentence = format!("record {offset} of triaged.desks/0 cannot be read: it names desk `nobody`");
+    assert!(told.iter().any(|alert| alert.contains(&sentence)), "{told:?}");
 }

@@ -227,6 +227,7 @@ mod tests {
             plan_epoch: 0,
             now: Millis(5),
             expired: None,
+            superseding: None,
             entries: (first..first + entries as i64).map(entry).collect(),
         };
         let mut bytes = Vec::new();

@@ -7,8 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use triage_engine::model::Millis;
-use triage_engine::plans::{ControlKey, ControlRecord, PlanState, PolicyRequest, PolicySwitch};
+use std::collections::BTreeMap;
+use triage_engine::model::{DeadLetterReason, Millis};
+use triage_engine::plans::{
+    ControlKey, ControlRecord, PlanState, PolicyRequest, PolicySwitch, ReleaseCounts, ReleaseRequest, Taken,
+};
 use triage_engine::policy::Generation;
 
 /// The longest id of a request and name of a shard, in bytes: they are held by every reader.
@@ -17,7 +20,12 @@ pub const NAME_BYTES_MAX: usize = 200;
 const KEY_POLICY: &str = "policy";
 const KEY_REQUEST: &str = "request/";
 const KEY_ADOPTION: &str = "ack/";
-const TYPES_KNOWN: [&str; 3] = ["policy.switch.requested", "policy.switched", "policy.adopted"];
+const KEY_RELEASE: &str = "release/";
+const KEY_RELEASED: &str = "released/";
+const TYPES_KNOWN: [&str; 5] =
+    ["policy.switch.requested", "policy.switched", "policy.adopted", "release.requested", "released"];
+/// Says in a request that dead letters of every reason are meant.
+const REASON_ANY: &str = "any";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type")]
@@ -36,6 +44,36 @@ enum Value<'a> {
     },
     #[serde(rename = "policy.adopted")]
     Adopted { shard: Cow<'a, str>, epoch: i64, generation: Generation },
+    #[serde(rename = "release.requested")]
+    ReleaseRequested(ReleaseValue),
+    #[serde(rename = "released")]
+    Released { id: Cow<'a, str>, partition: u32, counts: CountsValue },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ReleaseValue {
+    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<i64>,
+    partitions: u32,
+    by: String,
+    at: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CountsValue {
+    queued: BTreeMap<String, u64>,
+    noise: u64,
+    blocked: u64,
+    duplicate: u64,
+    dead_letter: u64,
+    gone: u64,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -72,6 +110,8 @@ pub fn key_text(key: &ControlKey) -> String {
         ControlKey::Request(id) => format!("{KEY_REQUEST}{id}"),
         ControlKey::Policy => KEY_POLICY.to_owned(),
         ControlKey::Adoption(shard) => format!("{KEY_ADOPTION}{shard}"),
+        ControlKey::Release(id) => format!("{KEY_RELEASE}{id}"),
+        ControlKey::Released(id, partition) => format!("{KEY_RELEASED}{partition}/{id}"),
     }
 }
 
@@ -82,7 +122,11 @@ pub fn key_text(key: &ControlKey) -> String {
 #[must_use]
 pub fn encode(record: &ControlRecord) -> (String, Option<Vec<u8>>) {
     let key = record.key();
-    if let ControlKey::Request(name) | ControlKey::Adoption(name) = &key {
+    if let ControlKey::Request(name)
+    | ControlKey::Adoption(name)
+    | ControlKey::Release(name)
+    | ControlKey::Released(name, _) = &key
+    {
         assert!(
             (1..=NAME_BYTES_MAX).contains(&name.len()),
             "a name of {} bytes on the control topic",
@@ -106,6 +150,19 @@ pub fn encode(record: &ControlRecord) -> (String, Option<Vec<u8>>) {
         ControlRecord::Adopted { shard, epoch, generation } => {
             Some(Value::Adopted { shard: Cow::Borrowed(shard), epoch: *epoch, generation: *generation })
         }
+        ControlRecord::ReleaseRequested(request) => Some(Value::ReleaseRequested(release_value(request))),
+        ControlRecord::Released { id, partition, counts } => Some(Value::Released {
+            id: Cow::Borrowed(id),
+            partition: *partition,
+            counts: CountsValue {
+                queued: counts.queued.clone(),
+                noise: counts.noise,
+                blocked: counts.blocked,
+                duplicate: counts.duplicate,
+                dead_letter: counts.dead_letter,
+                gone: counts.gone,
+            },
+        }),
         ControlRecord::Tombstone(_) => None,
     };
     let value =
@@ -132,7 +189,7 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<ControlRecord>,
         return Ok(None);
     }
     let value: Value<'static> = serde_json::from_value(whole).map_err(|error| refused(error.to_string()))?;
-    let record = record_of(value);
+    let record = record_of(value).map_err(refused)?;
     if record.key() == parsed {
         Ok(Some(record))
     } else {
@@ -140,8 +197,63 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<ControlRecord>,
     }
 }
 
-fn record_of(value: Value<'_>) -> ControlRecord {
-    match value {
+fn release_value(request: &ReleaseRequest) -> ReleaseValue {
+    let (rule, dead_letter) = match &request.what {
+        Taken::ByRule(rule) => (Some(rule.clone()), None),
+        Taken::AsDeadLetter(reason) => {
+            (None, Some(reason.map_or(REASON_ANY, DeadLetterReason::name).to_owned()))
+        }
+    };
+    ReleaseValue {
+        id: request.id.clone(),
+        rule,
+        dead_letter,
+        from: request.from.map(|at| at.0),
+        to: request.to.map(|at| at.0),
+        partitions: request.partitions,
+        by: request.by.clone(),
+        at: request.at.0,
+    }
+}
+
+fn release_of(value: ReleaseValue) -> Result<ReleaseRequest, String> {
+    let what = match (value.rule, value.dead_letter.as_deref()) {
+        (Some(rule), None) => Taken::ByRule(rule),
+        (None, Some(REASON_ANY)) => Taken::AsDeadLetter(None),
+        (None, Some(name)) => {
+            let reason = DeadLetterReason::ALL.iter().find(|reason| reason.name() == name);
+            Taken::AsDeadLetter(Some(
+                *reason.ok_or_else(|| format!("`{name}` is no reason of a dead letter"))?,
+            ))
+        }
+        _ => return Err("it names a rule and dead letters, or neither".to_owned()),
+    };
+    Ok(ReleaseRequest {
+        id: value.id,
+        what,
+        from: value.from.map(Millis),
+        to: value.to.map(Millis),
+        partitions: value.partitions,
+        by: value.by,
+        at: Millis(value.at),
+    })
+}
+
+fn record_of(value: Value<'_>) -> Result<ControlRecord, String> {
+    Ok(match value {
+        Value::ReleaseRequested(value) => ControlRecord::ReleaseRequested(release_of(value)?),
+        Value::Released { id, partition, counts } => ControlRecord::Released {
+            id: id.into_owned(),
+            partition,
+            counts: ReleaseCounts {
+                queued: counts.queued,
+                noise: counts.noise,
+                blocked: counts.blocked,
+                duplicate: counts.duplicate,
+                dead_letter: counts.dead_letter,
+                gone: counts.gone,
+            },
+        },
         Value::Requested { id, generation, by, at } => ControlRecord::SwitchRequested(PolicyRequest {
             id: id.into_owned(),
             generation,
@@ -160,13 +272,19 @@ fn record_of(value: Value<'_>) -> ControlRecord {
         Value::Adopted { shard, epoch, generation } => {
             ControlRecord::Adopted { shard: shard.into_owned(), epoch, generation }
         }
-    }
+    })
 }
 
 fn parse_key(key: &str) -> Option<ControlKey> {
     let name = |text: &str| (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned());
     if key == KEY_POLICY {
         return Some(ControlKey::Policy);
+    }
+    if let Some((partition, id)) = key.strip_prefix(KEY_RELEASED).and_then(|rest| rest.split_once('/')) {
+        return Some(ControlKey::Released(name(id)?, partition.parse().ok()?));
+    }
+    if let Some(id) = key.strip_prefix(KEY_RELEASE) {
+        return name(id).map(ControlKey::Release);
     }
     let request = key.strip_prefix(KEY_REQUEST).and_then(name).map(ControlKey::Request);
     request.or_else(|| key.strip_prefix(KEY_ADOPTION).and_then(name).map(ControlKey::Adoption))
@@ -206,7 +324,32 @@ mod tests {
         );
         let adopted = (name(), any::<i64>(), any_generation())
             .prop_map(|(shard, epoch, generation)| ControlRecord::Adopted { shard, epoch, generation });
-        prop_oneof![requested, switched, adopted]
+        let what = prop_oneof![
+            name().prop_map(Taken::ByRule),
+            prop::option::of(prop::sample::select(DeadLetterReason::ALL)).prop_map(Taken::AsDeadLetter),
+        ];
+        let range = (prop::option::of(any::<i64>()), prop::option::of(any::<i64>()));
+        let release =
+            (name(), what, range, any::<u32>(), ".{0,20}").prop_map(|(id, what, (from, to), of, by)| {
+                let (from, to) = (from.map(Millis), to.map(Millis));
+                ControlRecord::ReleaseRequested(ReleaseRequest {
+                    id,
+                    what,
+                    from,
+                    to,
+                    partitions: of,
+                    by,
+                    at: Millis(7),
+                })
+            });
+        let queued = prop::collection::btree_map(name(), any::<u64>(), 0..4);
+        let released =
+            (name(), any::<u32>(), queued, any::<[u64; 5]>()).prop_map(|(id, partition, queued, n)| {
+                let [noise, blocked, duplicate, dead_letter, gone] = n;
+                let counts = ReleaseCounts { queued, noise, blocked, duplicate, dead_letter, gone };
+                ControlRecord::Released { id, partition, counts }
+            });
+        prop_oneof![requested, switched, adopted, release, released]
     }
 
     proptest! {

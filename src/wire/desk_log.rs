@@ -15,7 +15,7 @@ const VERSION: u8 = 0xd1;
 
 /// Bytes that stand before an event at most: version, whether there is a mark, and as varints its log (128 bits),
 /// partition, offset, ordinal and committed offset.
-pub const MARK_BYTES_MAX: usize = 1 + 1 + 19 + 5 + 10 + 5 + 10;
+pub const MARK_BYTES_MAX: usize = 1 + 1 + 19 + 5 + 10 + 10 + 10;
 
 const KIND_TICK: u8 = 0;
 const KIND_MENTION: u8 = 1;

@@ -4,7 +4,7 @@
 //! Written by triage shards before any other effect of the run, read by whoever takes the partition over, by
 //! `audit` and by `explain`. What is damaged, cut short or of another version is refused with the reason.
 
-use triage_engine::model::{Disposition, MentionKey, Millis};
+use triage_engine::model::{Disposition, MentionKey, Millis, StreamId};
 use triage_engine::policy::Generation;
 
 /// What an entry's `detail`, `desk` or `queue` says when there is nothing to say.
@@ -20,13 +20,14 @@ const HEADER_BYTES: usize = 88;
 const CHECKSUM_BYTES: usize = 4;
 const KEY_BYTES: usize = 16;
 
-/// Bits of the column word. Bits 3 to 6 are kept for columns that later releases write: storm, customer
-/// version, case hint, superseded. A reader refuses a bit that it does not know, since an owner that cannot
+/// Bits of the column word. Bits 3 to 5 are kept for columns that later releases write: storm, customer
+/// version, case hint. A reader refuses a bit that it does not know, since an owner that cannot
 /// read a column cannot obey it.
 const HAS_EXPIRED: u16 = 1 << 0;
 const HAS_GAPS: u16 = 1 << 1;
 const HAS_KEYS: u16 = 1 << 2;
-const COLUMNS_KNOWN: u16 = HAS_EXPIRED | HAS_GAPS | HAS_KEYS;
+const SUPERSEDES: u16 = 1 << 6;
+const COLUMNS_KNOWN: u16 = HAS_EXPIRED | HAS_GAPS | HAS_KEYS | SUPERSEDES;
 
 /// An entry's nibble: three bits of disposition, one bit that says whether it has a key.
 const KEY_BIT: u8 = 1 << 3;
@@ -51,8 +52,23 @@ pub struct LedgerRun {
     pub now: Millis,
     /// Offsets lost to the broker's retention before they were read, first and last; all below the entries.
     pub expired: Option<(i64, i64)>,
+    /// Set when the entries supersede earlier ones of their offsets, for a request that brings mentions back.
+    pub superseding: Option<Superseding>,
     /// One for each record, offsets ascending; offsets between the first and the last that have none are holes.
     pub entries: Vec<LedgerEntry>,
+}
+
+/// For which request entries supersede earlier ones. The effective entry of an offset is the first of the request with
+/// the highest place, and the first of all where no request has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Superseding {
+    /// The control topic on which the request stands.
+    pub log: StreamId,
+    /// Its offset there.
+    pub request: i64,
+    /// The request speaks of offsets below this one: what was committed when its first record was written here. The first
+    /// record's end holds for all records of the request.
+    pub below: i64,
 }
 
 /// What was decided for one record.
@@ -220,12 +236,16 @@ pub fn encode(run: &LedgerRun, out: &mut Vec<u8>) {
         assert!(0 <= from && from <= to, "a lost range {from}..={to} is empty");
         assert!(entries.is_empty() || to < first, "a lost range lies below the entries");
     }
+    if let Some(of) = run.superseding {
+        assert!(run.expired.is_none() && of.request >= 0 && last < of.below, "what is superseded lies below");
+    }
     let survey = Survey::of(entries);
     let holes = !entries.is_empty() && (last - first) as u64 + 1 != entries.len() as u64;
     let mut columns = 0;
     columns |= if run.expired.is_some() { HAS_EXPIRED } else { 0 };
     columns |= if holes { HAS_GAPS } else { 0 };
     columns |= if survey.keys { HAS_KEYS } else { 0 };
+    columns |= if run.superseding.is_some() { SUPERSEDES } else { 0 };
 
     let start = out.len();
     out.reserve(HEADER_BYTES + CHECKSUM_BYTES + entries.len() * (KEY_BYTES + 4));
@@ -244,6 +264,11 @@ pub fn encode(run: &LedgerRun, out: &mut Vec<u8>) {
     if let Some((from, to)) = run.expired {
         out.extend_from_slice(&from.to_le_bytes());
         out.extend_from_slice(&to.to_le_bytes());
+    }
+    if let Some(of) = run.superseding {
+        out.extend_from_slice(&of.log.0.to_le_bytes());
+        out.extend_from_slice(&of.request.to_le_bytes());
+        out.extend_from_slice(&of.below.to_le_bytes());
     }
     if holes {
         encode_gaps(entries, out);
@@ -363,6 +388,10 @@ fn decode_body(columns: u16, reader: &mut Reader<'_>) -> Result<LedgerRun, Ledge
         }
         Some(range)
     };
+    let superseding = if columns & SUPERSEDES == 0 { None } else { Some(decode_superseding(last, reader)?) };
+    if superseding.is_some() && expired.is_some() {
+        return Err(wrong("what is superseded cannot be lost"));
+    }
     let mut entries = Vec::new();
     decode_offsets(columns & HAS_GAPS != 0, first, last, count, reader, &mut entries)?;
     decode_dispositions(reader, &mut entries)?;
@@ -371,7 +400,16 @@ fn decode_body(columns: u16, reader: &mut Reader<'_>) -> Result<LedgerRun, Ledge
     if !reader.bytes.is_empty() {
         return Err(wrong("bytes are left over"));
     }
-    Ok(LedgerRun { semantics, generation, plan_epoch, now, expired, entries })
+    Ok(LedgerRun { semantics, generation, plan_epoch, now, expired, superseding, entries })
+}
+
+fn decode_superseding(last: i64, reader: &mut Reader<'_>) -> Result<Superseding, LedgerError> {
+    let log = StreamId(u128::from_le_bytes(reader.array()?));
+    let (request, below) = (i64::from_le_bytes(reader.array()?), i64::from_le_bytes(reader.array()?));
+    if request < 0 || last >= below {
+        return Err(LedgerError::Contradiction("what is superseded does not lie below the request's end"));
+    }
+    Ok(Superseding { log, request, below })
 }
 
 fn decode_offsets(

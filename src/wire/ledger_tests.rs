@@ -23,6 +23,7 @@ fn run(entries: Vec<LedgerEntry>) -> LedgerRun {
         plan_epoch: 41,
         now: Millis(1_790_000_000_000),
         expired: None,
+        superseding: None,
         entries,
     }
 }
@@ -165,13 +166,20 @@ fn any_run() -> impl Strategy<Value = LedgerRun> {
                 offset += step;
                 LedgerEntry { offset, ..blank }
             };
-            let entries = steps.into_iter().map(place).collect();
+            let entries: Vec<LedgerEntry> = steps.into_iter().map(place).collect();
+            let below = entries.last().map_or(0, |last| last.offset + 1);
+            let superseding = (expired.is_none() && plan_epoch % 2 == 0).then(|| Superseding {
+                log: StreamId(u128::from(semantics)),
+                request: now & i64::MAX,
+                below,
+            });
             LedgerRun {
                 semantics,
                 generation: Generation(generation),
                 plan_epoch,
                 now: Millis(now),
                 expired,
+                superseding,
                 entries,
             }
         },

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use triage_engine::model::StreamId;
+use triage_engine::policy::RuleIndex;
 
 /// One batch to scan: records of one partition, under one policy.
 pub struct Job {
@@ -35,10 +36,24 @@ pub struct Job {
     pub stream: StreamId,
     /// Offsets that must not be read: they have killed the process before.
     pub killers: Vec<i64>,
+    /// Which rules may not act.
+    pub lift: Lift,
     /// Names the job.
     pub ticket: JobTicket,
     /// Where the result goes.
     pub reply: Sender<Done>,
+}
+
+/// Which rules may not keep mentions from desks, for those that a request brings back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lift {
+    /// Every rule acts.
+    #[default]
+    Nothing,
+    /// This rule only tags.
+    Rule(RuleIndex),
+    /// None acts, and no author is blocked: the ledger says already that it goes to a desk.
+    Everything,
 }
 
 /// Names a job to the lane that submitted it.
@@ -248,6 +263,7 @@ mod tests {
                 policy: policy.clone(),
                 stream: StreamId(1),
                 killers: Vec::new(),
+                lift: Lift::default(),
                 ticket: JobTicket { incarnation: 0, sequence },
                 reply: reply.clone(),
             });

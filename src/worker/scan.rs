@@ -3,7 +3,7 @@
 //! Owns the buffers of one thread, reused from mention to mention. Everything found depends on the mention and the
 //! policy alone, so any thread may do it, and doing it again after a crash gives the same. Called by `Workers`.
 
-use super::Job;
+use super::{Job, Lift};
 use super::{Scanned, ScannedRecord};
 use crate::config::Settings;
 use crate::error::Error;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use triage_engine::dedup::{author_key, mention_key};
 use triage_engine::desk::{Event, QueuedMention};
 use triage_engine::model::{DeadLetterReason, Mention, Position};
-use triage_engine::policy::{Action, Generation, RuleIndex, Scratch};
+use triage_engine::policy::{Action, Generation, Policy, RuleIndex, Scratch};
 use triage_engine::scan::{Hit, Scanner};
 use triage_engine::text::{NormalText, Normaliser};
 use triage_engine::triage::{DETAIL_NONE, Verdict, Wish};
@@ -120,7 +120,7 @@ impl Scanning {
                 fault_point(record.value);
                 let position =
                     Position { stream: job.stream, partition: partition.partition, offset: record.offset };
-                self.read(record.value, record.timestamp, position, &job.policy, &mut scanned.bodies)
+                self.read(record.value, record.timestamp, position, job, &mut scanned.bodies)
             };
             if let Verdict::Dead(reason) = verdict {
                 dead_letter::write(partition, record.offset, record.value, reason, &mut scanned.bodies);
@@ -145,9 +145,10 @@ impl Scanning {
         value: Option<&[u8]>,
         timestamp: triage_engine::model::Millis,
         position: Position,
-        policy: &Compiled,
+        job: &Job,
         bodies: &mut Vec<u8>,
     ) -> Verdict {
+        let policy = &*job.policy;
         let mention = match self.decoder.decode(value) {
             Ok(Decoded::Mention { mention, .. }) => mention,
             Ok(Decoded::NotAMention { .. }) => return Verdict::NotAMention,
@@ -157,7 +158,7 @@ impl Scanning {
         let key = mention_key(mention.network, mention.mention_id, &hash_key);
         self.rules.evaluate(&mention, policy);
         let rules = &self.rules;
-        let wish = match policy.policy().action(&mention, &rules.matched) {
+        let wish = match action(policy.policy(), &mention, &rules.matched, job.lift) {
             Action::Noise(rule) => Wish::Noise(rule.0),
             Action::Block(rule) => Wish::Block(rule.map_or(DETAIL_NONE, |rule| rule.0)),
             Action::Route => {
@@ -172,6 +173,18 @@ impl Scanning {
             }
         };
         Verdict::Mention { key, wish }
+    }
+}
+
+/// What the rules ask for, but for those that are lifted.
+fn action(policy: &Policy, mention: &Mention<'_>, matched: &[RuleIndex], lift: Lift) -> Action {
+    match lift {
+        Lift::Nothing => policy.action(mention, matched),
+        Lift::Everything => Action::Route,
+        Lift::Rule(lifted) => {
+            let acting: Vec<RuleIndex> = matched.iter().copied().filter(|&rule| rule != lifted).collect();
+            policy.action(mention, &acting)
+        }
     }
 }
 

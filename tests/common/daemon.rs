@@ -127,6 +127,11 @@ impl Fleet {
         format!("{}.{of}", self.prefix)
     }
 
+    /// Other lines at the end of triaged.toml, for instances that are started from now on.
+    pub fn set_more(&mut self, more: &str) {
+        more.clone_into(&mut self.more);
+    }
+
     /// Puts the first or the second policy into the folder; nothing follows until a reload.
     pub fn write_policy(&self, second: bool) {
         fs::write(self.folder.path().join("policy/all.toml"), policy(second)).expect("the policy is written");
@@ -262,9 +267,15 @@ socket = "{socket}"
 
     /// Runs a verb of the daemon's program; its exit status and what it said.
     pub fn verb(&self, verb: &str) -> (ExitStatus, String) {
+        self.verb_with(verb, &[])
+    }
+
+    /// Runs a verb with these options besides.
+    pub fn verb_with(&self, verb: &str, options: &[&str]) -> (ExitStatus, String) {
         let config = self.config("outside");
         let answer = Command::new(env!("CARGO_BIN_EXE_triaged"))
             .arg(verb)
+            .args(options)
             .arg("--config")
             .arg(config)
             .output()

@@ -18,7 +18,7 @@ use triaged::log::{Logs, Outgoing, ReadStep, TopicPartition};
 /// How long anything may take on a machine with much else to do.
 const PATIENCE: Duration = Duration::from_secs(90);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_triaged");
-const PARTITIONS: u32 = 3;
+pub const PARTITIONS: u32 = 3;
 
 /// One fleet: a prefix on the broker, a policy folder, a configuration for each instance.
 pub struct Fleet {
@@ -430,7 +430,7 @@ impl Process {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    fn get(&self, path: &str) -> Option<(u16, String)> {
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = UnixStream::connect(&self.socket).ok()?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
         let mut answer = String::new();

@@ -29,7 +29,7 @@ pub(super) struct SeenPartition {
     /// C: every source below it is settled.
     pub(super) committed: i64,
     /// Offset and ordinal of what was taken at or above C.
-    pub(super) taken: BTreeSet<(i64, u32)>,
+    pub(super) taken: BTreeSet<(i64, u64)>,
 }
 
 impl SeenSet {

@@ -37,7 +37,7 @@ pub struct SeenSnapshot {
     /// C: every source below it is settled.
     pub committed: i64,
     /// Offset and ordinal of what was taken at or above C, ascending.
-    pub taken: Vec<(i64, u32)>,
+    pub taken: Vec<(i64, u64)>,
 }
 
 /// One open case.

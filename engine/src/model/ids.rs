@@ -28,8 +28,9 @@ pub struct Position {
 pub struct Source {
     /// The record that caused it.
     pub position: Position,
-    /// Which of the records that this position caused, from 0.
-    pub ordinal: u32,
+    /// Which of the records that this position caused: 0 when it causes one, the mention's own offset when a request
+    /// brought the mention back.
+    pub ordinal: u64,
 }
 
 /// A mention's identity for exact dedup: network and id.

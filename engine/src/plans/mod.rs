@@ -13,11 +13,14 @@
 //! records alone: the topic's `min.compaction.lag.ms` has to exceed the time in which ownership changes hands.
 
 mod record;
+mod release;
 
 pub use record::{ControlKey, ControlRecord, PolicyRequest, PolicySwitch};
+pub use release::{RELEASES_MAX, Release, ReleaseCounts, ReleaseRequest, Releases, Taken};
 
 use crate::policy::Generation;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// How many answered requests are remembered, so that one sent twice is not answered twice.
 pub const ANSWERED_MAX: usize = 1024;
@@ -66,6 +69,8 @@ pub struct PlanState {
     /// Ids of answered requests, oldest first.
     answered: VecDeque<String>,
     adoptions: BTreeMap<String, Adoption>,
+    /// Shared with whoever asks, which is every lane at every step.
+    releases: Arc<Releases>,
 }
 
 impl PlanState {
@@ -93,6 +98,17 @@ impl PlanState {
             ControlRecord::Adopted { shard, epoch, generation } => {
                 self.adoptions.insert(shard.clone(), Adoption { epoch: *epoch, generation: *generation });
             }
+            ControlRecord::ReleaseRequested(request) => {
+                release::ask(Arc::make_mut(&mut self.releases), offset, request);
+            }
+            ControlRecord::Released { id, partition, counts } => {
+                release::answer(Arc::make_mut(&mut self.releases), id, *partition, counts);
+            }
+            ControlRecord::Tombstone(ControlKey::Release(id)) => {
+                release::forget(Arc::make_mut(&mut self.releases), id);
+            }
+            // An answer is taken back with its request only: what is done stays done.
+            ControlRecord::Tombstone(ControlKey::Released(..)) => {}
             ControlRecord::Tombstone(ControlKey::Request(id)) => self.forget_request(id),
             ControlRecord::Tombstone(ControlKey::Adoption(shard)) => {
                 self.adoptions.remove(shard);
@@ -185,6 +201,12 @@ impl PlanState {
         &self.adoptions
     }
 
+    /// The requests to bring mentions back, by their place on the control topic.
+    #[must_use]
+    pub fn releases(&self) -> &Arc<Releases> {
+        &self.releases
+    }
+
     /// What the owner of the control topic's partition has to write now, in this order, having read the topic to
     /// its end. Once it has read these back, it asks again; nothing left means nothing to do.
     ///
@@ -209,6 +231,7 @@ impl PlanState {
                 })
             }));
         }
+        due.extend(release::due(&self.releases));
         if due.is_empty() {
             due.extend(self.waiting().next().map(|(offset, request)| {
                 ControlRecord::Switched(PolicySwitch {

@@ -3,6 +3,7 @@
 //! Owns the records' meaning and keys; the daemon's `wire/control` owns their JSON. Written by whoever asks, by
 //! the plan shard and by every shard that adopts; read by all.
 
+use super::release::{ReleaseCounts, ReleaseRequest};
 use crate::model::Millis;
 use crate::policy::Generation;
 
@@ -21,6 +22,17 @@ pub enum ControlRecord {
         epoch: i64,
         /// The policy that it adopted.
         generation: Generation,
+    },
+    /// Somebody asks for mentions to be brought back.
+    ReleaseRequested(ReleaseRequest),
+    /// The owner of an input partition has done what a request asks of it.
+    Released {
+        /// The request's id.
+        id: String,
+        /// The input partition.
+        partition: u32,
+        /// What became of its mentions.
+        counts: ReleaseCounts,
     },
     /// What stood under this key is done with.
     Tombstone(ControlKey),
@@ -63,6 +75,10 @@ pub enum ControlKey {
     Policy,
     /// What a shard acknowledged, by its name.
     Adoption(String),
+    /// A request to bring mentions back, by its id.
+    Release(String),
+    /// The answer of an input partition to the request of this id.
+    Released(String, u32),
 }
 
 impl ControlRecord {
@@ -73,6 +89,8 @@ impl ControlRecord {
             ControlRecord::SwitchRequested(request) => ControlKey::Request(request.id.clone()),
             ControlRecord::Switched(_) => ControlKey::Policy,
             ControlRecord::Adopted { shard, .. } => ControlKey::Adoption(shard.clone()),
+            ControlRecord::ReleaseRequested(request) => ControlKey::Release(request.id.clone()),
+            ControlRecord::Released { id, partition, .. } => ControlKey::Released(id.clone(), *partition),
             ControlRecord::Tombstone(key) => key.clone(),
         }
     }

@@ -94,7 +94,9 @@ fn a_request_is_answered_once_then_tombstoned_then_the_next_one_is_answered() {
             ControlRecord::SwitchRequested(request) => format!("{offset} request {}", request.id),
             ControlRecord::Switched(switch) => format!("{offset} switch for {}", switch.answers),
             ControlRecord::Tombstone(key) => format!("{offset} tombstone {key:?}"),
-            ControlRecord::Adopted { .. } => unreachable!(),
+            ControlRecord::Adopted { .. }
+            | ControlRecord::ReleaseRequested(_)
+            | ControlRecord::Released { .. } => unreachable!(),
         })
         .collect();
     let expected = [
@@ -319,4 +321,45 @@ proptest! {
             prop_assert!(once.contains(id) || world.withdrawn.contains(id), "{} was never answered", id);
         }
     }
+}
+
+#[test]
+fn of_too_many_release_requests_the_oldest_that_every_partition_has_answered_is_forgotten() {
+    let ask = |number: usize| {
+        ControlRecord::ReleaseRequested(ReleaseRequest {
+            id: format!("r{number}"),
+            what: Taken::ByRule("bad".into()),
+            from: None,
+            to: None,
+            partitions: 2,
+            by: "jane".into(),
+            at: Millis(0),
+        })
+    };
+    let answer = |number: usize, partition: u32| ControlRecord::Released {
+        id: format!("r{number}"),
+        partition,
+        counts: ReleaseCounts {
+            queued: [("care".to_owned(), 3)].into(),
+            noise: 1,
+            ..ReleaseCounts::default()
+        },
+    };
+    let (mut log, mut next) = (Log::new(), 0);
+    (0..=RELEASES_MAX).for_each(|number| append(&mut log, &mut next, ask(number)));
+    assert_eq!(folded(&log).due(), [], "nobody has answered: all stay");
+    // The first is half done, the second whole.
+    for (number, partition) in [(0, 1), (1, 0), (1, 1)] {
+        append(&mut log, &mut next, answer(number, partition));
+    }
+    let state = folded(&log);
+    let second = &state.releases()[&1];
+    assert!(second.is_done() && !state.releases()[&0].is_done());
+    assert_eq!((second.counts().brought_back(), second.counts().noise), (6, 2));
+    let of = |partition| ControlRecord::Tombstone(ControlKey::Released("r1".into(), partition));
+    let request = ControlRecord::Tombstone(ControlKey::Release("r1".into()));
+    assert_eq!(state.due(), [of(0), of(1), request]);
+    Owner::default().settle(&mut log, &mut next);
+    assert_eq!(folded(&log).releases().len(), RELEASES_MAX);
+    assert!(!folded(&log).releases().contains_key(&1));
 }

@@ -142,6 +142,16 @@ impl Triage {
         }
     }
 
+    /// Decides a record again that was decided before, for a request that brings it back. `is_known`: the window has
+    /// had its key from that first decision, so it is no copy of itself. Otherwise it never had a key, and may be a copy
+    /// of what came through since. Time does not move: the record is an old one.
+    pub fn decide_again(&mut self, verdict: Verdict, is_known: bool) -> Decision {
+        match verdict {
+            Verdict::Mention { wish, .. } if is_known => Triage::obey_wish(wish),
+            verdict => self.decide(verdict),
+        }
+    }
+
     fn decide(&mut self, verdict: Verdict) -> Decision {
         let (key, wish) = match verdict {
             Verdict::Dead(reason) => {
@@ -153,6 +163,10 @@ impl Triage {
         if self.window.check_and_insert(key, self.now) {
             return Decision::without_route(Disposition::Duplicate, DETAIL_NONE);
         }
+        Triage::obey_wish(wish)
+    }
+
+    fn obey_wish(wish: Wish) -> Decision {
         match wish {
             Wish::Route { desk, queue } => {
                 assert!(desk != ROUTE_NONE && queue != ROUTE_NONE, "a route names a desk and a queue");

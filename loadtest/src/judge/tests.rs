@@ -122,6 +122,7 @@ impl World {
                     plan_epoch: 0,
                     now: Millis(0),
                     expired: None,
+                    superseding: None,
                     entries: entries.to_vec(),
                 };
                 let mut bytes = Vec::new();
@@ -139,6 +140,7 @@ impl World {
                 plan_epoch: 0,
                 now: Millis(0),
                 expired: Some(expired),
+                superseding: None,
                 entries: vec![],
             };
             let mut bytes = Vec::new();

@@ -95,6 +95,10 @@ impl Producer for FaultyProducer {
         if right.is_empty() { Ok(()) } else { self.inner.send(to, &right, ticket) }
     }
 
+    fn has_room(&mut self) -> bool {
+        self.inner.has_room()
+    }
+
     fn health(&self) -> Result<(), LogError> {
         self.inner.health()
     }

@@ -7,12 +7,14 @@ mod world;
 use super::{AuditOptions, AuditPlan, FindingKind, Report, audit, plan_of, time, verb};
 use crate::config::Settings;
 use crate::log::{Logs, TopicPartition};
+use crate::wire::control;
 use crate::wire::desk_log;
 use crate::wire::ledger;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use triage_engine::desk::Event;
 use triage_engine::model::{Disposition, Millis};
+use triage_engine::plans::{ControlRecord, ReleaseRequest, Taken};
 use world::{DESKS, INPUT, LEDGER, START, World, at};
 
 fn plan() -> AuditPlan {
@@ -330,4 +332,49 @@ fn a_stretch_of_time_is_audited_alone() {
         let inside = inside.iter().filter(|record| record.timestamp >= from && record.timestamp < to).count();
         assert!(inside > 50 && part.records == inside as u64, "{report}");
     }
+}
+
+#[test]
+fn mentions_that_a_request_brought_back_are_clean_and_one_brought_back_twice_is_named() {
+    let mut world = World::after(200);
+    let noise = committed_of(&world.audit(), Disposition::Noise);
+    let request = ReleaseRequest {
+        id: "r".to_owned(),
+        what: Taken::ByRule("giveaway".to_owned()),
+        from: None,
+        to: None,
+        partitions: 2,
+        by: "somebody".to_owned(),
+        at: START,
+    };
+    let (key, value) = control::encode(&ControlRecord::ReleaseRequested(request));
+    let place = world.cluster.append(&at("triaged.control", 0), Some(key.as_bytes()), value.as_deref());
+    let place = place.expect("the topic exists");
+    (0..2).for_each(|_| world.settle());
+    let report = world.audit();
+    assert!(report.is_clean(), "{report}");
+    let back: u64 = report.partitions.iter().map(|part| part.brought_back).sum();
+    assert!(back > 10 && back == noise - committed_of(&report, Disposition::Noise), "{back}: {report}");
+    // A writer that names a mention by another number than its offset brings it back a second time.
+    let (log, mut value, offset) = (0..2)
+        .flat_map(|partition| {
+            world.records(DESKS, partition).into_iter().map(move |record| (partition, record))
+        })
+        .find_map(|(partition, record)| {
+            let entry = desk_log::decode(record.offset, record.timestamp, record.value.as_deref()).ok()?;
+            let (mut mark, Event::Mention(mention)) = (entry.source?, &entry.event) else { return None };
+            let is_of_request = mark.source.position.offset == place && mark.source.ordinal > 0;
+            mark.source.ordinal += 1_000_000;
+            let mut value = Vec::new();
+            desk_log::encode(Some(&mark), &entry.event, &mut value);
+            is_of_request.then_some((at(DESKS, partition), value, mention.input.offset))
+        })
+        .expect("something was brought back");
+    world.cluster.append(&log, None, Some(&std::mem::take(&mut value))).expect("the topic exists");
+    let doubled = found(&world.audit(), FindingKind::Doubled);
+    assert!(doubled.iter().any(|(topic, _, at)| topic == INPUT && *at == offset), "{doubled:?}");
+}
+
+fn committed_of(report: &Report, disposition: Disposition) -> u64 {
+    report.partitions.iter().filter_map(|part| part.dispositions.get(disposition.name())).sum()
 }

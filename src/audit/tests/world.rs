@@ -135,7 +135,8 @@ impl World {
 
     pub(super) fn start(cluster: Cluster, clock: Arc<ManualClock>, log_keep_ms: i64) -> World {
         let logs: Arc<dyn Logs> = Arc::new(cluster.clone());
-        let infos = logs.describe(&[INPUT, "helpdesk.events"]).expect("the embedded log answers");
+        let infos =
+            logs.describe(&[INPUT, "helpdesk.events", "triaged.control"]).expect("the embedded log answers");
         let ids: Vec<_> = infos.into_iter().map(|info| info.expect("the topic exists").id).collect();
         let known = Policies::new();
         let follower =
@@ -154,7 +155,7 @@ impl World {
                 ledger: Arc::from(LEDGER),
                 desks: Arc::from(DESKS),
                 dead_letter: (dead_letter.topic.clone(), 1),
-                control: Arc::from("triaged.control"),
+                control: (Arc::from("triaged.control"), ids[2]),
             },
             alerts: alerts.clone(),
             starts: Starts::new(None),

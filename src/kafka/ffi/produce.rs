@@ -18,6 +18,8 @@ pub(in crate::kafka) struct TopicHandle {
 
 // SAFETY: librdkafka's topic handles are counted and lock themselves.
 unsafe impl Send for TopicHandle {}
+// SAFETY: as above.
+unsafe impl Sync for TopicHandle {}
 
 impl Drop for TopicHandle {
     fn drop(&mut self) {
@@ -50,8 +52,8 @@ impl Sent {
 
 /// One send under way: enqueues its records piece by piece, since the client's buffer may be full.
 #[derive(Debug)]
-pub(in crate::kafka) struct Sending<'a> {
-    topic: &'a TopicHandle,
+pub(in crate::kafka) struct Sending {
+    topic: Arc<TopicHandle>,
     partition: i32,
     sent: *mut Sent,
     total: u32,
@@ -59,7 +61,10 @@ pub(in crate::kafka) struct Sending<'a> {
     taken: u32,
 }
 
-impl Drop for Sending<'_> {
+// SAFETY: what `sent` points to is counted atomically and holds only an `Arc`; nothing of it belongs to a thread.
+unsafe impl Send for Sending {}
+
+impl Drop for Sending {
     fn drop(&mut self) {
         let refused = self.total - self.taken;
         if refused > 0 {
@@ -69,18 +74,18 @@ impl Drop for Sending<'_> {
     }
 }
 
-impl<'a> Sending<'a> {
+impl Sending {
     /// Opens a send of `total` records, which must not be 0. The ticket counts them from now on.
     pub(in crate::kafka) fn open(
-        topic: &'a TopicHandle,
+        topic: &Arc<TopicHandle>,
         partition: u32,
         ticket: &Arc<Ticket>,
         total: u32,
-    ) -> Sending<'a> {
+    ) -> Sending {
         assert!(total > 0, "invariant: a send of nothing would never be freed");
         ticket.add(total);
         let sent = Box::into_raw(Box::new(Sent { ticket: Arc::clone(ticket), left: AtomicU32::new(total) }));
-        Sending { topic, partition: partition_number(partition), sent, total, taken: 0 }
+        Sending { topic: Arc::clone(topic), partition: partition_number(partition), sent, total, taken: 0 }
     }
 
     /// Enqueues these records in one call; the answer has one code for each. None may have headers.

@@ -1,0 +1,245 @@
+//! What a ledger says of the mentions that a request names: which it speaks of, and what was done for it already.
+//!
+//! Owns the fold of one ledger partition for one request: for each offset the first entry counts, then the first of each
+//! request that supersedes it, in the order of the requests. Pure: may not read a log nor decide. Called by the release
+//! of the partition's owner, and by the verb that counts from outside.
+
+use crate::wire::ledger::{LedgerEntry, LedgerRun, Superseding};
+use std::collections::BTreeMap;
+use triage_engine::model::{DeadLetterReason, Disposition, Millis, StreamId};
+use triage_engine::plans::Taken;
+use triage_engine::policy::{Generation, Policy};
+
+/// The place of a request: on which control topic it stands, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The control topic.
+    pub log: StreamId,
+    /// The offset.
+    pub request: i64,
+}
+
+impl Place {
+    /// The place that a superseding record names.
+    #[must_use]
+    pub fn of(superseding: &Superseding) -> Place {
+        Place { log: superseding.log, request: superseding.request }
+    }
+}
+
+/// A decision as the ledger has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided {
+    /// The entry.
+    pub entry: LedgerEntry,
+    /// The policy under which it was decided.
+    pub generation: Generation,
+    /// The shard's time then.
+    pub now: Millis,
+    /// Where in the ledger it lies.
+    pub at: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Offset {
+    /// What was in effect before the request, and by which request that was decided.
+    before: Option<(Option<Place>, Decided, bool)>,
+    /// What was decided for the request.
+    mine: Option<Decided>,
+}
+
+/// The fold.
+#[derive(Debug)]
+pub struct Survey {
+    place: Place,
+    what: Option<Taken>,
+    /// Offsets that have had their first entry.
+    first: Spans,
+    offsets: BTreeMap<i64, Offset>,
+    /// The end of what each request speaks of, as its first record says. What a former owner wrote of it late, from there
+    /// on, counts for nothing: whoever wrote that first record may have finished the request without it.
+    ends: BTreeMap<Place, i64>,
+}
+
+impl Survey {
+    /// Nothing read yet. `what` is `None` when the request itself is not known any more: then only what was done for it
+    /// is found.
+    #[must_use]
+    pub fn new(place: Place, what: Option<Taken>) -> Survey {
+        Survey { place, what, first: Spans::default(), offsets: BTreeMap::new(), ends: BTreeMap::new() }
+    }
+
+    /// Takes in the ledger record at `at`. `rule` is the index in the record's policy of the rule that the request names.
+    pub fn take(&mut self, at: i64, run: &LedgerRun, rule: Option<u16>) {
+        let decided =
+            |entry: &LedgerEntry| Decided { entry: *entry, generation: run.generation, now: run.now, at };
+        let by = run.superseding.as_ref().map(Place::of);
+        let of = run.superseding.map(|of| *self.ends.entry(Place::of(&of)).or_insert(of.below));
+        let end = of.unwrap_or(i64::MAX);
+        let counts = |entry: &&LedgerEntry| entry.offset < end;
+        if by == Some(self.place) {
+            for entry in run.entries.iter().filter(counts) {
+                let known = self.offsets.entry(entry.offset).or_insert(Offset { before: None, mine: None });
+                known.mine.get_or_insert(decided(entry));
+            }
+            return;
+        }
+        // What a later request has superseded was nothing that this one could name.
+        if by.is_some_and(|by| by.log == self.place.log && by.request > self.place.request) {
+            return;
+        }
+        for entry in run.entries.iter().filter(counts) {
+            let taken = self.names(entry, rule);
+            if by.is_none() {
+                if self.first.insert(entry.offset) && taken {
+                    let known =
+                        self.offsets.entry(entry.offset).or_insert(Offset { before: None, mine: None });
+                    known.before = known.before.or(Some((None, decided(entry), true)));
+                }
+                continue;
+            }
+            let known = self.offsets.entry(entry.offset).or_insert(Offset { before: None, mine: None });
+            if known.before.is_none_or(|(earlier, ..)| by > earlier) {
+                known.before = Some((by, decided(entry), taken));
+            }
+        }
+    }
+
+    fn names(&self, entry: &LedgerEntry, rule: Option<u16>) -> bool {
+        match &self.what {
+            None => false,
+            Some(Taken::ByRule(_)) => {
+                matches!(entry.disposition, Disposition::Noise | Disposition::Blocked)
+                    && rule == Some(entry.detail)
+            }
+            Some(Taken::AsDeadLetter(reason)) => {
+                let wanted = match reason {
+                    Some(reason) => entry.detail == u16::from(reason.code()),
+                    // What has killed the process is left alone unless it is asked for by name, which the verb refuses.
+                    None => entry.detail != u16::from(DeadLetterReason::Crashed.code()),
+                };
+                entry.disposition == Disposition::DeadLetter && wanted
+            }
+        }
+    }
+
+    /// The end of what the request speaks of, if its first record was found.
+    #[must_use]
+    pub fn below(&self) -> Option<i64> {
+        self.ends.get(&self.place).copied()
+    }
+
+    /// What the request speaks of below `below` and nothing was done about yet, by offset.
+    pub fn open(&self, below: i64) -> impl Iterator<Item = (i64, &Decided)> {
+        self.offsets.range(..below).filter_map(|(&offset, known)| match (&known.before, &known.mine) {
+            (Some((_, before, true)), None) => Some((offset, before)),
+            _ => None,
+        })
+    }
+
+    /// What was decided for the request, by offset.
+    pub fn done(&self) -> impl Iterator<Item = (i64, &Decided)> {
+        self.offsets.iter().filter_map(|(&offset, known)| Some((offset, known.mine.as_ref()?)))
+    }
+}
+
+/// The index of the rule that a request names, in the policy under which a run was decided.
+#[must_use]
+pub fn rule_index(what: &Taken, policy: &Policy) -> Option<u16> {
+    let Taken::ByRule(name) = what else { return None };
+    let found = policy.rules().iter().position(|rule| rule.name == *name)?;
+    u16::try_from(found).ok()
+}
+
+/// A set of offsets that mostly follow each other.
+#[derive(Debug, Default)]
+struct Spans(BTreeMap<i64, i64>);
+
+impl Spans {
+    /// Adds an offset; false when it was there.
+    fn insert(&mut self, offset: i64) -> bool {
+        let before = self.0.range(..=offset).next_back().map(|(&from, &to)| (from, to));
+        if before.is_some_and(|(_, to)| offset < to) {
+            return false;
+        }
+        let from = before.filter(|&(_, to)| to == offset).map_or(offset, |(from, _)| from);
+        let to = self.0.remove(&(offset + 1)).unwrap_or(offset + 1);
+        self.0.insert(from, to);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ledger::NONE;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const LOG: StreamId = StreamId(9);
+
+    fn run(request: Option<i64>, entries: &[(i64, Disposition, u16)]) -> LedgerRun {
+        let entries = entries.iter().map(|&(offset, disposition, detail)| LedgerEntry {
+            offset,
+            disposition,
+            detail,
+            desk: NONE,
+            queue: NONE,
+            key: None,
+        });
+        LedgerRun {
+            semantics: 1,
+            generation: Generation([0; 32]),
+            plan_epoch: 0,
+            now: Millis(0),
+            expired: None,
+            superseding: request.map(|request| Superseding { log: LOG, request, below: 100 }),
+            entries: entries.collect(),
+        }
+    }
+
+    fn survey(request: i64, runs: &[LedgerRun]) -> Survey {
+        let what = Some(Taken::ByRule("bad".to_owned()));
+        let mut survey = Survey::new(Place { log: LOG, request }, what);
+        for (at, run) in runs.iter().enumerate() {
+            survey.take(at as i64, run, Some(3));
+        }
+        survey
+    }
+
+    #[test]
+    fn a_request_speaks_of_what_its_rule_took_and_nothing_was_done_about() {
+        use Disposition::{Blocked, Noise, Queued};
+        let first =
+            run(None, &[(1, Noise, 3), (2, Noise, 4), (3, Blocked, 3), (4, Queued, NONE), (5, Noise, 3)]);
+        // Another owner wrote the same offsets late: its entries count for nothing.
+        let late = run(None, &[(2, Noise, 3), (4, Noise, 3)]);
+        let found = survey(7, &[first.clone(), late.clone()]);
+        assert_eq!(found.open(100).map(|(offset, _)| offset).collect::<Vec<_>>(), [1, 3, 5]);
+        assert_eq!(found.open(5).count(), 2, "only what was committed when the request was begun");
+        assert_eq!(found.below(), None);
+        let done = run(Some(7), &[(1, Queued, NONE), (3, Noise, 4)]);
+        let again = run(Some(7), &[(1, Noise, 3)]);
+        let found = survey(7, &[first.clone(), late, done.clone(), again]);
+        assert_eq!(found.open(100).map(|(offset, _)| offset).collect::<Vec<_>>(), [5]);
+        let mine: Vec<_> =
+            found.done().map(|(offset, decided)| (offset, decided.entry.disposition)).collect();
+        assert_eq!(mine, [(1, Queued), (3, Noise)], "the first entry of a request counts");
+        assert_eq!(found.below(), Some(100));
+        // A second request for the same rule finds what the first has left, an earlier one does not see it.
+        let found = survey(8, &[first, done]);
+        assert_eq!(found.open(100).map(|(offset, _)| offset).collect::<Vec<_>>(), [5]);
+    }
+
+    proptest! {
+        #[test]
+        fn spans_hold_what_a_set_holds(offsets in prop::collection::vec(0_i64..60, 0..120)) {
+            let (mut spans, mut set) = (Spans::default(), BTreeSet::new());
+            for offset in offsets {
+                prop_assert_eq!(spans.insert(offset), set.insert(offset));
+            }
+            let held: BTreeSet<i64> = spans.0.iter().flat_map(|(&from, &to)| from..to).collect();
+            prop_assert_eq!(held, set);
+        }
+    }
+}
