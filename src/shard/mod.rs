@@ -24,6 +24,7 @@ pub mod triage_lane;
 pub mod triage_release;
 pub mod triage_restore;
 mod triage_run;
+mod work;
 
 use crate::clock::Clock;
 use crate::log::{Outgoing, Producer, Ticket, TopicPartition};
