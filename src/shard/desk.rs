@@ -17,6 +17,9 @@ use std::sync::{Arc, RwLock};
 use triage_engine::desk::{Counts, DeskLog, DeskPolicies, DeskSettings, Effects, Event, LogEntry};
 use triage_engine::policy::Generation;
 
+/// Bytes of a record for a desk beside the mention's own: its fields and headers.
+const RECORD_BYTES: usize = 1_400;
+
 /// Where a desk's records go.
 #[derive(Clone)]
 pub struct DeskTopics {
@@ -224,12 +227,17 @@ fn outgoing(
     topics: &DeskTopics,
 ) -> Result<Vec<(TopicPartition, Outgoing)>, (String, LogError)> {
     let mut desks: Vec<DeskOut> = Vec::new();
+    let mentions = entries.iter().map(|entry| match &entry.event {
+        Event::Mention(mention) => mention.raw.len(),
+        _ => 0,
+    });
+    let bytes = mentions.sum::<usize>() + effects.records.len() * RECORD_BYTES;
     let mut writer = assignment::Writer::new(&topics.input);
     for effect in &effects.records {
         let place = match desks.iter().position(|known| known.desk == effect.desk) {
             Some(place) => place,
             None => {
-                desks.push(DeskOut::new(&effect.desk, topics)?);
+                desks.push(DeskOut::new(&effect.desk, topics, effects.records.len(), bytes)?);
                 desks.len() - 1
             }
         };
@@ -257,16 +265,23 @@ struct DeskOut {
 }
 
 impl DeskOut {
-    fn new(desk: &Arc<str>, topics: &DeskTopics) -> Result<DeskOut, (String, LogError)> {
+    /// With room for its share of so many records of so many bytes: a buffer that grows is copied again and again.
+    fn new(
+        desk: &Arc<str>,
+        topics: &DeskTopics,
+        records: usize,
+        bytes: usize,
+    ) -> Result<DeskOut, (String, LogError)> {
         let topic = format!("{}{desk}", topics.assignments_prefix);
-        match topics.partitions_of(&topic) {
-            Ok(count) => Ok(DeskOut {
-                desk: desk.clone(),
-                topic: Arc::from(topic),
-                partitions: vec![Outgoing::default(); count as usize],
-            }),
-            Err(error) => Err((topic, error)),
+        let count = match topics.partitions_of(&topic) {
+            Ok(count) => count as usize,
+            Err(error) => return Err((topic, error)),
+        };
+        let mut partitions = vec![Outgoing::default(); count];
+        for out in &mut partitions {
+            out.reserve(records / count, bytes / count);
         }
+        Ok(DeskOut { desk: desk.clone(), topic: Arc::from(topic), partitions })
     }
 }
 

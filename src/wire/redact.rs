@@ -17,6 +17,11 @@ use triage_engine::signals::pii::{PiiKind, PiiSpan, find_pii};
 /// A card number has at least this many digits; fewer in a string need no look.
 const CARD_DIGITS_MIN: usize = 12;
 
+/// Bytes of the shortest personal data: an address such as `a@b.cc`.
+const PII_BYTES_MIN: usize = 6;
+/// Bytes of a string that are looked at one by one.
+const NEAR: usize = 16;
+
 /// A piece of a record's bytes that is personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedactSpan {
@@ -94,15 +99,16 @@ impl Redactor {
         while at < raw.len() {
             match raw[at] {
                 b'"' => {
-                    let end = string_end(raw, at + 1);
+                    let (end, escaped) = string_end(raw, at + 1);
                     let inner = &raw[at + 1..end];
                     match self.containers.last_mut() {
                         Some(object) if object.key_next => {
                             object.key_next = false;
                             let node = object.node;
-                            here = node.and_then(|node| self.child(node, inner));
+                            here = node.and_then(|node| self.child(node, inner, escaped));
                         }
-                        _ => self.look_at(inner, at + 1, here),
+                        _ if escaped || inner.len() >= PII_BYTES_MIN => self.look_at(inner, at + 1, here),
+                        _ => {}
                     }
                     at = end;
                 }
@@ -131,12 +137,12 @@ impl Redactor {
     }
 
     /// The field map's node of the key that stands in the record as `inner`.
-    fn child(&mut self, node: u8, inner: &[u8]) -> Option<u8> {
-        if inner.contains(&b'\\') {
+    fn child(&mut self, node: u8, inner: &[u8], escaped: bool) -> Option<u8> {
+        if escaped {
             self.unescape(inner, 0)?;
-            return self.map.child(node, &self.text);
+            return self.map.child(node, self.text.as_bytes());
         }
-        self.map.child(node, std::str::from_utf8(inner).ok()?)
+        self.map.child(node, inner)
     }
 
     /// The field map's node of the present element of the innermost array.
@@ -144,7 +150,7 @@ impl Redactor {
         let Container { node: Some(node), element: Some(element), .. } = *self.containers.last()? else {
             return None;
         };
-        self.map.child(node, itoa::Buffer::new().format(element))
+        self.map.child(node, itoa::Buffer::new().format(element).as_bytes())
     }
 
     /// Looks at a string value, whose inner bytes begin at `offset` in the record.
@@ -276,13 +282,22 @@ fn suspicion(inner: &[u8]) -> Option<bool> {
     could.then_some(escape || tag)
 }
 
-/// Where the string that begins at `at` ends: the place of its closing quote, or the end of the bytes.
-fn string_end(raw: &[u8], mut at: usize) -> usize {
+/// Where the string that begins at `at` ends, the place of its closing quote or the end of the bytes, and whether it has
+/// an escape.
+fn string_end(raw: &[u8], start: usize) -> (usize, bool) {
+    let (mut at, mut escaped) = (start, false);
     loop {
-        match memchr2(b'"', b'\\', &raw[at.min(raw.len())..]) {
-            None => return raw.len(),
-            Some(ahead) if raw[at + ahead] == b'"' => return at + ahead,
-            Some(ahead) => at += ahead + 2,
+        let rest = raw.get(at..).unwrap_or_default();
+        // Keys and most values are short: over before a search has been set up.
+        let near = rest.iter().take(NEAR).position(|&byte| byte == b'"' || byte == b'\\');
+        let found = near.or_else(|| memchr2(b'"', b'\\', rest.get(NEAR..)?).map(|ahead| ahead + NEAR));
+        match found {
+            None => return (raw.len(), escaped),
+            Some(ahead) if rest[ahead] == b'"' => return (at + ahead, escaped),
+            Some(ahead) => {
+                escaped = true;
+                at += ahead + 2;
+            }
         }
     }
 }

@@ -222,8 +222,8 @@ struct Node {
 pub(crate) const ROOT: u8 = 0;
 
 #[inline]
-fn mask_bit(key: &str) -> u64 {
-    let first = key.as_bytes().first().copied().unwrap_or(0);
+fn mask_bit(key: &[u8]) -> u64 {
+    let first = key.first().copied().unwrap_or(0);
     1 << (((key.len() as u8).wrapping_mul(7) ^ first) % 64)
 }
 
@@ -303,7 +303,7 @@ impl FieldMap {
                 None => {
                     let child = self.nodes.len();
                     self.nodes.push(Node::default());
-                    self.nodes[at].mask |= mask_bit(key);
+                    self.nodes[at].mask |= mask_bit(key.as_bytes());
                     self.nodes[at].children.push((key.into(), child as u8));
                     child
                 }
@@ -319,12 +319,12 @@ impl FieldMap {
 
     /// The child of `node` under `key`.
     #[inline]
-    pub(crate) fn child(&self, node: u8, key: &str) -> Option<u8> {
+    pub(crate) fn child(&self, node: u8, key: &[u8]) -> Option<u8> {
         let node = &self.nodes[usize::from(node)];
         if node.mask & mask_bit(key) == 0 {
             return None;
         }
-        node.children.iter().find(|(known, _)| **known == *key).map(|&(_, child)| child)
+        node.children.iter().find(|(known, _)| known.as_bytes() == key).map(|&(_, child)| child)
     }
 
     /// The children of `node`, of which those that are numbers are places in an array.

@@ -50,7 +50,7 @@ impl<'t, 'a> Found<'t, 'a> {
                 let mut at = at + 1;
                 for _ in 0..len {
                     if let Node::String(key) = self.tape[at]
-                        && let Some(child) = map.child(node, key)
+                        && let Some(child) = map.child(node, key.as_bytes())
                     {
                         self.meet(map, child, at + 1);
                     }
@@ -62,7 +62,7 @@ impl<'t, 'a> Found<'t, 'a> {
                 let wanted = map.children(node).iter().filter_map(|(key, _)| key.parse::<usize>().ok()).max();
                 let mut at = at + 1;
                 for index in 0..len.min(wanted.map_or(0, |wanted| wanted + 1)) {
-                    if let Some(child) = map.child(node, itoa::Buffer::new().format(index)) {
+                    if let Some(child) = map.child(node, itoa::Buffer::new().format(index).as_bytes()) {
                         self.meet(map, child, at);
                     }
                     at += extent(&self.tape[at]);
