@@ -228,7 +228,7 @@ async fn a_page_of_another_site_changes_nothing_and_reads_nothing() {
         assert!(!answer.text.to_ascii_lowercase().contains("access-control"), "{method} {path}: {answer:?}");
         assert!(answer.has("cross-origin-resource-policy: same-origin"), "{answer:?}");
     }
-    assert_eq!((server.refused("cross_site"), server.refused("content_type"), server.changes()), (6, 6, 0));
+    assert_eq!((server.refused("cross_site"), server.refused("content_type"), server.changes()), (15, 15, 0));
 }
 
 #[tokio::test]
