@@ -88,11 +88,16 @@ pub(super) fn read(config: &Config) -> Result<Loaded, Error> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut loaded = config::load(&shown, &text, environment, host.trim());
-    let password = &mut loaded.settings.kafka.sasl_password_file;
-    if password.as_os_str().is_empty()
-        && let Some(file) = credential("triaged.kafka-password")
-    {
-        *password = file;
+    let Settings { kafka, admin, .. } = &mut loaded.settings;
+    for (file, name) in [
+        (&mut kafka.sasl_password_file, "triaged.kafka-password"),
+        (&mut admin.token_file, "triaged.admin-token"),
+    ] {
+        if file.as_os_str().is_empty()
+            && let Some(given) = credential(name)
+        {
+            *file = given;
+        }
     }
     // What is built on settings that are wrong would only bring mistakes that are none.
     let sound = loaded.mistakes.is_empty();

@@ -98,10 +98,12 @@ pub fn load(
         host_name.clone_into(&mut settings.host.instance);
     }
     settings.check(&source, &mut mistakes);
-    if let Err((key, what)) =
-        settings.kafka.expand_credentials(given.get(CREDENTIALS_VARIABLE).map(String::as_str))
-    {
+    let credentials = given.get(CREDENTIALS_VARIABLE).map(String::as_str);
+    if let Err((key, what)) = settings.kafka.expand_credentials(credentials) {
         mistakes.push(source.places.mistake(&path("kafka", key), what));
+    }
+    if let Err((key, what)) = settings.admin.expand_credentials(credentials) {
+        mistakes.push(source.places.mistake(&path("admin", key), what));
     }
     if unreadable > 0 {
         // What a damaged file seems to say would only bring mistakes that are none.

@@ -4,7 +4,7 @@
 //! opens no file, asks no broker. Called by `settings`, which shows mistakes with their place, and by `kafka`, which
 //! refuses the same list from whoever makes clients without a configuration.
 
-use super::Kafka;
+use super::{Admin, Kafka};
 
 const COMMITS: &str =
     "an offset is committed only once every effect of its record is acknowledged; the daemon does it";
@@ -245,6 +245,23 @@ impl Kafka {
             if let Some(expanded) = expand(value, directory).map_err(|what| ("client", what))? {
                 *value = expanded;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Admin {
+    /// The same for the token's file.
+    ///
+    /// # Errors
+    /// The key and what is wrong.
+    pub(super) fn expand_credentials(
+        &mut self,
+        directory: Option<&str>,
+    ) -> Result<(), (&'static str, String)> {
+        let path = self.token_file.to_string_lossy();
+        if let Some(expanded) = expand(&path, directory).map_err(|what| ("token_file", what))? {
+            self.token_file = expanded.into();
         }
         Ok(())
     }

@@ -173,8 +173,9 @@ sections! {
         /// A TCP address besides, such as `127.0.0.1:9464`; empty for none. Another than loopback is refused unless
         /// `token_file` is set and `behind_tls` is true.
         listen: String = String::new(),
-        /// The file of the token that a POST over TCP must name (`authorization: Bearer ...`); a systemd credential
-        /// fits. Without one TCP is for reading. Read at the start.
+        /// The file of the token that a POST over TCP must name (`authorization: Bearer ...`), such as
+        /// `${CREDENTIALS_DIRECTORY}/triaged.admin-token`. Empty takes that credential if there is one; without any TCP is
+        /// for reading. Read at the start.
         token_file: PathBuf = PathBuf::new(),
         /// Says that a proxy with TLS stands in front of `listen`: triaged itself speaks plain HTTP.
         behind_tls: bool = false,

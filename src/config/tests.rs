@@ -82,6 +82,7 @@ fn an_admin_address_beyond_this_machine_needs_a_token_and_tls_in_front() {
     ] {
         assert!(with(open).unwrap_err().contains("is not loopback"), "{open}");
     }
+    assert!(with("token_file = '${CREDENTIALS_DIRECTORY}/token'").unwrap_err().contains("is not set"));
     let guarded = "listen = '0.0.0.0:9464'\ntoken_file = '/run/token'\nbehind_tls = true\nhosts = 'a.example, b.example:8443'";
     assert_eq!(with(guarded).unwrap().admin.host_names(), ["a.example", "b.example:8443"]);
     assert!(with("listen = 'localhost'").unwrap_err().contains("`localhost` is no address"));
