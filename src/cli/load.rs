@@ -153,6 +153,8 @@ fn check_properties(loaded: &mut Loaded, sound: bool) {
             return loaded.mistakes.extend(told);
         }
     };
+    let unreadable = check_locations(loaded);
+    let sound = sound && !unreadable;
     for wrong in clients.wrong_properties().into_iter().filter(|wrong| sound || !wrong.key.is_empty()) {
         let table = format!("kafka.{}", wrong.section);
         let told = if wrong.key.is_empty() {
@@ -162,6 +164,35 @@ fn check_properties(loaded: &mut Loaded, sound: bool) {
         };
         loaded.mistakes.push(told.hint(wrong.hint));
     }
+}
+
+/// Certificates and keys that the client library is pointed at; whether one of them cannot be read.
+fn check_locations(loaded: &mut Loaded) -> bool {
+    let kafka = &loaded.settings.kafka;
+    let mut told = Vec::new();
+    for (table, properties) in
+        [("client", &kafka.client), ("consumer", &kafka.consumer), ("producer", &kafka.producer)]
+    {
+        let files = properties
+            .iter()
+            .filter(|(property, value)| property.ends_with(".location") && value.as_str() != "probe");
+        for (property, value) in files {
+            // A folder of certificates will do.
+            if let Err(error) = fs::metadata(value).and_then(|meta| match meta.is_dir() {
+                true => Ok(()),
+                false => fs::File::open(value).map(|_| ()),
+            }) {
+                let wrong = format!("`{value}` cannot be read: {error}");
+                let hint = "name a file that the user that runs triaged may read";
+                told.push(
+                    loaded.places.mistake_at_key(&format!("kafka.{table}.{property}"), wrong).hint(hint),
+                );
+            }
+        }
+    }
+    let any = !told.is_empty();
+    loaded.mistakes.extend(told);
+    any
 }
 
 /// The field map, compiled as the workers will.

@@ -263,11 +263,23 @@ impl KafkaMember {
         self.holdings.values().all(|holding| *holding == Holding::Live)
     }
 
+    /// Gives partitions up and takes them again. Between the two the library stops them, in a thread of its own, and
+    /// thereby undoes where their records are sent: taken over before that, they would be sent nowhere, for good. A seek
+    /// is answered after the stop has begun, and not with "in progress" once it is over.
     fn begin_again(&mut self, live: &[(TopicPartition, i64)]) -> Result<(), LogError> {
         let wrong = |error: ClientError| log_error(&error, &self.name);
         let partitions = live.iter().map(|(partition, _)| partition);
         self.client().remove(&PartitionList::of(partitions)).map_err(wrong)?;
-        self.begin(live)
+        let deadline = Deadline::after(MOVE_WAIT);
+        loop {
+            let list = PartitionList::at(live);
+            self.client().seek(&list, MOVE_WAIT).map_err(wrong)?;
+            let stopping = |entry: &Entry| entry.code == Code::PreviousInProgress;
+            if !list.entries().iter().any(stopping) || deadline.has_passed() {
+                return self.begin(live);
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     fn commit_once(&mut self, offsets: &PartitionList) -> Result<(), ClientError> {

@@ -100,7 +100,7 @@ pub fn audit(settings: &Settings, policy: &Policy) -> Vec<Need> {
     let mut needs = vec![
         topic(&topics.mentions, &[Read, DescribeConfigs]),
         topic(&ledger(settings), &[Read]),
-        topic(&topics.control, &[Read]),
+        topic(&topics.control, &[Read, DescribeConfigs]),
         topic(&topics.policies, &[Read]),
         topic(&topics.snapshots, &[Read]),
         topic(&topics.desks, &[Read, DescribeConfigs]),
