@@ -8,6 +8,7 @@ mod manager;
 
 use common::program::{Fleet, Process, mention};
 use manager::Manager;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -243,9 +244,12 @@ fn the_password_is_the_credential_of_the_unit_and_a_damaged_one_is_named() {
     let (code, text) = check();
     assert_eq!(code, Some(0), "without one it starts: {text}");
     std::fs::write(&file, "s3cret\n").unwrap();
+    // As systemd gives it: for the unit's user alone.
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o400)).unwrap();
     let (code, text) = check();
     assert_eq!(code, Some(0), "{text}");
     assert!(!text.contains("s3cret"), "{text}");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::write(&file, [0xff, 0xfe]).unwrap();
     let (code, text) = check();
     assert_eq!(code, Some(78), "{text}");

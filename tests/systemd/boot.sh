@@ -173,6 +173,9 @@ TRIAGED__POLICY__FOLDER=$ETC/policy "$PROGRAM" topics --create --partitions 3 --
 until_is active shows ActiveState
 say "active once records flow"
 
+# Reads to the end: a reader that leaves early would make the journal's own exit code a failure.
+journal_says() { inside journalctl --no-pager -o cat -u "$UNIT" | grep -i "$1" >/dev/null; }
+
 status=/proc/$(main_pid)/status
 field() { inside sed -n "s/^$1:[[:space:]]*//p" "$status"; }
 uid=$(field Uid | cut -f 1)
@@ -181,7 +184,7 @@ uid=$(field Uid | cut -f 1)
 [ "$(field NoNewPrivs)" = 1 ] || fail "it may gain privileges"
 [ "$(field Seccomp)" = 2 ] || fail "its system calls are not filtered"
 [ "$(shows MemoryDenyWriteExecute)" = yes ] || fail "memory may be written and executed"
-inside journalctl --no-pager -o cat -u "$UNIT" | grep -q 'libhs passed its self-test' || fail "hyperscan does not work under the unit"
+journal_says 'libhs passed its self-test' || fail "hyperscan does not work under the unit"
 say "uid $uid, no capabilities, filtered system calls, no writable code; hyperscan passed its self-test"
 
 rule=/etc/triaged/policy/rules/added.toml
@@ -198,7 +201,7 @@ say "reload: a broken policy fails and changes nothing, a good one is in force w
 inside kill -STOP "$(main_pid)"
 until_is 1 shows NRestarts
 until_is active shows ActiveState
-inside journalctl --no-pager -o cat -u "$UNIT" | grep -q -i 'watchdog timeout' || fail "it was not the watchdog"
+journal_says 'watchdog timeout' || fail "it was not the watchdog"
 say "a process that stands still is ended by the watchdog and started again"
 
 # So far there was no credential, and that broke nothing. The next start finds one.
@@ -212,7 +215,7 @@ say "after kill -9 it is started again, and has the password that was put into /
 
 inside systemctl stop "$UNIT"
 [ "$(shows Result)/$(shows ExecMainStatus)" = success/0 ] || fail "stop ended with $(shows Result)/$(shows ExecMainStatus)"
-inside journalctl --no-pager -o cat -u "$UNIT" | grep -q 'drained: everything' || fail "it did not drain"
+journal_says 'drained: everything' || fail "it did not drain"
 say "stop drains and ends with code 0"
 
 inside sh -c 'echo "bootstap = 5" >>/etc/triaged/triaged.toml'
