@@ -1,7 +1,7 @@
 //! Ctrl-C for verbs that read until somebody has seen enough: asked once they end in good order, asked twice at once.
 //!
 //! Owns the thread that listens. May not end anything by itself but at the second asking. The daemon has ears of its own
-//! (`pipeline`), which also reload. Called by `files` and `tap`.
+//! (`pipeline`), which also reload. Called by `files`, `tap` and `release`.
 
 use crate::error::Error;
 use std::sync::Arc;

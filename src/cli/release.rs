@@ -7,6 +7,7 @@ use super::{Config, load};
 use crate::audit;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
+use crate::interrupt::Interrupt;
 use crate::pipeline;
 use crate::pipeline::release::{Asker, Wish};
 use clap::Args;
@@ -128,7 +129,7 @@ fn bring_back(what: Taken, range: &Range) -> Result<ExitCode, Error> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let done = wait(&mut asker, &id, &clock)?;
+    let done = wait(&mut asker, &id, &clock, &Interrupt::listen()?)?;
     let counts = done.counts();
     match range.json {
         true => crate::say!("{:#}", as_json(&id, &counts)),
@@ -137,10 +138,14 @@ fn bring_back(what: Taken, range: &Range) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn wait(asker: &mut Asker<'_>, id: &str, clock: &dyn Clock) -> Result<Release, Error> {
+fn wait(asker: &mut Asker<'_>, id: &str, clock: &dyn Clock, interrupt: &Interrupt) -> Result<Release, Error> {
     let terminal = std::io::stderr().is_terminal();
-    let (asked, mut told) = (clock.monotonic_ms(), false);
+    let (mut moved, mut told) = ((clock.monotonic_ms(), 0), false);
     loop {
+        if interrupt.is_asked() {
+            return Err(Error::try_again(format!("not waited for any longer: request `{id}` stays"))
+                .hint("the daemon goes on with it; asking again finds what is left then"));
+        }
         let release = asker.answers(id)?;
         let answered = release.as_ref().map_or(0, |release| release.done.len());
         if let Some(done) = release.as_ref().filter(|release| release.is_done()) {
@@ -149,17 +154,28 @@ fn wait(asker: &mut Asker<'_>, id: &str, clock: &dyn Clock) -> Result<Release, E
             }
             return Ok(done.clone());
         }
-        if let Some(release) = release.filter(|_| terminal) {
+        if let Some(release) = release.as_ref().filter(|_| terminal) {
             let (all, back) = (release.request.partitions, release.counts().brought_back());
             // A terminal that is gone is no reason to end.
             let _ = write!(std::io::stderr(), "\r\x1b[K{answered} of {all} partitions, {back} brought back");
         }
-        if !told && answered == 0 && clock.monotonic_ms() - asked > NOBODY_AFTER_MS {
+        if answered > moved.1 {
+            moved = (clock.monotonic_ms(), answered);
+        }
+        if !told && clock.monotonic_ms() - moved.0 > NOBODY_AFTER_MS {
             told = true;
-            eprintln!(
-                "triaged: no instance has answered yet; is the daemon running? Request `{id}` stays, and is done without \
-                 this command too"
-            );
+            let silent = match &release {
+                Some(release) if answered > 0 => {
+                    let all = 0..release.request.partitions;
+                    let silent: Vec<String> = all
+                        .filter(|partition| !release.done.contains_key(partition))
+                        .map(|partition| partition.to_string())
+                        .collect();
+                    format!("nothing is heard of input partitions {} for a while", silent.join(", "))
+                }
+                _ => "no instance has answered yet; is the daemon running?".to_owned(),
+            };
+            crate::warn_of!("{silent}; request `{id}` stays, and is done without this command too");
         }
     }
 }

@@ -134,14 +134,34 @@ impl<'a> Asker<'a> {
         let to = wish.to.map_or(Ok(end), |at| self.logs.offset_at(&input, at))?;
         // A request that stands after all others sees what they have done.
         let place = Place { log: self.control_stream()?, request: i64::MAX };
-        let mut survey = Survey::new(place, Some(wish.what.clone()));
+        let mut counted = Counted::default();
+        let mut floor = i64::MIN;
+        loop {
+            let survey = self.survey(wish, partition, place, floor)?;
+            let open = survey.open(committed).filter(|(offset, _)| (from..to).contains(offset));
+            for (offset, _) in open {
+                match offset < start {
+                    true => counted.gone += 1,
+                    false => counted.found += 1,
+                }
+            }
+            match survey.ceiling().filter(|&ceiling| ceiling < committed) {
+                Some(ceiling) => floor = ceiling,
+                None => return Ok(counted),
+            }
+        }
+    }
+
+    /// What the ledger of one partition says of the mentions that are wished for, from the offset `floor` on.
+    fn survey(&self, wish: &Wish, partition: u32, place: Place, floor: i64) -> Result<Survey, Error> {
+        let mut survey = Survey::above(place, Some(wish.what.clone()), floor);
         let mut rules: BTreeMap<Generation, Option<u16>> = BTreeMap::new();
         let of = TopicPartition::new(&topics::ledger(self.settings), partition);
         let mut reader = self.logs.reader(&[(of.clone(), self.logs.bounds(&of)?.0)])?;
         let mut patience = Deadline::after(SILENCE_MAX);
         loop {
             match reader.read(WAIT)? {
-                ReadStep::End(..) => break,
+                ReadStep::End(..) => return Ok(survey),
                 ReadStep::Nothing if patience.is_over() => {
                     return Err(LogError::Away(format!("{of} gives nothing and no end")).into());
                 }
@@ -159,14 +179,6 @@ impl<'a> Asker<'a> {
             }
             patience = Deadline::after(SILENCE_MAX);
         }
-        let mut counted = Counted::default();
-        for (offset, _) in survey.open(committed).filter(|(offset, _)| (from..to).contains(offset)) {
-            match offset < start {
-                true => counted.gone += 1,
-                false => counted.found += 1,
-            }
-        }
-        Ok(counted)
     }
 
     fn control_stream(&self) -> Result<StreamId, LogError> {

@@ -51,6 +51,8 @@ pub struct Release {
     request: Option<ReleaseRequest>,
     /// Ledger records of the request from here on may not have had their effects.
     owed_from: i64,
+    /// Where in the ledger surveys begin.
+    ledger_from: i64,
     survey: Survey,
     /// The index of the request's rule in each policy that was met.
     rules: BTreeMap<Generation, Option<u16>>,
@@ -109,6 +111,7 @@ impl Release {
             survey: Survey::new(place, request.as_ref().map(|request| request.what.clone())),
             request,
             owed_from,
+            ledger_from: from,
             rules: BTreeMap::new(),
             below: 0,
             phase: Phase::Survey { reader, stalled: None },
@@ -131,12 +134,25 @@ impl Release {
             Phase::Read(_) if shard.releases_in_flight() >= RUNS_MAX => {}
             Phase::Read(_) => self.read(means, shard, out)?,
             Phase::Settle if shard.releases_in_flight() > 0 => {}
+            Phase::Settle if self.survey.ceiling().is_some_and(|ceiling| ceiling < self.below) => {
+                self.survey_on(means.logs, shard)?;
+            }
             Phase::Settle => {
                 shard.owe(self.place, None);
                 return Ok(Step::Done(self.place, self.request.map(Box::new), Box::new(self.counts)));
             }
         }
         Ok(Step::Goes(Box::new(self)))
+    }
+
+    /// All that one survey could remember is out: begins with what lies above.
+    fn survey_on(&mut self, logs: &dyn Logs, shard: &TriageShard) -> Result<(), LogError> {
+        let floor = self.survey.ceiling().expect("invariant: only called above a ceiling");
+        let reader = logs.reader(&[(shard.ledger_partition().clone(), self.ledger_from)])?;
+        let what = self.request.as_ref().map(|request| request.what.clone());
+        self.survey = Survey::above(self.place, what, floor);
+        self.phase = Phase::Survey { reader, stalled: None };
+        Ok(())
     }
 
     /// Reads on in the ledger.
@@ -331,7 +347,10 @@ impl Release {
             plan_epoch: means.now.epoch,
         };
         if obeyed_from.is_some() {
-            shard.owe(self.place, reading.owed.values().map(|decided| decided.at).min());
+            let rest = reading.owed.values().map(|decided| decided.at).min();
+            // What a later survey will find may be owed as well.
+            let rest = if self.survey.ceiling().is_some() { Some(self.owed_from) } else { rest };
+            shard.owe(self.place, rest);
         }
         shard.release(batch, out);
     }
@@ -341,7 +360,7 @@ impl Release {
         let Phase::Read(reading) = &self.phase else { return };
         let (from, to) = self.request.as_ref().map_or((None, None), |request| (request.from, request.to));
         let in_range = |at: Millis| from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to);
-        self.counts.gone = reading.open.values().filter(|decided| in_range(decided.now)).count() as u64;
+        self.counts.gone += reading.open.values().filter(|decided| in_range(decided.now)).count() as u64;
         if let Some(offset) = reading.owed.keys().next() {
             let lost = reading.owed.len();
             tracing::error!(
@@ -476,9 +495,11 @@ pub fn next(
     told: &BTreeSet<i64>,
 ) -> Option<(Place, Option<ReleaseRequest>)> {
     let partition = shard.input().partition;
-    let asked = releases
-        .iter()
-        .find(|(offset, release)| !release.done.contains_key(&partition) && !told.contains(*offset));
+    let asked = releases.iter().find(|(offset, release)| {
+        // Partitions that the input was given later hold nothing that the request could name.
+        let is_asked = partition < release.request.partitions;
+        is_asked && !release.done.contains_key(&partition) && !told.contains(*offset)
+    });
     let asked = asked.map(|(&request, _)| Place { log, request });
     let place = shard.owed().next().map(|(place, _)| place).into_iter().chain(asked).min()?;
     let request = (place.log == log).then(|| releases.get(&place.request)).flatten();

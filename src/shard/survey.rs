@@ -10,6 +10,10 @@ use triage_engine::model::{DeadLetterReason, Disposition, Millis, StreamId};
 use triage_engine::plans::Taken;
 use triage_engine::policy::{Generation, Policy};
 
+/// Offsets that one survey remembers, some 50 MB of them: a rule may have taken millions. What lies above is left to the
+/// next survey. Few in tests, so that they meet the border.
+pub const OFFSETS_MAX: usize = if cfg!(test) { 4 } else { 131_072 };
+
 /// The place of a request: on which control topic it stands, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -53,6 +57,9 @@ struct Offset {
 pub struct Survey {
     place: Place,
     what: Option<Taken>,
+    /// The offsets that this survey is of: from here on, and below there.
+    floor: i64,
+    ceiling: i64,
     /// Offsets that have had their first entry.
     first: Spans,
     offsets: BTreeMap<i64, Offset>,
@@ -66,7 +73,29 @@ impl Survey {
     /// is found.
     #[must_use]
     pub fn new(place: Place, what: Option<Taken>) -> Survey {
-        Survey { place, what, first: Spans::default(), offsets: BTreeMap::new(), ends: BTreeMap::new() }
+        Survey::above(place, what, i64::MIN)
+    }
+
+    /// The same of offsets from `floor` on: those below were done after an earlier survey.
+    #[must_use]
+    pub fn above(place: Place, what: Option<Taken>, floor: i64) -> Survey {
+        let (first, offsets, ends) = (Spans::default(), BTreeMap::new(), BTreeMap::new());
+        Survey { place, what, floor, ceiling: i64::MAX, first, offsets, ends }
+    }
+
+    /// Where the next survey begins, if this one could not remember all.
+    #[must_use]
+    pub fn ceiling(&self) -> Option<i64> {
+        (self.ceiling < i64::MAX).then_some(self.ceiling)
+    }
+
+    /// Forgets the highest offsets beyond what may be remembered. What is left was seen whole: only entries from the
+    /// ceiling on were ever passed over.
+    fn keep_within_bounds(&mut self) {
+        while self.offsets.len() > OFFSETS_MAX {
+            let (highest, _) = self.offsets.pop_last().expect("invariant: it holds more than it may");
+            self.ceiling = highest;
+        }
     }
 
     /// Takes in the ledger record at `at`. `rule` is the index in the record's policy of the rule that the request names.
@@ -75,14 +104,15 @@ impl Survey {
             |entry: &LedgerEntry| Decided { entry: *entry, generation: run.generation, now: run.now, at };
         let by = run.superseding.as_ref().map(Place::of);
         let of = run.superseding.map(|of| *self.ends.entry(Place::of(&of)).or_insert(of.below));
-        let end = of.unwrap_or(i64::MAX);
-        let counts = |entry: &&LedgerEntry| entry.offset < end;
+        let end = of.unwrap_or(i64::MAX).min(self.ceiling);
+        let floor = self.floor;
+        let counts = |entry: &&LedgerEntry| (floor..end).contains(&entry.offset);
         if by == Some(self.place) {
             for entry in run.entries.iter().filter(counts) {
                 let known = self.offsets.entry(entry.offset).or_insert(Offset { before: None, mine: None });
                 known.mine.get_or_insert(decided(entry));
             }
-            return;
+            return self.keep_within_bounds();
         }
         // What a later request has superseded was nothing that this one could name.
         if by.is_some_and(|by| by.log == self.place.log && by.request > self.place.request) {
@@ -103,6 +133,7 @@ impl Survey {
                 known.before = Some((by, decided(entry), taken));
             }
         }
+        self.keep_within_bounds();
     }
 
     fn names(&self, entry: &LedgerEntry, rule: Option<u16>) -> bool {
@@ -229,6 +260,34 @@ mod tests {
         // A second request for the same rule finds what the first has left, an earlier one does not see it.
         let found = survey(8, &[first, done]);
         assert_eq!(found.open(100).map(|(offset, _)| offset).collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn more_than_one_survey_remembers_is_found_by_those_after_it_once() {
+        let all: Vec<(i64, Disposition, u16)> =
+            (1..=11).map(|offset| (offset, Disposition::Noise, 3)).collect();
+        let done = run(Some(7), &[(2, Disposition::Queued, NONE), (9, Disposition::Queued, NONE)]);
+        let runs = [run(None, &all[..6]), run(None, &all[6..]), done];
+        let place = Place { log: LOG, request: 7 };
+        let (mut floor, mut open, mut mine, mut surveys) = (i64::MIN, Vec::new(), Vec::new(), 0);
+        loop {
+            let mut found = Survey::above(place, Some(Taken::ByRule("bad".to_owned())), floor);
+            for (at, run) in runs.iter().enumerate() {
+                found.take(at as i64, run, Some(3));
+                assert!(found.offsets.len() <= OFFSETS_MAX);
+            }
+            open.extend(found.open(100).map(|(offset, _)| offset));
+            mine.extend(found.done().map(|(offset, _)| offset));
+            assert_eq!(found.below(), Some(100), "where the request ends is known to each");
+            surveys += 1;
+            match found.ceiling() {
+                Some(ceiling) => floor = ceiling,
+                None => break,
+            }
+        }
+        assert_eq!(open, [1, 3, 4, 5, 6, 7, 8, 10, 11]);
+        assert_eq!(mine, [2, 9]);
+        assert_eq!(surveys, 3);
     }
 
     proptest! {

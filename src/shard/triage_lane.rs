@@ -67,6 +67,8 @@ pub struct TriageWork {
     done: BTreeMap<JobTicket, Done>,
     incarnations: u64,
     scanning: Option<Scanning>,
+    /// The partition for which a request is under way.
+    releasing: Option<TopicPartition>,
     /// Partitions whose start was counted, and how they are read if it looked like a crash loop: a start is one of
     /// the process, not one of a shard that is restored inside it.
     starts: BTreeMap<TopicPartition, Option<Careful>>,
@@ -116,6 +118,7 @@ impl TriageWork {
             done: BTreeMap::new(),
             incarnations: 0,
             scanning: None,
+            releasing: None,
             starts: BTreeMap::new(),
             counts: TriageCounts::default(),
             abandoned: 0,
@@ -210,6 +213,11 @@ impl TriageWork {
         if place.shard.is_stopping() || now_ms < place.release_due {
             return;
         }
+        // One at a time: what a release remembers of the ledger is bounded for each.
+        let input = place.shard.input().clone();
+        if self.releasing.as_ref().is_some_and(|busy| *busy != input) {
+            return;
+        }
         let release = match place.release.take() {
             Some(release) => Ok(Some(*release)),
             None => self.next_release(place),
@@ -227,6 +235,7 @@ impl TriageWork {
             Some(release) => release.step(&mut means, &mut place.shard, out).map(Some),
             None => Ok(None),
         });
+        self.releasing = matches!(step, Ok(Some(Step::Goes(_)))).then_some(input);
         match step {
             Ok(None) => {}
             Ok(Some(Step::Goes(release))) => place.release = Some(release),
@@ -421,6 +430,7 @@ impl Work for TriageWork {
     }
 
     fn dropped(&mut self, mut place: TriagePlace, stop: Option<&Stop>) {
+        self.releasing.take_if(|busy| *busy == *place.shard.input());
         self.starts.insert(place.shard.input().clone(), place.careful.take());
         self.abandoned += place.shard.in_flight();
         self.done.retain(|ticket, _| ticket.incarnation != place.incarnation);
