@@ -24,6 +24,9 @@ const WORDS: &[&str] = &[
     "up",
 ];
 
+/// Where the package installs the pages: what every link to a runbook begins with.
+const INSTALLED: &str = "file:///usr/share/doc/triaged/";
+
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -179,7 +182,7 @@ fn every_alert_tells_what_is_wrong_how_bad_it_is_and_where_its_runbook_is() {
         assert!((20..140).contains(&summary.len()) && !summary.ends_with('.'), "{name}: {summary}");
         assert!(alert["annotations"]["description"].as_str().unwrap().ends_with('.'), "{name}");
         let url = alert["annotations"]["runbook_url"].as_str().unwrap();
-        assert!(url.ends_with(&format!("docs/runbooks.md#{}", name.to_lowercase())), "{name}: {url}");
+        assert_eq!(url, format!("{INSTALLED}runbooks.md#{}", name.to_lowercase()), "{name}");
         let section = sections.get(name.as_str()).unwrap_or_else(|| panic!("{name} has no runbook"));
         for part in ["**What it means.**", "**What to look at.**", "**What to do.**", "**What not to do.**"] {
             assert!(section.contains(part), "{name} lacks {part}");
@@ -199,6 +202,23 @@ fn every_alert_tells_what_is_wrong_how_bad_it_is_and_where_its_runbook_is() {
             sections.keys().any(|name| name.to_lowercase() == anchor),
             "runbooks: `#{anchor}` leads nowhere"
         );
+    }
+}
+
+#[test]
+fn one_line_of_the_page_on_monitoring_leads_every_runbook_link_to_a_wiki() {
+    let page = read("docs/monitoring.md");
+    let line = page.lines().find(|line| line.starts_with("sed -i ")).expect("the line is there");
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["triaged.rules.yml", "tests.yml"] {
+        std::fs::copy(root("deploy/prometheus").join(file), folder.path().join(file)).unwrap();
+    }
+    let output = Command::new("sh").args(["-c", line]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for file in ["triaged.rules.yml", "tests.yml"] {
+        let text = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(!text.contains(INSTALLED), "{file} still has links to the package's pages");
+        assert!(text.contains("https://wiki.example/triaged/runbooks.md#triageddown"), "{file}");
     }
 }
 
