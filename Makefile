@@ -24,7 +24,9 @@ build: ## The release binary, target/release/triaged
 	@scripts/setup build
 	@scripts/build-release
 
-deb: build ## The Debian package, in target/debian
+deb: ## The Debian package, in target/debian: the daemon, the load tester, the pages
+	@scripts/setup build
+	@scripts/build-release triaged-storm
 	@scripts/deb
 
 storm: ## Rehearse a worst day on a real broker and judge every record (SCENARIO=record-second-2013)

@@ -67,8 +67,18 @@ fn the_package_holds_the_program_its_units_a_configuration_and_its_pages() {
         ("-rw-r--r--", "usr/share/zsh/vendor-completions/_triaged".to_owned()),
         ("-rw-r--r--", "usr/share/fish/vendor_completions.d/triaged.fish".to_owned()),
     ];
-    for page in ["copyright", "changelog.gz", "changelog.Debian.gz", "operations.md", "examples/memory.conf"]
-    {
+    for page in [
+        "copyright",
+        "changelog.gz",
+        "changelog.Debian.gz",
+        "examples/memory.conf",
+        "operations.md",
+        "runbooks.md",
+        "schemas/assignment.created.json",
+        "deploy/prometheus/triaged.rules.yml",
+        "deploy/prometheus/tests.yml",
+        "deploy/grafana/triaged.json",
+    ] {
         expected.push(("-rw-r--r--", format!("usr/share/doc/triaged/{page}")));
     }
     for (mode, path) in &expected {
@@ -93,6 +103,53 @@ fn the_package_holds_the_program_its_units_a_configuration_and_its_pages() {
         scanner && depends.contains("libssl3") && depends.contains("libc6 (>= "),
         "its libraries: {control}"
     );
+}
+
+/// Where a page's relative links lead: paths, seen from the page, and anchors; either may be empty.
+fn links(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    let targets = page.match_indices("](").filter_map(|(at, _)| page[at + 2..].split(')').next());
+    let here = targets.filter(|target| !target.contains("://"));
+    here.map(|target| target.split_once('#').unwrap_or((target, "")))
+}
+
+/// Whether a heading of the page has this anchor: its words in lower case, joined by hyphens.
+fn has_anchor(page: &str, anchor: &str) -> bool {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let letters = |letter: &char| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_');
+    let anchors = headings
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase().chars().filter(letters).collect());
+    anchors.map(|words: String| words.replace(' ', "-")).any(|known| known == anchor)
+}
+
+#[test]
+fn every_page_is_in_the_package_and_every_link_between_pages_leads_somewhere() {
+    let text = "[a](b.md#c) [d](#e) [f](https://g) [h](i/j.svg)";
+    assert_eq!(links(text).collect::<Vec<_>>(), [("b.md", "c"), ("", "e"), ("i/j.svg", "")]);
+    assert!(has_anchor("## A page: of `words`\n", "a-page-of-words") && !has_anchor("a\n", "a"));
+    let Some(package) = package() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("dpkg-deb").arg("--extract").args([package, folder.path()]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let pages = folder.path().join("usr/share/doc/triaged");
+    let (mut count, mut followed) = (0, 0);
+    for source in std::fs::read_dir(Path::new(ROOT).join("docs")).unwrap() {
+        let name = source.unwrap().file_name();
+        assert!(pages.join(&name).exists(), "{name:?} is not packed");
+        if Path::new(&name).extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let page = std::fs::read_to_string(pages.join(&name)).unwrap();
+        for (path, anchor) in links(&page) {
+            let to = if path.is_empty() { pages.join(&name) } else { pages.join(path) };
+            assert!(to.exists(), "{name:?}: `{path}` leads nowhere in the package");
+            let found = anchor.is_empty() || has_anchor(&std::fs::read_to_string(&to).unwrap(), anchor);
+            assert!(found, "{name:?}: `{path}` has no `#{anchor}`");
+            followed += 1;
+        }
+        count += 1;
+    }
+    println!("{count} pages, {followed} links");
+    assert!(count >= 10 && followed >= 10, "{count} pages, {followed} links");
 }
 
 #[test]
