@@ -47,7 +47,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "1,000 firehose: rate",
         Least(500_000.0),
-        "decode and match are half of it; the stages stand below"
+        "the matcher takes 25 % of the profile below, reading JSON 21 %, normalising 8 %, exact dedup 6 %, personal data 4 %"
     ),
     target!(
         ENGINE,
@@ -55,7 +55,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "1,000 all-queued: rate",
         Least(350_000.0),
-        "the search for personal data reads every record byte by byte: a third of it"
+        "the search for personal data walks each record a second time, after the parser; the stages stand below"
     ),
     target!(
         ENGINE,
@@ -87,7 +87,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose 680 B: triaged, per CPU-second",
         Least(330_000.0),
-        ""
+        "by the profile below: scan and decide 53 %, the client library's own threads 31 %, the desk 15 %; fresh pages 8 %"
     ),
     target!(
         FIREHOSE,
@@ -95,7 +95,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose 2.8 KB: triaged, per CPU-second",
         Least(145_000.0),
-        ""
+        "reading four times the JSON; each record is copied twice before it is parsed"
     ),
     target!(
         QUEUED,
@@ -111,7 +111,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "all-queued 680 B: triaged, per CPU-second",
         Least(90_000.0),
-        ""
+        "by the profile of such a run: the client library's threads 38 % (a quarter of that lz4), scan and decide 34 %, the desk 27 %"
     ),
     target!(
         "produce to routed record, open loop at half load",
@@ -119,7 +119,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "latency: p99 over the bare relay's",
         Most(1.5),
-        "the rate that was sent stands in the rows below"
+        "between 0.4 and 5 in three rounds: broker, sender, daemon and relay share two cores; not shown on a quiet machine"
     ),
     target!("kill -9", "first output after at most 2 s", "kafka", "kill -9 to first output", Most(2.0), ""),
     target!("kill -9", "nothing lost", "kafka", "kill -9: mentions lost", Most(0.0), ""),
@@ -137,7 +137,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "reload: p99 in the seconds after",
         MostAbove("reload: p99 before", 10.0),
-        ""
+        "on two cores, which were full before it, the new policy is compiled on one of them"
     ),
     target!(
         "memory with a backlog",
@@ -153,7 +153,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "exact dedup, numeric ids",
         Most(60.0),
-        "by reading: the age of a tag is computed anew, with a division, for each slot looked at"
+        "two cache lines an id, fetched together; the placing of a new one looks at all sixteen slots"
     ),
     target!(
         DEDUP,
@@ -161,7 +161,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "exact dedup, string ids",
         Most(60.0),
-        ""
+        "as above, with a hash of the id before it"
     ),
     target!(
         DEDUP,

@@ -10,7 +10,6 @@
 
 use super::mention::map::{FieldMap, ROOT};
 use super::mention::{TextFormat, markup};
-use memchr::memchr2;
 use std::sync::Arc;
 use triage_engine::signals::pii::{PiiKind, PiiSpan, find_pii};
 
@@ -19,8 +18,6 @@ const CARD_DIGITS_MIN: usize = 12;
 
 /// Bytes of the shortest personal data: an address such as `a@b.cc`.
 const PII_BYTES_MIN: usize = 6;
-/// Bytes of a string that are looked at one by one.
-const NEAR: usize = 16;
 
 /// A piece of a record's bytes that is personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,15 +266,20 @@ fn merge(spans: &mut Vec<RedactSpan>, first: usize) {
 /// Whether a string could hold personal data at all, told from its bytes: `None` when not, else whether an escape or an
 /// entity may hide some of it from a look at the bytes.
 fn suspicion(inner: &[u8]) -> Option<bool> {
-    // No way out of the loop, so that the compiler can use vectors.
-    let (mut digits, mut sign, mut escape, mut tag) = (0_usize, false, false, false);
-    for &byte in inner {
-        digits += usize::from(byte.is_ascii_digit());
-        // Full-width digits and signs start with the last.
-        sign |= byte == b'@' || byte == 0xEF;
-        escape |= byte == b'\\' || byte == b'&';
-        tag |= byte == b'<';
+    // No way out of the loop, and bytes alone, so that the compiler can use vectors.
+    let (mut digits, mut sign, mut escape, mut tag) = (0_usize, 0_u8, 0_u8, 0_u8);
+    for part in inner.chunks(128) {
+        let mut here = 0_u8;
+        for &byte in part {
+            here += u8::from(byte.is_ascii_digit());
+            // Full-width digits and signs start with the last.
+            sign |= u8::from(byte == b'@') | u8::from(byte == 0xEF);
+            escape |= u8::from(byte == b'\\') | u8::from(byte == b'&');
+            tag |= u8::from(byte == b'<');
+        }
+        digits += usize::from(here);
     }
+    let (sign, escape, tag) = (sign != 0, escape != 0, tag != 0);
     let could = sign || escape || digits >= CARD_DIGITS_MIN;
     could.then_some(escape || tag)
 }
@@ -287,19 +289,35 @@ fn suspicion(inner: &[u8]) -> Option<bool> {
 fn string_end(raw: &[u8], start: usize) -> (usize, bool) {
     let (mut at, mut escaped) = (start, false);
     loop {
-        let rest = raw.get(at..).unwrap_or_default();
-        // Keys and most values are short: over before a search has been set up.
-        let near = rest.iter().take(NEAR).position(|&byte| byte == b'"' || byte == b'\\');
-        let found = near.or_else(|| memchr2(b'"', b'\\', rest.get(NEAR..)?).map(|ahead| ahead + NEAR));
-        match found {
-            None => return (raw.len(), escaped),
-            Some(ahead) if rest[ahead] == b'"' => return (at + ahead, escaped),
-            Some(ahead) => {
-                escaped = true;
-                at += ahead + 2;
+        // Eight bytes at a time: most strings are too short for a search to be set up for them.
+        while let Some(eight) = raw.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+            let word = u64::from_le_bytes(*eight);
+            let found =
+                zero_bytes(word ^ EACH * u64::from(b'"')) | zero_bytes(word ^ EACH * u64::from(b'\\'));
+            if found != 0 {
+                at += found.trailing_zeros() as usize / 8;
+                break;
             }
+            at += 8;
+        }
+        match raw.get(at) {
+            None => return (raw.len(), escaped),
+            Some(b'"') => return (at, escaped),
+            Some(b'\\') => {
+                escaped = true;
+                at += 2;
+            }
+            Some(_) => at += 1,
         }
     }
+}
+
+/// A one in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// The top bit of each byte that is zero; right up to the lowest such byte (Hacker's Delight, 6-1).
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(EACH) & !word & (EACH << 7)
 }
 
 /// The character of an escape and its length. A lone surrogate is U+FFFD.

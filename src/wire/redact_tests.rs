@@ -104,3 +104,16 @@ proptest! {
         redactor(Preset::Jetstream).redact(json.as_bytes(), &mut out);
     }
 }
+
+proptest! {
+    #[test]
+    fn the_end_of_a_string_is_its_first_quote_that_is_not_escaped(text in "[a\"\\\\é]{0,40}", start in 0_usize..12) {
+        let raw = text.as_bytes();
+        let (mut at, mut escaped) = (start, false);
+        while at < raw.len() && raw[at] != b'"' {
+            escaped |= raw[at] == b'\\';
+            at += if raw[at] == b'\\' { 2 } else { 1 };
+        }
+        prop_assert_eq!(string_end(raw, start), (at.min(raw.len()), escaped));
+    }
+}
