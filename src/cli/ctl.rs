@@ -72,7 +72,7 @@ enum Verb {
 enum PolicyVerb {
     /// Check the daemon's policy folder and put it in force on every instance; ends when every lane of this one uses it
     #[command(
-        after_help = "Example:\n  triaged ctl policy reload\n\nExit codes:\n  0 in force; 65 refused, with every mistake; 69 no daemon, or no broker of its, answers; 75 asked for and\n  not in force in time, or not now: try again; 77 the broker refuses a right"
+        after_help = "Example:\n  triaged ctl policy reload\n\nExit codes:\n  0 in force; 65 refused, with every mistake; 69 no daemon answers, or no broker does;\n  75 try again: not in force in time, or busy; 77 the broker refuses a right"
     )]
     Reload {
         /// Wait until then: what is done anyway, for scripts that say so
