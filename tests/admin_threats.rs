@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use triage_engine::model::Millis;
-use triaged::admin::{BODY_BYTES_MAX, Bound, Control, Exporter, InputNames, Limits, Settings};
+use triaged::admin::{BODY_BYTES_MAX, Bound, Control, Exporter, InputNames, Limits, Refusal, Settings};
 
 const TOKEN: &str = "a-token-of-some-length";
 const ROUTES: [&str; 9] = [
@@ -54,14 +54,14 @@ impl Control for Daemon {
         Ok(())
     }
 
-    fn reload(&self) -> Result<Value, Value> {
+    fn reload(&self) -> Result<Value, Refusal> {
         self.changes.fetch_add(1, Ordering::SeqCst);
         Ok(json!({}))
     }
 
-    fn pause(&self, _: &[u32]) -> Value {
+    fn pause(&self, _: &[u32]) -> Result<Value, Refusal> {
         self.changes.fetch_add(1, Ordering::SeqCst);
-        json!({})
+        Ok(json!({}))
     }
 
     fn resume(&self) -> Value {

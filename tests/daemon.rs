@@ -248,6 +248,13 @@ fn a_paused_instance_keeps_its_place_says_so_and_reads_everything_once_it_is_res
     let (code, text) = daemon.ctl(&["pause", "--partitions", "0"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("input partitions 0 are not read"), "{text}");
+    assert!(text.contains("live here now: 0"), "{text}");
+    let (code, text) = daemon.ctl(&["pause", "--partitions", "1,77"]);
+    assert_eq!(code, Some(65), "{text}");
+    let has = common::program::PARTITIONS;
+    let sentence = format!("has {has} partitions, 0 to {}: no partition 77", has - 1);
+    assert!(text.contains(&sentence), "{text}");
+    assert_eq!(daemon.status()["paused"], serde_json::json!([0]), "nothing more was paused");
     let more = sent(150, 60);
     let elsewhere = (150..210).filter(|n| n % u64::from(common::program::PARTITIONS) != 0).count() as u64;
     fleet.send(&more);

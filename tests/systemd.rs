@@ -162,6 +162,10 @@ fn systemd_hears_what_is_waited_for_then_ready_then_each_reload_then_stopping() 
     let running = manager.hears(" behind on ", ready + 1);
     let line = manager.heard()[running].clone();
     assert!(line.starts_with("STATUS=running: ") && line.contains(" mentions/s, "), "{line}");
+    assert_eq!(daemon.ctl(&["pause"]).0, Some(0));
+    let paused = manager.hears("STATUS=paused: no mention is read", running + 1);
+    assert_eq!(daemon.ctl(&["resume"]).0, Some(0));
+    manager.hears("STATUS=running: ", paused + 1);
     let fed = manager.hears("WATCHDOG=1", ready + 1);
     manager.hears("WATCHDOG=1", fed + 1);
 

@@ -8,12 +8,14 @@ mod exporter;
 mod guard;
 pub mod metrics;
 mod process;
+mod refusal;
 mod routes;
 mod socket;
 mod text;
 mod token;
 
 pub use exporter::{Exporter, InputNames};
+pub use refusal::{Refusal, Why};
 pub use socket::Bound;
 
 use std::net::SocketAddr;
@@ -46,12 +48,15 @@ pub trait Control: Send + Sync {
     /// Compiles and checks the policy folder, and puts it in force for the fleet.
     ///
     /// # Errors
-    /// Every mistake in it, as JSON; the generation in force stays.
-    fn reload(&self) -> Result<serde_json::Value, serde_json::Value>;
+    /// Every mistake in it; or that it could not be done now, or not in time.
+    fn reload(&self) -> Result<serde_json::Value, Refusal>;
 
     /// Stops reading these input partitions, all when none is named, until `resume` or a restart; what is in flight goes
-    /// on.
-    fn pause(&self, partitions: &[u32]) -> serde_json::Value;
+    /// on. The answer says what is paused, and which of the named ones are live here.
+    ///
+    /// # Errors
+    /// When the input has no such partition; nothing is paused then.
+    fn pause(&self, partitions: &[u32]) -> Result<serde_json::Value, Refusal>;
 
     /// Reads everything again.
     fn resume(&self) -> serde_json::Value;

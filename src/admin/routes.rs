@@ -5,7 +5,7 @@
 
 use super::connection::Peer;
 use super::guard::Door;
-use super::{ANSWER_TIME_MAX, BODY_BYTES_MAX, Control, Exporter};
+use super::{ANSWER_TIME_MAX, BODY_BYTES_MAX, Control, Exporter, Refusal};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -147,8 +147,12 @@ async fn status(State(shared): State<Shared>) -> Response {
 async fn reload(State(shared): State<Shared>) -> Response {
     respond(off_the_runtime(move || shared.control.reload()).await, |reloaded| match reloaded {
         Ok(in_force) => Json(in_force).into_response(),
-        Err(mistakes) => (StatusCode::UNPROCESSABLE_ENTITY, Json(mistakes)).into_response(),
+        Err(refusal) => refused(refusal),
     })
+}
+
+fn refused(refusal: Refusal) -> Response {
+    (refusal.why.status(), Json(refusal.into_json())).into_response()
 }
 
 /// What `pause` may say; nothing said means everything.
@@ -164,8 +168,9 @@ async fn pause(State(shared): State<Shared>, body: Bytes) -> Response {
     match asked {
         Ok(asked) => {
             let PauseBody { partitions } = asked;
-            respond(off_the_runtime(move || shared.control.pause(&partitions)).await, |paused| {
-                Json(paused).into_response()
+            respond(off_the_runtime(move || shared.control.pause(&partitions)).await, |paused| match paused {
+                Ok(paused) => Json(paused).into_response(),
+                Err(refusal) => refused(refusal),
             })
         }
         Err(error) => problem(

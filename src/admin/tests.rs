@@ -40,18 +40,20 @@ impl Control for Daemon {
         if self.stuck.load(Ordering::SeqCst) { Err("triage lane 0 has not moved".to_owned()) } else { Ok(()) }
     }
 
-    fn reload(&self) -> Result<Value, Value> {
+    fn reload(&self) -> Result<Value, Refusal> {
         if self.policy_is_right.load(Ordering::SeqCst) {
             Ok(json!({ "generation": "sha256:new" }))
         } else {
-            Err(
-                json!({ "mistakes": [{ "file": "rules/tv.toml", "line": 3, "what": "unknown key `qeury`" }] }),
-            )
+            let mistakes = json!([{ "file": "rules/tv.toml", "line": 3, "what": "unknown key `qeury`" }]);
+            Err(Refusal { why: Why::Wrong, answer: json!({ "mistakes": mistakes }) })
         }
     }
 
-    fn pause(&self, partitions: &[u32]) -> Value {
-        json!({ "paused": partitions })
+    fn pause(&self, partitions: &[u32]) -> Result<Value, Refusal> {
+        if partitions.contains(&77) {
+            return Err(Refusal::new(Why::Wrong, "`mentions` has 4 partitions, 0 to 3: no partition 77"));
+        }
+        Ok(json!({ "paused": partitions }))
     }
 
     fn resume(&self) -> Value {
@@ -142,6 +144,27 @@ async fn a_refused_reload_answers_with_every_mistake() {
         (200, r#"{"generation":"sha256:new"}"#.to_owned())
     );
     assert_eq!(server.ask("GET", "/v1/policy/reload").await.0, 405, "reading must not change anything");
+}
+
+#[tokio::test]
+async fn a_pause_of_a_partition_that_the_input_does_not_have_is_refused() {
+    let server = Server::start().await;
+    let body = r#"{"partitions":[77]}"#;
+    let request = format!(
+        "POST /v1/pause HTTP/1.1\r\nhost: triaged\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let stream = UnixStream::connect(server.socket()).await.expect("the server listens");
+    let (status, body) = exchange(stream, &request).await;
+    let answer: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &answer["refused"]), (422, &json!("wrong")), "{body}");
+    assert_eq!(answer["error"], "`mentions` has 4 partitions, 0 to 3: no partition 77");
+}
+
+#[test]
+fn every_kind_of_refusal_has_a_status_of_its_own() {
+    let kinds = Why::ALL.map(|why| (why.name(), why.status().as_u16()));
+    assert_eq!(kinds, [("wrong", 422), ("busy", 409), ("away", 503), ("denied", 502), ("late", 504)]);
 }
 
 #[tokio::test]

@@ -138,6 +138,7 @@ pub fn audit(
     audit.read_dead_letters()?;
     audit.read_input()?;
     audit.close_partitions();
+    audit.report.note_commits_of(&plan.triage_group);
     audit.check_desks()?;
     Ok(audit.report)
 }

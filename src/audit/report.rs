@@ -159,13 +159,23 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What was not audited, and why, in sentences.
     pub notes: Vec<String>,
+    /// The group that has committed nothing anywhere, although the audited input has records: then no promise was there
+    /// to be checked, which is a misspelt group or a fleet that never worked.
+    pub nothing_proved_of: Option<String>,
 }
 
 impl Report {
-    /// Whether nothing was found.
+    /// Whether something was proved, and nothing found.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.found.is_empty()
+        self.found.is_empty() && self.nothing_proved_of.is_none()
+    }
+
+    /// Notes that `group` has committed nothing, if that is so: every partition must have been counted.
+    pub(super) fn note_commits_of(&mut self, group: &str) {
+        let has_records = self.partitions.iter().any(|part| part.records > 0);
+        let has_commits = self.partitions.iter().any(|part| part.committed.is_some());
+        self.nothing_proved_of = (has_records && !has_commits).then(|| group.to_owned());
     }
 
     pub(super) fn find(&mut self, kind: FindingKind, at: &TopicPartition, offset: i64, what: String) {
@@ -219,6 +229,14 @@ impl fmt::Display for Report {
         }
         if self.is_clean() {
             return write!(f, "every offset below the committed ones has exactly one outcome: nothing found");
+        }
+        if let Some(group) = &self.nothing_proved_of {
+            writeln!(f, "nothing was proved: group `{group}` has committed nothing on `{}`", self.input)?;
+            write!(f, "hint: `--group NAME` asks for `NAME.triage`; without it `group.name` is used")?;
+            if self.found.is_empty() {
+                return Ok(());
+            }
+            writeln!(f)?;
         }
         writeln!(f)?;
         for finding in &self.findings {

@@ -29,7 +29,8 @@ pub struct AuditOptions {
     pub sample: Option<u64>,
 }
 
-/// Audits and prints the report to standard output. The exit code: 0, or 1 when something was found.
+/// Audits and prints the report to standard output. The exit code: 0, or 1 when something was found or nothing
+/// could be proved.
 ///
 /// # Errors
 /// When the settings do not fit together, or a log cannot be read.

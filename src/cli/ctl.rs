@@ -1,8 +1,10 @@
 //! `triaged ctl`: asks the running daemon over its unix socket.
 //!
-//! Owns one request of HTTP/1.1 and the rendering of its answer. Knows nothing of the daemon but its paths.
+//! Owns one request of HTTP/1.1 and the rendering of its answer. Knows nothing of the daemon but its paths and the names
+//! of its refusals.
 
 use super::{Config, load};
+use crate::admin::Why;
 use crate::diagnostic::Diagnostic;
 use crate::error::Error;
 use crate::log_level;
@@ -70,7 +72,7 @@ enum Verb {
 enum PolicyVerb {
     /// Check the daemon's policy folder and put it in force on every instance; ends when every lane of this one uses it
     #[command(
-        after_help = "Example:\n  triaged ctl policy reload\n\nExit codes:\n  0 in force; 65 refused, with every mistake; 69 no daemon answers"
+        after_help = "Example:\n  triaged ctl policy reload\n\nExit codes:\n  0 in force; 65 refused, with every mistake; 69 no daemon answers, or no broker does;\n  75 try again: not in force in time, or busy; 77 the broker refuses a right"
     )]
     Reload {
         /// Wait until then: what is done anyway, for scripts that say so
@@ -82,7 +84,8 @@ enum PolicyVerb {
 /// Asks the daemon.
 ///
 /// # Errors
-/// 69 when nobody answers on the socket, 65 when a reload was refused, with every mistake.
+/// 69 when nobody answers on the socket or to the daemon, 65 when what was asked for is wrong, with every mistake, 75
+/// when it did not come in time.
 pub(super) fn ctl(options: &Options) -> Result<ExitCode, Error> {
     let socket = match &options.socket {
         Some(socket) => socket.clone(),
@@ -110,16 +113,22 @@ pub(super) fn ctl(options: &Options) -> Result<ExitCode, Error> {
         return Ok(if status < 300 {
             ExitCode::SUCCESS
         } else {
-            ExitCode::from(Error::data("").exit_code())
+            ExitCode::from(refused(status, &answer).exit_code())
         });
     }
     if status >= 300 {
-        return Err(refused(&answer));
+        return Err(refused(status, &answer));
     }
     match &options.verb {
         Verb::Status => show_status(&answer),
         Verb::Policy(PolicyVerb::Reload { .. }) => show_reload(&answer),
-        Verb::Pause { .. } | Verb::Resume => crate::say!("{}", paused(&answer)),
+        Verb::Pause { partitions } => {
+            crate::say!("{}", paused(&answer));
+            if !partitions.is_empty() {
+                crate::say!("{}", live_of(partitions, &answer));
+            }
+        }
+        Verb::Resume => crate::say!("{}", paused(&answer)),
         Verb::Log { level } => crate::say!("the daemon's log is at `{level}` until its next start"),
         Verb::Drain => crate::say!("draining: the daemon settles what it has read, commits and ends"),
     }
@@ -143,11 +152,30 @@ fn ask(socket: &Path, method: &str, path: &str, body: &str) -> std::io::Result<(
     Ok((status, answer[end + 4..].to_vec()))
 }
 
-fn refused(answer: &Value) -> Error {
+/// The error that a refusal is: by its kind, or by the status where the server itself refused.
+fn refused(status: u16, answer: &Value) -> Error {
     let message = text(&answer["error"]);
     let mistakes = answer["mistakes"].as_array().into_iter().flatten();
-    let told = mistakes.filter_map(|mistake| serde_json::from_value::<Diagnostic>(mistake.clone()).ok());
-    Error::data(message).diagnostics(told).hint("what is in force stays in force")
+    let told: Vec<Diagnostic> =
+        mistakes.filter_map(|mistake| serde_json::from_value(mistake.clone()).ok()).collect();
+    let named = answer["refused"].as_str();
+    match Why::ALL.into_iter().find(|why| Some(why.name()) == named) {
+        // Only a policy has mistakes.
+        Some(Why::Wrong) if told.is_empty() => Error::data(message),
+        Some(Why::Wrong) => Error::data(message).diagnostics(told).hint("what is in force stays in force"),
+        Some(Why::Busy) => Error::try_again(message).hint("try again in a moment"),
+        Some(Why::Away) => Error::unavailable(message)
+            .hint("the daemon finds no broker: try again once `triaged ctl status` says that it is ready"),
+        Some(Why::Denied) => Error::no_permission(message)
+            .hint("`triaged topics --acl` prints the rights that the daemon's principal needs"),
+        Some(Why::Late) => Error::try_again(message).hint(
+            "it may still come: `triaged ctl status` shows what is in force; asking again does no harm",
+        ),
+        None if status >= 500 => {
+            Error::try_again(message).hint("`triaged ctl status` shows how the daemon is")
+        }
+        None => Error::data(message),
+    }
 }
 
 fn text(value: &Value) -> String {
@@ -179,6 +207,24 @@ fn paused(answer: &Value) -> String {
             format!("paused: input partitions {} are not read here until `triaged ctl resume`", of.join(", "))
         }
         _ => "nothing is paused".to_owned(),
+    }
+}
+
+/// Which of the partitions asked for are live on the instance that was asked; others are another's, or on their way.
+fn live_of(asked: &[u32], answer: &Value) -> String {
+    let live: Vec<u32> = serde_json::from_value(answer["live"].clone()).unwrap_or_default();
+    let list = |wanted: bool| -> String {
+        let of = asked.iter().filter(|of| live.contains(of) == wanted).map(ToString::to_string);
+        of.collect::<Vec<_>>().join(", ")
+    };
+    match (list(true), list(false)) {
+        (here, none) if none.is_empty() => format!("live here now: {here}"),
+        (none, elsewhere) if none.is_empty() => {
+            format!("live here now: none of them; {elsewhere} will not be read here when they come")
+        }
+        (here, elsewhere) => {
+            format!("live here now: {here}; {elsewhere} will not be read here when they come")
+        }
     }
 }
 
@@ -225,5 +271,32 @@ fn show_status(answer: &Value) {
             lane["partitions"],
             lane["restoring"]
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::Refusal;
+
+    #[test]
+    fn a_mistake_exits_65_a_broker_that_is_away_69_and_what_came_late_75() {
+        let codes = Why::ALL.map(|why| {
+            let answer = Refusal::new(why, "no").into_json();
+            refused(why.status().as_u16(), &answer).exit_code()
+        });
+        assert_eq!(codes, [65, 75, 69, 77, 75]);
+        let away = refused(503, &Refusal::new(Why::Away, "nobody answers").into_json()).to_string();
+        assert!(!away.contains("stays in force"), "that is what is said of mistakes: {away}");
+        assert_eq!(refused(504, &serde_json::json!({ "error": "no answer in time" })).exit_code(), 75);
+        assert_eq!(refused(400, &serde_json::json!({ "error": "no JSON" })).exit_code(), 65);
+    }
+
+    #[test]
+    fn a_pause_says_which_of_the_partitions_asked_for_are_live_here() {
+        let answer = serde_json::json!({ "paused": [0, 3], "live": [0] });
+        assert_eq!(live_of(&[0], &answer), "live here now: 0");
+        assert_eq!(live_of(&[0, 3], &answer), "live here now: 0; 3 will not be read here when they come");
+        assert!(live_of(&[3], &answer).starts_with("live here now: none of them; 3 will"));
     }
 }

@@ -63,7 +63,7 @@ enum Verb {
     Topics(topics::Options),
     /// Prove from outside that every mention was decided exactly once, or list what breaks it
     #[command(
-        after_help = "Example:\n  triaged audit --from 2026-11-22T09:00:00Z\n\nExit codes: 0 nothing found, 1 the list of what was found."
+        after_help = "Example:\n  triaged audit --from 2026-11-22T09:00:00Z\n\nExit codes: 0 nothing found; 1 the list of what was found, or the group has committed nothing."
     )]
     Audit(AuditWords),
     /// Why a mention or a case went where it went

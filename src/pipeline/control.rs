@@ -6,14 +6,16 @@
 use super::manager;
 use super::policy;
 use super::shared::{Shared, Stage};
-use crate::admin::{Bound, Control, Limits, Settings as AdminSettings};
+use crate::admin::{Bound, Control, Limits, Refusal, Settings as AdminSettings, Why};
 use crate::counters::Input;
 use crate::error::Error;
+use crate::log::LogError;
 use crate::log_level;
 use crate::shard::pause::Paused;
 use crate::systemd;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -141,7 +143,9 @@ impl Signals {
                     let control = Arc::clone(control);
                     tokio::task::spawn_blocking(move || match control.reload() {
                         Ok(answer) => tracing::info!(%answer, "policy reloaded"),
-                        Err(answer) => tracing::error!(%answer, "policy reload refused; what is in force stays"),
+                        Err(refusal) => {
+                            tracing::error!(answer = %refusal.into_json(), "the policy is not reloaded");
+                        }
                     });
                 }
             }
@@ -201,10 +205,33 @@ impl Handle {
             Some(lane) => format!("is in force, and lane `{lane}` does not use it"),
             None => "was asked for and is not in force".to_owned(),
         };
-        Err(policy::Refused::Log(crate::log::LogError::Away(format!(
-            "{generation} {state} within {} s; it may still come: `ctl status` shows it",
-            IN_FORCE_WAIT.as_secs()
-        ))))
+        Err(policy::Refused::Late(format!("{generation} {state} within {} s", IN_FORCE_WAIT.as_secs())))
+    }
+
+    /// Whether the input has all these partitions. The broker is asked only where the count of the start does not say so:
+    /// partitions may have been added, and a pause must work without a broker.
+    fn check_asked(&self, partitions: &[u32]) -> Result<(), Refusal> {
+        let Some(&highest) = partitions.iter().max() else { return Ok(()) };
+        let (shared, input) = (&self.shared, &self.shared.settings.topics.mentions);
+        if highest < shared.inputs.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let known = shared.logs.describe(&[input.as_str()]).map_err(|error| {
+            let why = if matches!(error, LogError::Denied(_)) { Why::Denied } else { Why::Away };
+            Refusal::new(why, format!("how many partitions `{input}` has is not known: {error}"))
+        })?;
+        let has = known.into_iter().next().flatten().map_or(0, |info| info.partitions);
+        shared.inputs.fetch_max(has, Ordering::Relaxed);
+        let unknown: Vec<String> =
+            partitions.iter().filter(|&&of| of >= has).map(ToString::to_string).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let numbers = if has > 0 { format!(", 0 to {}", has - 1) } else { String::new() };
+        let unknown = unknown.join(", ");
+        let what =
+            format!("`{input}` has {has} partitions{numbers}: no partition {unknown}; nothing was paused");
+        Err(Refusal::new(Why::Wrong, what))
     }
 
     /// `false`, `true` for everything, or the partitions.
@@ -289,44 +316,36 @@ impl Control for Handle {
 
     fn ready(&self) -> Result<String, String> {
         self.shared.ready()?;
-        Ok(match self.shared.pause.paused() {
-            Paused::Nothing => "ok".to_owned(),
-            Paused::Everything => "ok, paused: no mention is read until `triaged ctl resume`".to_owned(),
-            Paused::Partitions(partitions) => {
-                let of: Vec<String> = partitions.iter().map(ToString::to_string).collect();
-                format!(
-                    "ok, paused: input partitions {} are not read until `triaged ctl resume`",
-                    of.join(", ")
-                )
-            }
-        })
+        Ok(self.shared.pause.paused().told().map_or("ok".to_owned(), |paused| format!("ok, {paused}")))
     }
 
     fn live(&self) -> Result<(), String> {
         self.shared.live()
     }
 
-    fn reload(&self) -> Result<Value, Value> {
+    fn reload(&self) -> Result<Value, Refusal> {
         let shared = &self.shared;
         if shared.stage() != Stage::Running {
-            return Err(
-                json!({ "error": format!("the daemon is {}", shared.stage().name()), "mistakes": [] }),
-            );
+            return Err(Refusal::new(Why::Busy, format!("the daemon is {}", shared.stage().name())));
         }
         let Ok(_one_at_a_time) = shared.reloading.try_lock() else {
-            return Err(json!({ "error": "another reload is under way", "mistakes": [] }));
+            return Err(Refusal::new(Why::Busy, "another reload is under way"));
         };
         manager::reloading(shared);
         let outcome = self.try_reload();
         manager::reloaded(shared);
         shared.exporter.policy_reloaded(outcome.is_ok(), shared.clock.wall());
-        outcome.map_err(|refused| refused.to_json())
+        outcome.map_err(|refused| refused.to_refusal())
     }
 
-    fn pause(&self, partitions: &[u32]) -> Value {
-        self.shared.pause.pause(partitions);
-        tracing::warn!(paused = ?self.shared.pause.paused(), "paused over the admin socket");
-        json!({ "paused": self.paused_shown() })
+    fn pause(&self, partitions: &[u32]) -> Result<Value, Refusal> {
+        let shared = &self.shared;
+        self.check_asked(partitions)?;
+        shared.pause.pause(partitions);
+        tracing::warn!(paused = ?shared.pause.paused(), "paused over the admin socket");
+        let asked = |of: &u32| partitions.is_empty() || partitions.contains(of);
+        let live: Vec<u32> = shared.live_inputs().into_iter().filter(asked).collect();
+        Ok(json!({ "paused": self.paused_shown(), "live": live }))
     }
 
     fn resume(&self) -> Value {

@@ -36,7 +36,7 @@ pub(super) fn reloading(shared: &Shared) {
 /// The reload has ended, whichever way: what is in force works.
 pub(super) fn reloaded(shared: &Shared) {
     if is_told_ready(shared) {
-        systemd::ready("running");
+        systemd::ready(shared.pause.paused().told().as_deref().unwrap_or("running"));
     }
 }
 
@@ -105,7 +105,9 @@ fn running_line(shared: &Shared, per_second: u64) -> String {
     let policy = shared.policies.in_force().map_or_else(String::new, |now| {
         now.policy.generation().to_string().trim_start_matches("sha256:").chars().take(HASH_LETTERS).collect()
     });
-    format!("running: {per_second} mentions/s, {behind} on {partitions} partitions, policy {policy}")
+    let state = shared.pause.paused().told().unwrap_or("running".to_owned());
+    let colon = if state == "running" { ":" } else { ";" };
+    format!("{state}{colon} {per_second} mentions/s, {behind} on {partitions} partitions, policy {policy}")
 }
 
 /// Mentions read in each second of the last few.

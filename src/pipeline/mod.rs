@@ -47,6 +47,7 @@ use control::{ControlThread, Handle};
 use shared::{Shared, Stage};
 use start::InstanceLock;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use threads::{End, Threads};
 
@@ -142,6 +143,8 @@ impl Daemon {
         let mut daemon = Daemon { shared, control, threads: Threads::new(), failure: None, _lock: lock };
         match daemon.launch(scan) {
             Ok(()) => {
+                // The last steps of the start were answers.
+                daemon.shared.broker_answered();
                 daemon.shared.enter(Stage::Running);
                 Ok(daemon)
             }
@@ -156,6 +159,7 @@ impl Daemon {
     fn launch(&mut self, scan: ScanSettings) -> Result<(), Halt> {
         let shared = Arc::clone(&self.shared);
         let found = start::patiently(&shared, || Ok(topics::check(&shared.settings, shared.logs.as_ref())?))?;
+        shared.inputs.store(found.partitions_of(&shared.settings.topics.mentions), Ordering::Relaxed);
         let follower = start::patiently(&shared, || start::follower(&shared))?;
         start::patiently(&shared, || start::policy_named(&shared))?;
         self.threads.follower(&shared, follower)?;

@@ -4,6 +4,7 @@
 //! every instance follows (`policies`). Called at the start, by a reload, by `check`, `topics` and the demo.
 
 use super::topics;
+use crate::admin::{Refusal, Why};
 use crate::clock::{Clock, Deadline};
 use crate::config::Settings;
 use crate::diagnostic::Diagnostic;
@@ -44,6 +45,8 @@ pub enum Refused {
     Cluster(Vec<String>),
     /// The cluster did not answer.
     Log(LogError),
+    /// It was asked for, and is not in force in time.
+    Late(String),
 }
 
 impl From<LogError> for Refused {
@@ -69,12 +72,28 @@ impl Refused {
             }
             Refused::Cluster(wrong) => topics::refusal(wrong),
             Refused::Log(error) => Error::from(error),
+            Refused::Late(what) => Error::try_again(what),
         }
     }
 
-    /// The same as JSON, for the answer to a reload.
+    /// The same as the answer to a reload.
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub fn to_refusal(&self) -> Refusal {
+        let why = match self {
+            Refused::Folder(_) | Refused::Mistakes(_) | Refused::Cluster(_) => Why::Wrong,
+            Refused::Late(_) => Why::Late,
+            Refused::Log(error) => match error {
+                LogError::Away(_) => Why::Away,
+                LogError::Denied(_) => Why::Denied,
+                LogError::Missing(_) | LogError::OutOfRange { .. } => Why::Wrong,
+                // A record was refused, or a client is of no more use: the request may be out, or not.
+                LogError::Fenced(_) | LogError::Fatal(_) => Why::Late,
+            },
+        };
+        Refusal { why, answer: self.to_json() }
+    }
+
+    fn to_json(&self) -> Value {
         match self {
             Refused::Folder(why) => {
                 json!({ "error": "the policy folder cannot be read", "mistakes": [{ "what": why }] })
@@ -87,6 +106,7 @@ impl Refused {
                 json!({ "error": "the policy cannot be put in force here", "mistakes": wrong })
             }
             Refused::Log(error) => json!({ "error": error.to_string(), "mistakes": [] }),
+            Refused::Late(what) => json!({ "error": what, "mistakes": [] }),
         }
     }
 }
@@ -212,6 +232,19 @@ mod tests {
         );
         let files = [("policy.toml".to_owned(), text)].into();
         Policy::compile(&Bundle { files }).expect("the policy is right")
+    }
+
+    #[test]
+    fn a_reload_says_whether_the_policy_is_wrong_or_the_broker_is_away_or_it_came_late() {
+        let refused = [
+            (Refused::Mistakes(Vec::new()), "wrong"),
+            (Refused::Log(LogError::Away("nobody answers".to_owned())), "away"),
+            (Refused::Log(LogError::Denied("no right".to_owned())), "denied"),
+            (Refused::Late("not in force within 30 s".to_owned()), "late"),
+        ];
+        for (refused, name) in refused {
+            assert_eq!(refused.to_refusal().into_json()["refused"], name, "{refused:?}");
+        }
     }
 
     #[test]

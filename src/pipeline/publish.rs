@@ -5,7 +5,7 @@
 
 use super::shared::{Seat, Shared};
 use crate::counters::{Counters, Input, Outcome, Readings, RestoreReason, Stage};
-use crate::log::TopicPartition;
+use crate::log::{LogError, TopicPartition};
 use crate::shard::desk_lane::{DeskPlace, DeskWork};
 use crate::shard::lane::{Lane, Shard, Work};
 use crate::shard::triage::TriageCounts;
@@ -166,13 +166,25 @@ pub(super) fn positions<W: Published>(lane: &Lane<W>, seat: &Seat) {
     committed.extend(lane.places().map(|(partition, shard)| (partition.clone(), W::committed(shard))));
 }
 
-/// Asks the broker for the end of every partition that is live here; how far each is behind.
+/// Asks the broker for the end of every partition that is live here; how far each is behind. Each answer is noted: an
+/// instance that holds nothing asks too, for the end of the control topic, so that it knows whether a broker is there.
 pub(super) fn lag(shared: &Shared) -> Vec<(Arc<str>, u32, u64)> {
+    let ends_of = |partition: &TopicPartition| {
+        let ends = shared.logs.bounds(partition);
+        if !matches!(ends, Err(LogError::Away(_))) {
+            shared.broker_answered();
+        }
+        ends
+    };
     let mut lag = Vec::new();
+    if shared.seats().iter().all(|seat| seat.committed().is_empty()) {
+        // What its end is does not matter, only that somebody says so.
+        let _ = ends_of(&TopicPartition::new(&shared.settings.topics.control, 0));
+    }
     for seat in shared.seats() {
         let positions: Vec<(TopicPartition, i64)> = seat.committed().clone();
         for (partition, committed) in positions {
-            match shared.logs.bounds(&partition) {
+            match ends_of(&partition) {
                 Ok((_, end)) => {
                     let behind = u64::try_from(end - committed).unwrap_or(0);
                     lag.push((partition.topic.clone(), partition.partition, behind));

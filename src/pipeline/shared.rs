@@ -10,7 +10,7 @@ use crate::log::{Logs, TopicPartition};
 use crate::policies::Policies;
 use crate::shard::pause::Pause;
 use crate::worker::Workers;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +68,10 @@ pub(super) struct Shared {
     pub(super) pause: Arc<Pause>,
     /// One reload at a time.
     pub(super) reloading: Mutex<()>,
+    /// How many partitions the input has, as far as it was asked; 0 before.
+    pub(super) inputs: AtomicU32,
+    /// When a broker last answered anything.
+    answered_ms: AtomicI64,
 }
 
 #[derive(Default)]
@@ -122,6 +126,8 @@ impl Shared {
             notes: Mutex::default(),
             pause: Arc::default(),
             reloading: Mutex::default(),
+            inputs: AtomicU32::new(0),
+            answered_ms: AtomicI64::new(now),
         }
     }
 
@@ -205,6 +211,30 @@ impl Shared {
         self.notes().seats.clone()
     }
 
+    /// The input partitions that are live on a lane here, in order.
+    pub(super) fn live_inputs(&self) -> Vec<u32> {
+        let of_input = |of: &TopicPartition| *of.topic == *self.settings.topics.mentions;
+        let mut live = Vec::new();
+        for seat in self.seats() {
+            live.extend(seat.committed().iter().filter(|(of, _)| of_input(of)).map(|(of, _)| of.partition));
+        }
+        live.sort_unstable();
+        live
+    }
+
+    /// A broker has answered: the connection lives, whatever the answer was.
+    pub(super) fn broker_answered(&self) {
+        self.answered_ms.store(self.clock.monotonic_ms(), Ordering::Relaxed);
+    }
+
+    /// Whether a broker has answered within the session timeout. One that is frozen keeps its connections: clients find
+    /// out only when their requests time out, long after the group has given our partitions away.
+    fn broker_answers(&self, now_ms: i64) -> Result<(), String> {
+        let limit = i64::try_from(self.settings.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX);
+        let age = now_ms.saturating_sub(self.answered_ms.load(Ordering::Relaxed));
+        if age > limit { Err(format!("no answer of a broker for {} s", age / 1_000)) } else { Ok(()) }
+    }
+
     /// Whether records flow; why not, otherwise.
     pub(super) fn ready(&self) -> Result<(), String> {
         let notes = self.notes();
@@ -214,10 +244,11 @@ impl Shared {
             Stage::Running => {}
             stage => return Err(stage.name().to_owned()),
         }
+        let now = self.clock.monotonic_ms();
+        self.broker_answers(now)?;
         if self.policies.in_force().is_none() {
             return Err("no policy is in force".to_owned());
         }
-        let now = self.clock.monotonic_ms();
         for seat in notes.seats.iter().filter(|seat| seat.is_lane) {
             let (held, not_live) = seat.holds();
             if now.saturating_sub(seat.away_ms.load(Ordering::Relaxed)) < AWAY_FOR_MS {
@@ -331,15 +362,35 @@ mod tests {
     use crate::embedded::Cluster;
     use triage_engine::model::Millis;
 
-    #[test]
-    fn all_have_moved_only_if_each_that_is_there_has_since_the_last_look() {
-        let clock = Arc::new(ManualClock::new(Millis(0)));
+    fn shared(clock: &Arc<ManualClock>) -> (Shared, Arc<Cluster>) {
         let name = String::new;
         let names = InputNames { mentions: name(), helpdesk: name(), desks: name(), control: name() };
         let exporter = Arc::new(Exporter::new(names, Millis(0)));
         let logs = Arc::new(Cluster::new(clock.clone()));
-        let shared =
-            Shared::new(Settings::default(), logs, clock.clone(), exporter, super::super::Tuning::default());
+        let tuning = super::super::Tuning::default();
+        (Shared::new(Settings::default(), logs.clone(), clock.clone(), exporter, tuning), logs)
+    }
+
+    #[test]
+    fn an_instance_that_no_broker_has_answered_for_a_session_is_not_ready_until_one_does() {
+        let clock = Arc::new(ManualClock::new(Millis(0)));
+        let (shared, _logs) = shared(&clock);
+        let session = i64::try_from(shared.settings.kafka.session_timeout.as_millis()).expect("it is short");
+        shared.enter(Stage::Running);
+        clock.advance(session);
+        let else_well = Err("no policy is in force".to_owned());
+        assert_eq!(shared.ready(), else_well, "so long an answer may take");
+        clock.advance(2_000);
+        assert_eq!(shared.ready(), Err(format!("no answer of a broker for {} s", (session + 2_000) / 1_000)));
+        // One that holds no partition asks as well, and so never stays away for having nothing to do.
+        assert!(super::super::publish::lag(&shared).is_empty());
+        assert_eq!(shared.ready(), else_well, "it is back by itself");
+    }
+
+    #[test]
+    fn all_have_moved_only_if_each_that_is_there_has_since_the_last_look() {
+        let clock = Arc::new(ManualClock::new(Millis(0)));
+        let (shared, _logs) = shared(&clock);
         let (lane, follower) = (shared.seat("triage-0", true), shared.seat("follower", false));
         let look = |since: i64| {
             clock.advance(10);

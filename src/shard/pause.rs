@@ -18,6 +18,22 @@ pub enum Paused {
     Partitions(BTreeSet<u32>),
 }
 
+impl Paused {
+    /// What is paused, in words; `None` when everything is read.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        match self {
+            Paused::Nothing => None,
+            Paused::Everything => Some("paused: no mention is read until `triaged ctl resume`".to_owned()),
+            Paused::Partitions(partitions) => {
+                let of: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+                let of = of.join(", ");
+                Some(format!("paused: input partitions {of} are not read until `triaged ctl resume`"))
+            }
+        }
+    }
+}
+
 /// The wish, shared by the control plane and the lanes.
 #[derive(Debug, Default)]
 pub struct Pause {
@@ -71,8 +87,11 @@ mod tests {
     fn what_is_paused_adds_up_until_all_is_resumed() {
         let pause = Pause::default();
         assert!(!pause.holds(0));
+        assert_eq!(pause.paused().told(), None);
         pause.pause(&[2]);
         pause.pause(&[3]);
+        let told = pause.paused().told().expect("something is paused");
+        assert!(told.starts_with("paused: input partitions 2, 3 are not read"), "{told}");
         assert_eq!((pause.holds(1), pause.holds(2), pause.holds(3)), (false, true, true));
         pause.pause(&[]);
         pause.pause(&[1]);

@@ -59,6 +59,27 @@ fn logs_of_a_sound_run_are_clean_and_every_record_is_counted_once() {
 }
 
 #[test]
+fn a_group_that_has_committed_nothing_proves_nothing_and_is_no_clean_audit() {
+    let world = World::after(400);
+    let options = AuditOptions { group: Some("typo".to_owned()), ..AuditOptions::default() };
+    let of_typo = plan_of(&Settings::default(), &options).expect("the defaults fit");
+    let report = audit(&world.cluster, &of_typo, &mut |_| {}).expect("it reads");
+    assert!(report.found.is_empty() && !report.is_clean(), "{report}");
+    let text = report.to_string();
+    assert!(
+        text.contains("nothing was proved: group `typo.triage` has committed nothing on `mentions`"),
+        "{text}"
+    );
+    assert!(text.contains("\nhint: ") && !text.contains("nothing found"), "{text}");
+    let logs: Arc<dyn Logs> = Arc::new(world.cluster.clone());
+    assert_eq!(verb(&Settings::default(), logs, options), Ok(1));
+
+    // Where there is nothing to read, nobody need have committed.
+    let before = AuditPlan { to: Some(Millis(1)), ..of_typo };
+    assert!(audit(&world.cluster, &before, &mut |_| {}).expect("it reads").is_clean());
+}
+
+#[test]
 fn a_record_that_the_ledger_lacks_is_named_lost() {
     let world = World::after(400);
     let (offset, at_offset, run) = world.ledgered(Disposition::Noise);
