@@ -293,7 +293,7 @@ fn string_end(raw: &[u8], start: usize) -> (usize, bool) {
         while let Some(eight) = raw.get(at..).and_then(<[u8]>::first_chunk::<8>) {
             let word = u64::from_le_bytes(*eight);
             let found =
-                zero_bytes(word ^ EACH * u64::from(b'"')) | zero_bytes(word ^ EACH * u64::from(b'\\'));
+                zero_bytes(word ^ (EACH * u64::from(b'"'))) | zero_bytes(word ^ (EACH * u64::from(b'\\')));
             if found != 0 {
                 at += found.trailing_zeros() as usize / 8;
                 break;
