@@ -29,6 +29,10 @@ const COMMIT_WAIT: Duration = Duration::from_secs(10);
 /// How long moving a partition may take.
 const MOVE_WAIT: Duration = Duration::from_secs(10);
 
+/// Sessions after which a member that lost everything must have heard of its group again. Seen once after a broker had
+/// stood still: the library did not join again by itself, and nothing but a new client helped.
+const SESSIONS_UNHEARD: u32 = 6;
+
 /// Between two tries of what the library is not ready for.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,6 +57,8 @@ pub(super) struct KafkaMember {
     seat: Seat,
     /// Whether the broker was away since a commit last succeeded.
     was_away: bool,
+    /// Until when the group has to say something after everything was lost; nothing is awaited when `None`.
+    heard_by: Option<Deadline>,
     holdings: BTreeMap<TopicPartition, Holding>,
     /// Released, but not said to the library yet, since others of the same revocation are not.
     released: Vec<TopicPartition>,
@@ -118,6 +124,7 @@ impl KafkaMember {
             name: format!("member {instance} of {group}"),
             seat,
             was_away: false,
+            heard_by: None,
             holdings: BTreeMap::new(),
             released: Vec::new(),
         })
@@ -129,8 +136,9 @@ impl KafkaMember {
     /// here, without the member's id. The broker then takes it for a rival's of the same name, and the client is of no
     /// more use although nobody has its place. A real rival fences without an outage before it.
     fn join_again(&mut self, why: &str) -> Result<Polled, LogError> {
-        tracing::warn!(why, "{} was fenced when the broker came back and joins anew", self.name);
+        tracing::warn!(why, "{} joins anew", self.name);
         self.was_away = false;
+        self.heard_by = None;
         let fresh = self.seat.take()?;
         if let Some(Parts { fetcher, group, client }) = self.parts.replace(fresh) {
             close_consumer(&self.name, client, (fetcher, group));
@@ -175,6 +183,9 @@ impl KafkaMember {
         let partitions: Vec<TopicPartition> =
             event.entries().into_iter().map(|entry| entry.partition).collect();
         let assigned = event.code() == Code::AssignPartitions;
+        if assigned {
+            self.heard_by = None;
+        }
         if partitions.is_empty() {
             // Nothing changes for us, but the group waits for the answer all the same.
             let none = PartitionList::new();
@@ -188,6 +199,10 @@ impl KafkaMember {
             return Ok(Some(Polled::Assigned(partitions)));
         }
         let lost = self.client().assignment_is_lost();
+        if lost {
+            let session = Duration::from_millis(u64::from(self.seat.settings.session_timeout_ms));
+            self.heard_by = Some(Deadline::after(session * SESSIONS_UNHEARD));
+        }
         for partition in &partitions {
             let read = match self.holdings.get(partition) {
                 None | Some(Holding::Offered) => false,
@@ -331,13 +346,18 @@ pub(super) fn failed_partition(
 impl Member for KafkaMember {
     fn poll(&mut self, wait: Duration, read: bool) -> Result<Polled, LogError> {
         let deadline = Deadline::after(wait);
+        if self.heard_by.as_ref().is_some_and(Deadline::has_passed) {
+            return self.join_again("it lost its partitions and has heard nothing of its group since");
+        }
         loop {
             let slice = deadline.left().min(GROUP_EVERY);
             let group_wait = if read { Duration::ZERO } else { slice };
             match self.serve_group(group_wait) {
                 Ok(None) => {}
                 Ok(Some(polled)) => return Ok(polled),
-                Err(LogError::Fenced(why)) if self.was_away => return self.join_again(&why),
+                Err(LogError::Fenced(why)) if self.was_away => {
+                    return self.join_again(&format!("it was fenced when the broker came back: {why}"));
+                }
                 Err(error) => {
                     self.was_away |= matches!(error, LogError::Away(_));
                     return Err(error);
@@ -375,7 +395,8 @@ impl Member for KafkaMember {
     }
 
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
-        if !partitions.iter().any(|partition| self.holdings.contains_key(partition)) {
+        let ours = partitions.iter().any(|partition| self.holdings.contains_key(partition));
+        if !ours && self.released.is_empty() {
             // They went with a client that is gone: this one was asked for nothing.
             return Ok(());
         }
@@ -395,8 +416,10 @@ impl Member for KafkaMember {
             return Ok(());
         }
         let list = PartitionList::of(&self.released);
+        self.client().remove(&list).map_err(|error| log_error(&error, &self.name))?;
+        // Not before: while the library has not been told, it is told again.
         self.released.clear();
-        self.client().remove(&list).map_err(|error| log_error(&error, &self.name))
+        Ok(())
     }
 
     fn commit(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
