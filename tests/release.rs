@@ -109,7 +109,7 @@ fn what_a_bad_rule_took_comes_back_exactly_once_through_kills_in_the_middle() {
     assert_eq!(again["brought_back"].as_u64(), Some(0), "a second request finds nothing left: {again}");
     let wrong = fleet.verb_with("release", &["--rule", "tombolla"]);
     assert_eq!(wrong.0.code(), Some(65), "{}", wrong.1);
-    assert!(wrong.1.contains("is it `tombola`?"), "{}", wrong.1);
+    assert!(wrong.1.contains("did you mean `tombola`?"), "{}", wrong.1);
     // What is settled is not sent again by the next start.
     daemon.terminate();
     let daemon = fleet.start("a");

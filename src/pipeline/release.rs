@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::model::{Millis, StreamId};
 use triage_engine::plans::{ControlRecord, Release, ReleaseRequest, Taken};
-use triage_engine::policy::Generation;
+use triage_engine::policy::{Generation, did_you_mean};
 use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
 
 /// How long a broker may say nothing at all before it counts as away.
@@ -99,14 +99,9 @@ impl<'a> Asker<'a> {
         if names.contains(wanted) {
             return Ok(());
         }
-        let nearest = names
-            .iter()
-            .max_by(|a, b| strsim::jaro_winkler(a, wanted).total_cmp(&strsim::jaro_winkler(b, wanted)));
         let error = Error::data(format!("no policy of this fleet ever had a rule `{wanted}`"));
-        Err(match nearest {
-            Some(nearest) => error.hint(format!("is it `{nearest}`?")),
-            None => error,
-        })
+        let nearest = did_you_mean(wanted, names.iter().map(String::as_str));
+        Err(if nearest.is_empty() { error } else { error.hint(nearest) })
     }
 
     /// Counts what a request would find now, without asking for anything. Time is taken by place in the log, as the
