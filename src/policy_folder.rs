@@ -82,7 +82,7 @@ pub fn read_policy_folder(folder: &Path) -> Result<Bundle, PolicyFolderError> {
     if bytes > BUNDLE_BYTES_MAX {
         return Err(limit(
             folder,
-            format!("makes a bundle of {bytes} bytes, the limit is {BUNDLE_BYTES_MAX}"),
+            format!("makes a bundle of {bytes} bytes, the limit BUNDLE_BYTES_MAX is {BUNDLE_BYTES_MAX}"),
         ));
     }
     Ok(bundle)
@@ -153,7 +153,10 @@ impl Reader<'_> {
         }
         check_path(&inside).map_err(wrong_name)?;
         if self.files.len() == FILES_MAX {
-            return Err(limit(path, format!("is one file more than the limit of {FILES_MAX}")));
+            return Err(limit(
+                path,
+                format!("is one file more than the limit FILES_MAX, which is {FILES_MAX}"),
+            ));
         }
         // One byte more than allowed tells a file that is too long, also one that grows while it is read.
         let mut bytes = Vec::new();
@@ -164,13 +167,14 @@ impl Reader<'_> {
         if bytes.len() > FILE_BYTES_MAX {
             return Err(limit(
                 path,
-                format!("is longer than {FILE_BYTES_MAX} bytes, the limit of one policy file"),
+                format!("is longer than {FILE_BYTES_MAX} bytes, the limit FILE_BYTES_MAX of one policy file"),
             ));
         }
         self.bytes += bytes.len();
         if self.bytes > BUNDLE_BYTES_MAX {
-            let what =
-                format!("brings the policy past {BUNDLE_BYTES_MAX} bytes, the limit of all files together");
+            let what = format!(
+                "brings the policy past {BUNDLE_BYTES_MAX} bytes, the limit BUNDLE_BYTES_MAX of all together"
+            );
             return Err(limit(path, what));
         }
         let text = String::from_utf8(bytes).map_err(|error| PolicyFolderError::NotUtf8 {
@@ -204,6 +208,12 @@ mod tests {
             fs::write(path, bytes).expect("written");
         }
         folder
+    }
+
+    /// A file of zeros, which takes no room on disk.
+    fn long_file(path: &Path, bytes: usize) {
+        let file = fs::File::create(path).expect("a file");
+        file.set_len(bytes as u64).expect("so long");
     }
 
     fn refusal(folder: &tempfile::TempDir) -> String {
@@ -250,8 +260,10 @@ mod tests {
     fn what_cannot_be_policy_is_refused_with_its_path() {
         let told = refusal(&folder(&[("rules/bad.toml", b"ok \xff")]));
         assert!(told.contains("rules/bad.toml` is not UTF-8: the first bad byte is byte 3"), "{told}");
-        let told = refusal(&folder(&[("big.toml", &vec![b'#'; FILE_BYTES_MAX + 1])]));
-        assert!(told.contains("big.toml` is longer than 4194304 bytes"), "{told}");
+        let big = folder(&[]);
+        long_file(&big.path().join("big.toml"), FILE_BYTES_MAX + 1);
+        let told = refusal(&big);
+        assert!(told.contains("big.toml` is longer than 67108864 bytes, the limit FILE_BYTES_MAX"), "{told}");
         assert!(refusal(&folder(&[("readme", b"")])).contains("holds no `.toml` file"));
         let told = read_policy_folder(Path::new("/nowhere/at/all")).expect_err("refused").to_string();
         assert!(told.starts_with("cannot read `/nowhere/at/all`: "), "{told}");
@@ -265,12 +277,10 @@ mod tests {
     #[test]
     fn files_at_the_limit_each_may_still_be_too_much_together() {
         let folder = folder(&[]);
-        let text = vec![b'#'; FILE_BYTES_MAX];
         for number in 0..=BUNDLE_BYTES_MAX / FILE_BYTES_MAX {
-            let path = folder.path().join(format!("{number:02}.toml"));
-            fs::write(path, &text).expect("written");
+            long_file(&folder.path().join(format!("{number:02}.toml")), FILE_BYTES_MAX);
         }
-        assert!(refusal(&folder).contains("the limit of all files together"));
+        assert!(refusal(&folder).contains("134217728 bytes, the limit BUNDLE_BYTES_MAX of all together"));
     }
 
     #[test]

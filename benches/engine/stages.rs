@@ -123,8 +123,7 @@ impl Stages {
         if depth < Depth::Decide {
             self.seen.mentions += 1;
             self.seen.hits += self.hits.len() as u64;
-            let queries =
-                self.matched.iter().filter(|rule| policy.rules()[usize::from(rule.0)].name != "off-topic");
+            let queries = self.matched.iter().filter(|rule| policy.rules()[rule.place()].name != "off-topic");
             let queries = queries.count() as u64;
             self.seen.matched += u64::from(queries > 0);
             self.seen.matches += queries;

@@ -96,7 +96,7 @@ pub fn explain(policy: &Policy, mention: &Mention<'_>) -> Explanation {
         hits.iter().map(|hit| policy.literals()[hit.literal as usize].text.clone()).collect();
     words.sort();
     words.dedup();
-    let rule = |index: RuleIndex| &policy.rules()[usize::from(index.0)];
+    let rule = |index: RuleIndex| &policy.rules()[index.place()];
     let action = policy.action(mention, &matched);
     let (disposition, by, wish) = match action {
         Action::Noise(index) => ("noise", format!("rule `{}`", rule(index).name), Wish::Noise(index.0)),

@@ -131,9 +131,11 @@ impl Names {
     /// Desk and queue, or the rule or reason and nothing.
     #[must_use]
     pub fn told(&self, expect: &Expect) -> (String, String) {
-        let name = |names: &[String], index: u16| names.get(usize::from(index)).cloned().unwrap_or_default();
+        let name = |names: &[String], index: u32| names.get(index as usize).cloned().unwrap_or_default();
         match *expect {
-            Expect::Queued { desk, queue } => (name(&self.desks, desk), name(&self.queues, queue)),
+            Expect::Queued { desk, queue } => {
+                (name(&self.desks, desk.into()), name(&self.queues, queue.into()))
+            }
             Expect::Noise(rule) | Expect::Blocked(Some(rule)) => (name(&self.rules, rule), String::new()),
             Expect::Blocked(None) => ("account".to_owned(), String::new()),
             Expect::Duplicate => (String::new(), String::new()),

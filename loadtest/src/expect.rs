@@ -25,9 +25,9 @@ pub enum Expect {
         queue: u16,
     },
     /// Kept out of queues by this rule.
-    Noise(u16),
+    Noise(u32),
     /// Kept out altogether; by this rule, or as an own or blocked author.
-    Blocked(Option<u16>),
+    Blocked(Option<u32>),
     /// A copy of a record before it.
     Duplicate,
     /// Cannot be read, for this reason.

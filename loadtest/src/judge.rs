@@ -6,7 +6,7 @@
 
 use crate::cast::Cast;
 use crate::expect::Expect;
-use crate::ledger::{self, NONE};
+use crate::ledger::{self, DETAIL_NONE};
 use crate::mention::{find, marker, position};
 use crate::reading::{Stretch, each};
 use serde::{Deserialize, Serialize};
@@ -301,9 +301,8 @@ impl Judge<'_> {
     fn wrong(&self, number: u64, entry: &ledger::Entry) -> Option<(Fault, String)> {
         let expect = self.cast.outcome(&self.cast.part(number));
         let names = self.cast.names();
-        let name = |names: &[String], index: u16| {
-            names.get(usize::from(index)).cloned().unwrap_or("none".to_owned())
-        };
+        let name =
+            |names: &[String], index: u32| names.get(index as usize).cloned().unwrap_or("none".to_owned());
         let (wanted, _) = names.told(&expect);
         let came = DISPOSITIONS[usize::from(entry.disposition)];
         if came != expect.disposition() {
@@ -317,7 +316,8 @@ impl Judge<'_> {
         }
         match expect {
             Expect::Queued { desk, queue } if (desk, queue) != (entry.desk, entry.queue) => {
-                let (desk, queue) = (name(&names.desks, entry.desk), name(&names.queues, entry.queue));
+                let desk = name(&names.desks, entry.desk.into());
+                let queue = name(&names.queues, entry.queue.into());
                 let (wanted_desk, wanted_queue) = names.told(&expect);
                 let what =
                     format!("{wanted_queue} at {wanted_desk} is expected, the ledger says {queue} at {desk}");
@@ -327,12 +327,12 @@ impl Judge<'_> {
                 let came = name(&names.rules, entry.detail);
                 Some((Fault::Misjudged, format!("noise by {wanted} is expected, the ledger says by {came}")))
             }
-            Expect::Blocked(rule) if rule.unwrap_or(NONE) != entry.detail => Some((
+            Expect::Blocked(rule) if rule.unwrap_or(DETAIL_NONE) != entry.detail => Some((
                 Fault::Misjudged,
                 format!("blocked by {wanted} is expected, the ledger says by another"),
             )),
-            Expect::DeadLetter(reason) if u16::from(reason.code()) != entry.detail => {
-                let came = REASONS.get(usize::from(entry.detail)).unwrap_or(&"another");
+            Expect::DeadLetter(reason) if u32::from(reason.code()) != entry.detail => {
+                let came = REASONS.get(entry.detail as usize).unwrap_or(&"another");
                 Some((
                     Fault::Misjudged,
                     format!("a dead letter for {wanted} is expected, the ledger says for {came}"),

@@ -10,8 +10,10 @@ const HAS_GAPS: u16 = 1 << 1;
 const HAS_KEYS: u16 = 1 << 2;
 /// Detail, desk and queue.
 const COLUMNS: usize = 3;
-/// What a column says when there is nothing to say.
+/// What desk and queue say when there is nothing to say.
 pub const NONE: u16 = u16::MAX;
+/// What the detail says when there is nothing to say.
+pub const DETAIL_NONE: u32 = u32::MAX;
 
 /// What the ledger says of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub struct Entry {
     /// The number of its disposition.
     pub disposition: u8,
     /// The rule or the reason.
-    pub detail: u16,
+    pub detail: u32,
     /// The desk.
     pub desk: u16,
     /// The queue.
@@ -53,8 +55,8 @@ pub fn read(bytes: &[u8]) -> Result<Run, String> {
         return Err("its check sum is wrong".to_owned());
     }
     let mut from = Bytes { left: body };
-    if from.take(4)? != b"TLGR" || from.u16()? != 1 {
-        return Err("it is no ledger record of version 1".to_owned());
+    if from.take(4)? != b"TLGR" || from.u16()? != 2 {
+        return Err("it is no ledger record of version 2".to_owned());
     }
     let columns = from.u16()?;
     if columns & !(HAS_EXPIRED | HAS_GAPS | HAS_KEYS) != 0 {
@@ -76,7 +78,13 @@ pub fn read(bytes: &[u8]) -> Result<Run, String> {
     let mut offset = first;
     let mut push = |present: u64, offset: &mut i64| {
         for _ in 0..present.min(1 << 20) {
-            entries.push(Entry { offset: *offset, disposition: 0, detail: NONE, desk: NONE, queue: NONE });
+            entries.push(Entry {
+                offset: *offset,
+                disposition: 0,
+                detail: DETAIL_NONE,
+                desk: NONE,
+                queue: NONE,
+            });
             *offset += 1;
         }
         entries.len()
@@ -136,21 +144,21 @@ impl<'a> Bytes<'a> {
     /// First the values that stand for a whole disposition, then those of the entries stored one by one.
     fn column(&mut self, column: usize, modes: u64, entries: &mut [Entry]) -> Result<(), String> {
         let mode = |disposition: u8| (modes >> (2 * (COLUMNS * usize::from(disposition) + column))) & 0b11;
-        let mut constants = [NONE; 8];
+        let mut constants = [0; 8];
         for disposition in 0..8 {
             if mode(disposition) == 1 {
-                constants[usize::from(disposition)] = self.u16()?;
+                constants[usize::from(disposition)] = self.varint()?;
             }
         }
         for entry in entries {
             let value = match mode(entry.disposition) {
-                2 => (self.varint()? as u16).wrapping_sub(1),
+                2 => self.varint()?,
                 _ => constants[usize::from(entry.disposition)],
             };
             match column {
-                0 => entry.detail = value,
-                1 => entry.desk = value,
-                _ => entry.queue = value,
+                0 => entry.detail = (value as u32).wrapping_sub(1),
+                1 => entry.desk = (value as u16).wrapping_sub(1),
+                _ => entry.queue = (value as u16).wrapping_sub(1),
             }
         }
         Ok(())
@@ -204,7 +212,7 @@ mod tests {
             let entries = (0..count).map(|index: i64| LedgerEntry {
                 offset: 41 + index + index / holes * i64::from(holes > 1),
                 disposition: all[index as usize % all.len()],
-                detail: if index % 3 == 0 { NONE } else { (index % 5) as u16 },
+                detail: if index % 3 == 0 { DETAIL_NONE } else { (index % 5) as u32 * 70_000 },
                 desk: if index % 7 == 1 { 300 } else { NONE },
                 queue: 2,
                 key: (index % 2 == 0).then_some(MentionKey(index as u128)),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use triage_engine::SEMANTICS;
 use triage_engine::model::{DeadLetterReason, Disposition, StreamId};
 use triage_engine::plans::PlanState;
-use triage_engine::policy::{Generation, Policy, RuleIndex};
+use triage_engine::policy::{Generation, Policy};
 use triage_engine::triage::{DETAIL_NONE, DETAIL_NOT_A_MENTION, Verdict, Wish};
 
 /// Records of the sample that are scanned together.
@@ -152,7 +152,7 @@ impl Pass<'_> {
         }
         let chosen = self.sample_every > 0 && (offset as u64).is_multiple_of(self.sample_every);
         let crashed = entry.disposition == Disposition::DeadLetter
-            && entry.detail == u16::from(DeadLetterReason::Crashed.code());
+            && entry.detail == u32::from(DeadLetterReason::Crashed.code());
         if chosen && !crashed {
             let again = self.part.brought.of(offset).map(|(request, again)| {
                 (Some(request), again.entry.disposition, self.part.runs[again.run as usize])
@@ -235,7 +235,7 @@ impl Pass<'_> {
                 return;
             }
             Some(Some(release)) => rule_index(&release.request.what, policy.policy())
-                .map_or(Lift::Nothing, |rule| Lift::Rule(RuleIndex(rule))),
+                .map_or(Lift::Nothing, |rule| Lift::Rule(rule)),
         };
         let other = self.sample_of.as_ref().is_some_and(|known| {
             known.policy.generation() != policy.generation() || known.request != request
@@ -334,7 +334,7 @@ pub(crate) fn agrees(entry: &LedgerEntry, verdict: &Verdict, is_again: bool) -> 
     let detail = entry.detail;
     let (key, wish) = match *verdict {
         Verdict::Dead(reason) => {
-            return entry.disposition == Disposition::DeadLetter && detail == u16::from(reason.code());
+            return entry.disposition == Disposition::DeadLetter && detail == u32::from(reason.code());
         }
         Verdict::NotAMention => {
             return entry.disposition == Disposition::Noise && detail == DETAIL_NOT_A_MENTION;
@@ -350,8 +350,8 @@ pub(crate) fn agrees(entry: &LedgerEntry, verdict: &Verdict, is_again: bool) -> 
     decided && (entry.key == Some(key) || is_again)
 }
 
-fn rule_text(rule: u16, policy: &Policy) -> String {
-    match (rule, policy.rules().get(usize::from(rule))) {
+fn rule_text(rule: u32, policy: &Policy) -> String {
+    match (rule, policy.rules().get(rule as usize)) {
         (DETAIL_NOT_A_MENTION, _) => " (no mention)".to_owned(),
         (DETAIL_NONE, _) => String::new(),
         (_, Some(rule)) => format!(" by rule `{}`", rule.name),

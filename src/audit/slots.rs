@@ -7,9 +7,10 @@ use super::again::{Brought, Fault};
 use super::reading::Stretch;
 use super::report::PartitionReport;
 use crate::log::TopicPartition;
-use crate::wire::ledger::{LedgerEntry, LedgerRun};
+use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
 use triage_engine::model::{Disposition, MentionKey, Millis, StreamId};
 use triage_engine::policy::Generation;
+use triage_engine::triage::DETAIL_NONE;
 
 /// Offsets of all partitions together that one audit looks at: 1 GiB of table. More are audited in stretches.
 pub const OFFSETS_MAX: i64 = 1 << 25;
@@ -22,9 +23,8 @@ const RUN_NONE: u32 = u32::MAX;
 pub(super) struct Slot {
     key: u128,
     run: u32,
-    detail: u16,
-    desk: u16,
-    queue: u16,
+    /// The detail, or for what was queued desk and queue, 16 bits each: no entry has both.
+    what: u32,
     code: u8,
     flags: u8,
     /// A digest of where the desk log's first record of it goes.
@@ -81,8 +81,7 @@ impl Partition {
     pub(super) fn new(input: &Stretch, start: i64, committed: Option<i64>, whole: bool) -> Partition {
         let &Stretch { from, to, .. } = input;
         assert!(0 <= from && from <= to, "a stretch does not end before it begins");
-        let empty =
-            Slot { key: 0, run: RUN_NONE, detail: 0, desk: 0, queue: 0, code: 0, flags: 0, handed: 0 };
+        let empty = Slot { key: 0, run: RUN_NONE, what: 0, code: 0, flags: 0, handed: 0 };
         let slots = vec![empty; usize::try_from(to - from).expect("invariant: OFFSETS_MAX fits")];
         let partition = input.of.partition;
         Partition {
@@ -142,7 +141,10 @@ impl Partition {
             };
             slot.run = index;
             slot.code = entry.disposition.code();
-            (slot.detail, slot.desk, slot.queue) = (entry.detail, entry.desk, entry.queue);
+            slot.what = match entry.disposition {
+                Disposition::Queued => u32::from(entry.desk) << 16 | u32::from(entry.queue),
+                _ => entry.detail,
+            };
             slot.key = entry.key.map_or(0, |key| key.0);
             slot.flags |= if entry.key.is_some() { HAS_KEY } else { 0 };
         }
@@ -160,8 +162,11 @@ impl Partition {
         let slot = self.slot(offset).filter(|slot| slot.run != RUN_NONE)?;
         let disposition = Disposition::from_code(slot.code).expect("invariant: written by `take`");
         let key = slot.key();
-        let entry =
-            LedgerEntry { offset, disposition, detail: slot.detail, desk: slot.desk, queue: slot.queue, key };
+        let (detail, desk, queue) = match disposition {
+            Disposition::Queued => (DETAIL_NONE, (slot.what >> 16) as u16, slot.what as u16),
+            _ => (slot.what, ledger::NONE, ledger::NONE),
+        };
+        let entry = LedgerEntry { offset, disposition, detail, desk, queue, key };
         Some((entry, &self.runs[slot.run as usize]))
     }
 

@@ -20,7 +20,7 @@ use triage_engine::SEMANTICS;
 use triage_engine::dedup::mention_key;
 use triage_engine::desk::Event;
 use triage_engine::model::{CaseId, Disposition, MentionKey, Millis, StreamId};
-use triage_engine::triage::Verdict;
+use triage_engine::triage::{DETAIL_NONE, Verdict};
 
 /// Clocks of producers and brokers may differ by so much before a search from a record's time misses it.
 const SLACK_MS: i64 = 3_600_000;
@@ -488,5 +488,5 @@ impl<'a> Search<'a> {
 
 fn expired_entry(offset: i64) -> LedgerEntry {
     let disposition = Disposition::Expired;
-    LedgerEntry { offset, disposition, detail: NONE, desk: NONE, queue: NONE, key: None }
+    LedgerEntry { offset, disposition, detail: DETAIL_NONE, desk: NONE, queue: NONE, key: None }
 }

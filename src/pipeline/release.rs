@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::model::{Millis, StreamId};
 use triage_engine::plans::{ControlRecord, Release, ReleaseRequest, Taken};
-use triage_engine::policy::{Generation, did_you_mean};
+use triage_engine::policy::{Generation, RuleIndex, did_you_mean};
 use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
 
 /// How long a broker may say nothing at all before it counts as away.
@@ -150,7 +150,7 @@ impl<'a> Asker<'a> {
     /// What the ledger of one partition says of the mentions that are wished for, from the offset `floor` on.
     fn survey(&self, wish: &Wish, partition: u32, place: Place, floor: i64) -> Result<Survey, Error> {
         let mut survey = Survey::above(place, Some(wish.what.clone()), floor);
-        let mut rules: BTreeMap<Generation, Option<u16>> = BTreeMap::new();
+        let mut rules: BTreeMap<Generation, Option<RuleIndex>> = BTreeMap::new();
         let of = TopicPartition::new(&topics::ledger(self.settings), partition);
         let mut reader = self.logs.reader(&[(of.clone(), self.logs.bounds(&of)?.0)])?;
         let mut patience = Deadline::after(SILENCE_MAX);

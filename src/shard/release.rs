@@ -55,7 +55,7 @@ pub struct Release {
     ledger_from: i64,
     survey: Survey,
     /// The index of the request's rule in each policy that was met.
-    rules: BTreeMap<Generation, Option<u16>>,
+    rules: BTreeMap<Generation, Option<RuleIndex>>,
     below: i64,
     phase: Phase,
     counts: ReleaseCounts,
@@ -312,7 +312,7 @@ impl Release {
         let lift = match (generation, self.request.as_ref().map(|request| &request.what)) {
             (Some(_), _) => Lift::Everything,
             (None, Some(what)) => {
-                rule_index(what, policy.policy()).map_or(Lift::Nothing, |rule| Lift::Rule(RuleIndex(rule)))
+                rule_index(what, policy.policy()).map_or(Lift::Nothing, |rule| Lift::Rule(rule))
             }
             (None, None) => unreachable!("invariant: a request that is not known has nothing open"),
         };

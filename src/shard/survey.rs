@@ -8,7 +8,7 @@ use crate::wire::ledger::{LedgerEntry, LedgerRun, Superseding};
 use std::collections::BTreeMap;
 use triage_engine::model::{DeadLetterReason, Disposition, Millis, StreamId};
 use triage_engine::plans::Taken;
-use triage_engine::policy::{Generation, Policy};
+use triage_engine::policy::{Generation, Policy, RuleIndex};
 
 /// Offsets that one survey remembers, some 50 MB of them: a rule may have taken millions. What lies above is left to the
 /// next survey. Few in tests, so that they meet the border.
@@ -99,7 +99,7 @@ impl Survey {
     }
 
     /// Takes in the ledger record at `at`. `rule` is the index in the record's policy of the rule that the request names.
-    pub fn take(&mut self, at: i64, run: &LedgerRun, rule: Option<u16>) {
+    pub fn take(&mut self, at: i64, run: &LedgerRun, rule: Option<RuleIndex>) {
         let decided =
             |entry: &LedgerEntry| Decided { entry: *entry, generation: run.generation, now: run.now, at };
         let by = run.superseding.as_ref().map(Place::of);
@@ -136,18 +136,18 @@ impl Survey {
         self.keep_within_bounds();
     }
 
-    fn names(&self, entry: &LedgerEntry, rule: Option<u16>) -> bool {
+    fn names(&self, entry: &LedgerEntry, rule: Option<RuleIndex>) -> bool {
         match &self.what {
             None => false,
             Some(Taken::ByRule(_)) => {
                 matches!(entry.disposition, Disposition::Noise | Disposition::Blocked)
-                    && rule == Some(entry.detail)
+                    && rule.is_some_and(|rule| rule.0 == entry.detail)
             }
             Some(Taken::AsDeadLetter(reason)) => {
                 let wanted = match reason {
-                    Some(reason) => entry.detail == u16::from(reason.code()),
+                    Some(reason) => entry.detail == u32::from(reason.code()),
                     // What has killed the process is left alone unless it is asked for by name, which the verb refuses.
-                    None => entry.detail != u16::from(DeadLetterReason::Crashed.code()),
+                    None => entry.detail != u32::from(DeadLetterReason::Crashed.code()),
                 };
                 entry.disposition == Disposition::DeadLetter && wanted
             }
@@ -176,10 +176,9 @@ impl Survey {
 
 /// The index of the rule that a request names, in the policy under which a run was decided.
 #[must_use]
-pub fn rule_index(what: &Taken, policy: &Policy) -> Option<u16> {
+pub fn rule_index(what: &Taken, policy: &Policy) -> Option<RuleIndex> {
     let Taken::ByRule(name) = what else { return None };
-    let found = policy.rules().iter().position(|rule| rule.name == *name)?;
-    u16::try_from(found).ok()
+    policy.rules().iter().position(|rule| rule.name == *name).map(RuleIndex::new)
 }
 
 /// A set of offsets that mostly follow each other.
@@ -206,10 +205,11 @@ mod tests {
     use crate::wire::ledger::NONE;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+    use triage_engine::triage::DETAIL_NONE;
 
     const LOG: StreamId = StreamId(9);
 
-    fn run(request: Option<i64>, entries: &[(i64, Disposition, u16)]) -> LedgerRun {
+    fn run(request: Option<i64>, entries: &[(i64, Disposition, u32)]) -> LedgerRun {
         let entries = entries.iter().map(|&(offset, disposition, detail)| LedgerEntry {
             offset,
             disposition,
@@ -233,7 +233,7 @@ mod tests {
         let what = Some(Taken::ByRule("bad".to_owned()));
         let mut survey = Survey::new(Place { log: LOG, request }, what);
         for (at, run) in runs.iter().enumerate() {
-            survey.take(at as i64, run, Some(3));
+            survey.take(at as i64, run, Some(RuleIndex(3)));
         }
         survey
     }
@@ -241,15 +241,17 @@ mod tests {
     #[test]
     fn a_request_speaks_of_what_its_rule_took_and_nothing_was_done_about() {
         use Disposition::{Blocked, Noise, Queued};
-        let first =
-            run(None, &[(1, Noise, 3), (2, Noise, 4), (3, Blocked, 3), (4, Queued, NONE), (5, Noise, 3)]);
+        let first = run(
+            None,
+            &[(1, Noise, 3), (2, Noise, 4), (3, Blocked, 3), (4, Queued, DETAIL_NONE), (5, Noise, 3)],
+        );
         // Another owner wrote the same offsets late: its entries count for nothing.
         let late = run(None, &[(2, Noise, 3), (4, Noise, 3)]);
         let found = survey(7, &[first.clone(), late.clone()]);
         assert_eq!(found.open(100).map(|(offset, _)| offset).collect::<Vec<_>>(), [1, 3, 5]);
         assert_eq!(found.open(5).count(), 2, "only what was committed when the request was begun");
         assert_eq!(found.below(), None);
-        let done = run(Some(7), &[(1, Queued, NONE), (3, Noise, 4)]);
+        let done = run(Some(7), &[(1, Queued, DETAIL_NONE), (3, Noise, 4)]);
         let again = run(Some(7), &[(1, Noise, 3)]);
         let found = survey(7, &[first.clone(), late, done.clone(), again]);
         assert_eq!(found.open(100).map(|(offset, _)| offset).collect::<Vec<_>>(), [5]);
@@ -264,16 +266,17 @@ mod tests {
 
     #[test]
     fn more_than_one_survey_remembers_is_found_by_those_after_it_once() {
-        let all: Vec<(i64, Disposition, u16)> =
+        let all: Vec<(i64, Disposition, u32)> =
             (1..=11).map(|offset| (offset, Disposition::Noise, 3)).collect();
-        let done = run(Some(7), &[(2, Disposition::Queued, NONE), (9, Disposition::Queued, NONE)]);
+        let done =
+            run(Some(7), &[(2, Disposition::Queued, DETAIL_NONE), (9, Disposition::Queued, DETAIL_NONE)]);
         let runs = [run(None, &all[..6]), run(None, &all[6..]), done];
         let place = Place { log: LOG, request: 7 };
         let (mut floor, mut open, mut mine, mut surveys) = (i64::MIN, Vec::new(), Vec::new(), 0);
         loop {
             let mut found = Survey::above(place, Some(Taken::ByRule("bad".to_owned())), floor);
             for (at, run) in runs.iter().enumerate() {
-                found.take(at as i64, run, Some(3));
+                found.take(at as i64, run, Some(RuleIndex(3)));
                 assert!(found.offsets.len() <= OFFSETS_MAX);
             }
             open.extend(found.open(100).map(|(offset, _)| offset));

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use triage_engine::desk::SourceMark;
 use triage_engine::model::{DeadLetterReason, Disposition, Millis, Position, Source, StreamId};
 use triage_engine::policy::Generation;
-use triage_engine::triage::{DETAIL_NONE, Decision, Event, ROUTE_NONE, Triage};
+use triage_engine::triage::{Decision, Event, ROUTE_NONE, Triage};
 
 /// Where a triage shard's effects go.
 #[derive(Debug, Clone)]
@@ -121,7 +121,7 @@ impl TriageShard {
     pub fn is_known_killer(&self, offset: i64) -> bool {
         self.obeyed.get(&offset).is_some_and(|obeyed| {
             obeyed.entry.disposition == Disposition::DeadLetter
-                && obeyed.entry.detail == u16::from(DeadLetterReason::Crashed.code())
+                && obeyed.entry.detail == u32::from(DeadLetterReason::Crashed.code())
         })
     }
 
@@ -585,4 +585,4 @@ impl TriageShard {
 }
 
 // A decision without a route is written with the ledger's own word for none.
-const _: () = assert!(DETAIL_NONE == ledger::NONE && ROUTE_NONE == ledger::NONE);
+const _: () = assert!(ROUTE_NONE == ledger::NONE);

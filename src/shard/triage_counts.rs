@@ -194,7 +194,7 @@ mod tests {
         let queue = &policy.queues()[1];
         let decide = |n: usize| match n % 4 {
             0 => (Disposition::Queued, DETAIL_NONE, 1),
-            1 => (Disposition::DeadLetter, u16::from(DeadLetterReason::TooDeep.code()), ROUTE_NONE),
+            1 => (Disposition::DeadLetter, u32::from(DeadLetterReason::TooDeep.code()), ROUTE_NONE),
             _ => (Disposition::Noise, DETAIL_NONE, ROUTE_NONE),
         };
         let decisions: Vec<Decision> = (0..100)

@@ -493,7 +493,7 @@ impl Checker {
             let policy = self.policies[&again.generation].policy();
             let rule = check_release::lifted(release)
                 .and_then(|name| policy.rules().iter().position(|rule| rule.name == name));
-            let lift = rule.map_or(Lift::Nothing, |rule| Lift::Rule(RuleIndex(rule as u16)));
+            let lift = rule.map_or(Lift::Nothing, |rule| Lift::Rule(RuleIndex::new(rule)));
             let right = match self.verdict_with(&mut scanning, &partition, record, again.generation, lift) {
                 Verdict::Dead(_) => Disposition::DeadLetter,
                 Verdict::NotAMention => Disposition::Noise,

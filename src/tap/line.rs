@@ -128,7 +128,7 @@ fn of_entry(entry: &LedgerEntry, position: String, at: Millis, policy: Option<&P
             line.rule = name(Some(crate::wire::mention::NOT_A_MENTION));
         }
         Disposition::Noise | Disposition::Blocked => {
-            let rule = policy.and_then(|policy| policy.rules().get(usize::from(entry.detail)));
+            let rule = policy.and_then(|policy| policy.rules().get(entry.detail as usize));
             line.rule = rule.map(|rule| rule.name.clone());
         }
         Disposition::DeadLetter => {
@@ -167,7 +167,7 @@ mod tests {
         Telling::new(&scan, query.map(|query| Search::new(query).unwrap_or_else(|_| panic!("{query}"))))
     }
 
-    fn entry(disposition: Disposition, detail: u16) -> LedgerEntry {
+    fn entry(disposition: Disposition, detail: u32) -> LedgerEntry {
         LedgerEntry { offset: 7, disposition, detail, desk: 0, queue: 0, key: Some(MentionKey(1)) }
     }
 

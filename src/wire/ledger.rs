@@ -6,15 +6,16 @@
 
 use triage_engine::model::{Disposition, MentionKey, Millis, StreamId};
 use triage_engine::policy::Generation;
+use triage_engine::triage::DETAIL_NONE;
 
-/// What an entry's `detail`, `desk` or `queue` says when there is nothing to say.
+/// What an entry's `desk` or `queue` says when there is nothing to say; its `detail` says [`DETAIL_NONE`].
 pub const NONE: u16 = u16::MAX;
 
 /// The most entries that one run may hold; about 5 MB of ledger. Bounds what a reader allocates.
 pub const ENTRIES_MAX: usize = 1 << 18;
 
 /// The version that this release writes, and the only one that it reads.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const MAGIC: [u8; 4] = *b"TLGR";
 const HEADER_BYTES: usize = 88;
 const CHECKSUM_BYTES: usize = 4;
@@ -78,8 +79,8 @@ pub struct LedgerEntry {
     pub offset: i64,
     /// What became of it.
     pub disposition: Disposition,
-    /// The rule's index for noise and blocked, the reason's code for a dead letter, [`NONE`] otherwise.
-    pub detail: u16,
+    /// The rule's index for noise and blocked, the reason's code for a dead letter, [`DETAIL_NONE`] otherwise.
+    pub detail: u32,
     /// The desk's index in the generation, or [`NONE`].
     pub desk: u16,
     /// The queue's index in the generation, or [`NONE`].
@@ -125,7 +126,7 @@ pub enum LedgerError {
 /// How a column is stored for the entries of one disposition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// Every value is [`NONE`]; nothing is stored.
+    /// None has a value; nothing is stored.
     Absent = 0,
     /// One value for all, stored once.
     Constant = 1,
@@ -136,8 +137,10 @@ enum Mode {
 /// The three columns of small numbers, in the order in which they are stored.
 const COLUMNS: usize = 3;
 
-fn columns_of(entry: &LedgerEntry) -> [u16; COLUMNS] {
-    [entry.detail, entry.desk, entry.queue]
+/// The values as they are stored: plus one, so that "none", which is frequent, is 0 and takes one byte.
+fn columns_of(entry: &LedgerEntry) -> [u32; COLUMNS] {
+    let short = |value: u16| u32::from(value.wrapping_add(1));
+    [entry.detail.wrapping_add(1), short(entry.desk), short(entry.queue)]
 }
 
 /// Dispositions are numbered from 1; slot 0 stays unused.
@@ -146,17 +149,14 @@ const SLOTS: usize = KEY_BIT as usize;
 /// What [`encode`] must know of a run before it can write it, found in one pass.
 struct Survey {
     modes: [[Mode; COLUMNS]; SLOTS],
-    constants: [[u16; COLUMNS]; SLOTS],
+    constants: [[u32; COLUMNS]; SLOTS],
     keys: bool,
 }
 
 impl Survey {
     fn of(entries: &[LedgerEntry]) -> Survey {
-        let mut survey = Survey {
-            modes: [[Mode::Absent; COLUMNS]; SLOTS],
-            constants: [[NONE; COLUMNS]; SLOTS],
-            keys: false,
-        };
+        let mut survey =
+            Survey { modes: [[Mode::Absent; COLUMNS]; SLOTS], constants: [[0; COLUMNS]; SLOTS], keys: false };
         let mut seen = [false; SLOTS];
         for entry in entries {
             let slot = usize::from(entry.disposition.code());
@@ -165,7 +165,7 @@ impl Survey {
             for (column, &value) in values.iter().enumerate() {
                 if !seen[slot] {
                     survey.constants[slot][column] = value;
-                    survey.modes[slot][column] = if value == NONE { Mode::Absent } else { Mode::Constant };
+                    survey.modes[slot][column] = if value == 0 { Mode::Absent } else { Mode::Constant };
                 } else if survey.constants[slot][column] != value {
                     survey.modes[slot][column] = Mode::Each;
                 }
@@ -186,11 +186,8 @@ impl Survey {
     }
 
     fn from_word(word: u64) -> Result<Survey, LedgerError> {
-        let mut survey = Survey {
-            modes: [[Mode::Absent; COLUMNS]; SLOTS],
-            constants: [[NONE; COLUMNS]; SLOTS],
-            keys: false,
-        };
+        let mut survey =
+            Survey { modes: [[Mode::Absent; COLUMNS]; SLOTS], constants: [[0; COLUMNS]; SLOTS], keys: false };
         for slot in 0..SLOTS {
             for column in 0..COLUMNS {
                 survey.modes[slot][column] = match (word >> mode_shift(slot, column)) & 0b11 {
@@ -311,13 +308,12 @@ fn encode_columns(entries: &[LedgerEntry], survey: &Survey, out: &mut Vec<u8>) {
     for column in 0..COLUMNS {
         for slot in 0..SLOTS {
             if survey.modes[slot][column] == Mode::Constant {
-                out.extend_from_slice(&survey.constants[slot][column].to_le_bytes());
+                push_varint(u64::from(survey.constants[slot][column]), out);
             }
         }
         for entry in entries {
             if survey.modes[usize::from(entry.disposition.code())][column] == Mode::Each {
-                // Plus one, so that NONE, which is frequent, takes one byte and not three.
-                push_varint(u64::from(columns_of(entry)[column].wrapping_add(1)), out);
+                push_varint(u64::from(columns_of(entry)[column]), out);
             }
         }
     }
@@ -435,7 +431,7 @@ fn decode_offsets(
             entries.push(LedgerEntry {
                 offset: *offset,
                 disposition: blank,
-                detail: NONE,
+                detail: DETAIL_NONE,
                 desk: NONE,
                 queue: NONE,
                 key: None,
@@ -485,22 +481,20 @@ fn decode_columns(
     for column in 0..COLUMNS {
         for slot in 0..SLOTS {
             if survey.modes[slot][column] == Mode::Constant {
-                survey.constants[slot][column] = u16::from_le_bytes(reader.array()?);
+                survey.constants[slot][column] = reader.value(column)?;
             }
         }
         for entry in &mut *entries {
             let slot = usize::from(entry.disposition.code());
             let value = match survey.modes[slot][column] {
-                Mode::Absent => NONE,
+                Mode::Absent => 0,
                 Mode::Constant => survey.constants[slot][column],
-                Mode::Each => u16::try_from(reader.varint()?)
-                    .map_err(|_| LedgerError::Contradiction("a value is out of range"))?
-                    .wrapping_sub(1),
+                Mode::Each => reader.value(column)?,
             };
             match column {
-                0 => entry.detail = value,
-                1 => entry.desk = value,
-                _ => entry.queue = value,
+                0 => entry.detail = value.wrapping_sub(1),
+                1 => entry.desk = (value as u16).wrapping_sub(1),
+                _ => entry.queue = (value as u16).wrapping_sub(1),
             }
         }
     }
@@ -541,6 +535,13 @@ impl<'a> Reader<'a> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
+    }
+
+    /// A value of a small column, plus one: 32 bits of detail, 16 of desk and queue.
+    fn value(&mut self, column: usize) -> Result<u32, LedgerError> {
+        let most = if column == 0 { u32::MAX } else { u32::from(u16::MAX) };
+        let value = u32::try_from(self.varint()?).ok().filter(|&value| value <= most);
+        value.ok_or(LedgerError::Contradiction("a value is out of range"))
     }
 
     /// The shortest spelling only, so that a record has one spelling.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 fn entry(
     offset: i64,
     disposition: Disposition,
-    detail: u16,
+    detail: u32,
     desk: u16,
     queue: u16,
     key: Option<u128>,
@@ -43,11 +43,16 @@ fn firehose(count: u64) -> LedgerRun {
         let key = Some(u128::from(state) << 64 | u128::from(index));
         let offset = 1_000_000 + index as i64;
         match draw % 10 {
-            0 => {
-                entry(offset, Disposition::Queued, NONE, (draw / 10 % 4) as u16, (draw / 40 % 30) as u16, key)
-            }
-            1..=3 => entry(offset, Disposition::Duplicate, NONE, NONE, NONE, key),
-            _ => entry(offset, Disposition::Noise, (draw / 10 % 1000) as u16, NONE, NONE, key),
+            0 => entry(
+                offset,
+                Disposition::Queued,
+                DETAIL_NONE,
+                (draw / 10 % 4) as u16,
+                (draw / 40 % 30) as u16,
+                key,
+            ),
+            1..=3 => entry(offset, Disposition::Duplicate, DETAIL_NONE, NONE, NONE, key),
+            _ => entry(offset, Disposition::Noise, (draw / 10 % 1000) as u32, NONE, NONE, key),
         }
     });
     run(entries.collect())
@@ -63,11 +68,11 @@ fn resealed(mut bytes: Vec<u8>) -> Vec<u8> {
 
 fn sample() -> LedgerRun {
     let mut run = run(vec![
-        entry(10, Disposition::Queued, NONE, 2, 5, Some(1)),
-        entry(11, Disposition::Queued, NONE, 2, 9, Some(u128::MAX)),
+        entry(10, Disposition::Queued, DETAIL_NONE, 2, 5, Some(1)),
+        entry(11, Disposition::Queued, DETAIL_NONE, 2, 9, Some(u128::MAX)),
         entry(14, Disposition::Noise, 300, NONE, NONE, Some(3)),
         entry(15, Disposition::DeadLetter, 4, NONE, NONE, None),
-        entry(1_000_000, Disposition::Duplicate, NONE, NONE, NONE, Some(4)),
+        entry(1_000_000, Disposition::Duplicate, DETAIL_NONE, NONE, NONE, Some(4)),
     ]);
     run.expired = Some((3, 9));
     run
@@ -88,7 +93,7 @@ fn holes_a_lost_range_and_records_without_a_key_read_back() {
     let mut only_lost = run(Vec::new());
     only_lost.expired = Some((0, 99));
     assert_eq!(decode(&encoded(&only_lost)), Ok(only_lost));
-    let edge = run(vec![entry(i64::MAX - 1, Disposition::Blocked, NONE, NONE, NONE, None)]);
+    let edge = run(vec![entry(i64::MAX - 1, Disposition::Blocked, DETAIL_NONE, NONE, NONE, None)]);
     assert_eq!(decode(&encoded(&edge)), Ok(edge));
 }
 
@@ -120,8 +125,8 @@ fn any_flipped_bit_is_refused() {
 #[test]
 fn a_later_format_and_a_later_column_are_refused_by_name() {
     let mut later = encoded(&sample());
-    later[4] = 2;
-    assert_eq!(decode(&resealed(later)), Err(LedgerError::Version { found: 2 }));
+    later[4] = 3;
+    assert_eq!(decode(&resealed(later)), Err(LedgerError::Version { found: 3 }));
     let mut column = encoded(&sample());
     column[6] |= 1 << 3;
     assert_eq!(decode(&resealed(column)), Err(LedgerError::UnknownColumns(1 << 3)));
@@ -147,8 +152,9 @@ fn a_run_out_of_order_is_never_written() {
 
 fn any_entry() -> impl Strategy<Value = (i64, LedgerEntry)> {
     let small = || prop_oneof![Just(NONE), Just(0_u16), 0_u16..200, any::<u16>()];
+    let detail = prop_oneof![Just(DETAIL_NONE), Just(0_u32), 0_u32..200, any::<u32>()];
     let step = prop_oneof![8 => Just(1_i64), 2 => 2_i64..2000];
-    (step, prop::sample::select(Disposition::ALL), small(), small(), small(), any::<Option<u128>>()).prop_map(
+    (step, prop::sample::select(Disposition::ALL), detail, small(), small(), any::<Option<u128>>()).prop_map(
         |(step, disposition, detail, desk, queue, key)| {
             (step, entry(0, disposition, detail, desk, queue, key))
         },

@@ -7,13 +7,10 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use triage_engine::policy::Generation;
+use triage_engine::policy::{BUNDLE_BYTES_MAX, Generation};
 
 /// The longest part: half of the broker's usual limit for a record.
 pub const PART_BYTES_MAX: usize = 512 * 1024;
-
-/// The longest bundle, and so what a reader holds for one generation.
-pub const BUNDLE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// One record of the topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,7 +230,7 @@ fn read_manifest(generation: Generation, value: &[u8]) -> Result<Manifest, Polic
     }
     if manifest.bytes > BUNDLE_BYTES_MAX as u64 {
         return Err(refused(format!(
-            "{} bytes, and a bundle has at most {BUNDLE_BYTES_MAX}",
+            "{} bytes, the limit BUNDLE_BYTES_MAX is {BUNDLE_BYTES_MAX}",
             manifest.bytes
         )));
     }
@@ -370,7 +367,7 @@ mod tests {
             assert!(matches!(manifest(&wrong), Err(PolicyRecordError::Manifest { .. })), "{wrong}");
         }
         for (key, value) in
-            [(format!("{generation}/128"), vec![1]), (format!("{generation}/0"), vec![0; PART_BYTES_MAX + 1])]
+            [(format!("{generation}/256"), vec![1]), (format!("{generation}/0"), vec![0; PART_BYTES_MAX + 1])]
         {
             let refused = assembler.feed(key.as_bytes(), Some(&value));
             assert!(matches!(refused, Err(PolicyRecordError::Part { .. })), "{key}");

@@ -165,7 +165,7 @@ fn judge_ledger(fleet: &Fleet, inputs: &[BTreeMap<i64, Asked>], verdict: &mut Ve
             switched |= second;
             verdict.under_second += u64::from(second);
             *verdict.dispositions.entry(entry.disposition.name()).or_default() += 1;
-            let crashed = u16::from(DeadLetterReason::Crashed.code());
+            let crashed = u32::from(DeadLetterReason::Crashed.code());
             let right = expected(asked, second, &mut seen, entry);
             if !right {
                 verdict.wrong(|| {
@@ -186,7 +186,7 @@ fn judge_ledger(fleet: &Fleet, inputs: &[BTreeMap<i64, Asked>], verdict: &mut Ve
 /// Whether an entry says what the bytes ask for, in the order of its partition.
 fn expected<'a>(asked: &'a Asked, second: bool, seen: &mut HashSet<&'a str>, entry: &LedgerEntry) -> bool {
     if let Fate::Dead(reason) = asked.fate {
-        return entry.disposition == Disposition::DeadLetter && entry.detail == u16::from(reason.code());
+        return entry.disposition == Disposition::DeadLetter && entry.detail == u32::from(reason.code());
     }
     if !seen.insert(&asked.id) {
         return entry.disposition == Disposition::Duplicate;

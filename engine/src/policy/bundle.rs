@@ -22,10 +22,10 @@ use std::str::FromStr;
 pub const BUNDLE_MAGIC: &[u8] = b"triaged policy\n";
 /// The version of the canonical bytes that this release writes and reads.
 pub const BUNDLE_VERSION: u32 = 1;
-/// The longest text of one policy file, in bytes.
-pub const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// The longest canonical bytes of a bundle.
-pub const BUNDLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest text of one policy file, in bytes: room for 100,000 rules of 400 bytes and half as much again.
+pub const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The longest canonical bytes of a bundle: [`super::RULES_MAX`] rules of 400 bytes, and half as much again.
+pub const BUNDLE_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// The longest path inside the policy folder, in bytes.
 pub const PATH_BYTES_MAX: usize = 512;
 
@@ -90,7 +90,8 @@ impl Bundle {
     pub fn from_bytes(bytes: &[u8]) -> Result<Bundle, BundleDamage> {
         let mut reader = Reader { bytes, at: 0 };
         if bytes.len() > BUNDLE_BYTES_MAX {
-            return Err(reader.damage(format!("{} bytes, the limit is {BUNDLE_BYTES_MAX}", bytes.len())));
+            return Err(reader
+                .damage(format!("{} bytes, the limit BUNDLE_BYTES_MAX is {BUNDLE_BYTES_MAX}", bytes.len())));
         }
         if reader.take(BUNDLE_MAGIC.len(), "the magic")? != BUNDLE_MAGIC {
             return Err(BundleDamage { at: 0, reason: "does not begin as a policy bundle".into() });

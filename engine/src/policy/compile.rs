@@ -14,8 +14,17 @@ use super::table::Located;
 use super::{DedupLimits, Desk, DeskIndex, Filter, Policy, Queue, QueueIndex, Resolution, Rule, RuleAction};
 use std::collections::BTreeMap;
 
-/// How many rules, desks, queues or filters a policy may have, each: indices are 16 bits, the last stands for none.
-const COUNT_MAX: usize = 65_535;
+/// How many rules a policy may have: twice what the largest of brands run, and what a restart is measured with.
+pub const RULES_MAX: usize = 200_000;
+/// How many desks a policy may have: one for each partition that a desk may be given.
+pub const DESKS_MAX: usize = 10_000;
+/// How many queues a policy may have.
+pub const QUEUES_MAX: usize = 10_000;
+/// How many workflow filters a policy may have: each is asked in turn for every mention that none above it takes.
+pub const FILTERS_MAX: usize = 10_000;
+const _: () = assert!(DESKS_MAX < NONE_16 && QUEUES_MAX < NONE_16 && FILTERS_MAX < NONE_16);
+/// Indices of desks, queues and filters are 16 bits, the last of which stands for none.
+const NONE_16: usize = 65_535;
 /// The longest name, in bytes; `assignments.<desk>` must stay far below the broker's 249.
 const NAME_BYTES_MAX: usize = 64;
 const CASE_LAPSE_MS_DEFAULT: i64 = 72 * 3_600_000;
@@ -24,7 +33,7 @@ const DEDUP_WINDOW_MS_DEFAULT: i64 = 600_000;
 const DEDUP_IDS_MAX_DEFAULT: i64 = 1_000_000;
 
 /// Names in the order of their indices, and where each was given.
-type Names = BTreeMap<String, (u16, Place)>;
+type Names = BTreeMap<String, (u32, Place)>;
 
 pub(super) fn compile(bundle: &Bundle) -> Result<Policy, Vec<Mistake>> {
     let mut mistakes = Mistakes::new(bundle.files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
@@ -54,10 +63,11 @@ impl Compiler<'_> {
     /// The policy; its value is worth something only when no mistake was found.
     fn policy(&mut self, bundle: &Bundle, mut files: Files) -> Option<Policy> {
         // By name, so that indices do not depend on how the files are split or ordered.
-        let desk_names = self.names("desk", files.desks.iter().map(|desk| desk.name.as_ref()), false);
-        let queue_names = self.names("queue", files.queues.iter().map(|queue| queue.name.as_ref()), true);
-        let rule_names = self.names("rule", files.rules.iter().map(|rule| rule.name.as_ref()), true);
-        self.names("filter", files.filters.iter().map(|filter| filter.name.as_ref()), true);
+        let desk_names = self.names("desk", files.desks.iter().map(|desk| desk.name.as_ref()), DESKS_MAX);
+        let queue_names =
+            self.names("queue", files.queues.iter().map(|queue| queue.name.as_ref()), QUEUES_MAX);
+        let rule_names = self.names("rule", files.rules.iter().map(|rule| rule.name.as_ref()), RULES_MAX);
+        self.names("filter", files.filters.iter().map(|filter| filter.name.as_ref()), FILTERS_MAX);
 
         let desks = desks(&mut files, &desk_names);
         let queues = self.queues(&files, &queue_names, &desk_names);
@@ -103,8 +113,10 @@ impl Compiler<'_> {
         &mut self,
         kind: &str,
         names: impl Iterator<Item = Option<&'n Located<String>>>,
-        dots: bool,
+        most: usize,
     ) -> Names {
+        // A desk's name is part of a topic's name.
+        let dots = kind != "desk";
         let mut known: Names = BTreeMap::new();
         for name in names.flatten() {
             self.check_name(&format!("{kind} name"), name, dots);
@@ -119,11 +131,12 @@ impl Compiler<'_> {
             }
             known.insert(name.value.clone(), (0, name.place.clone()));
         }
-        if known.len() > COUNT_MAX {
-            self.mistakes.nowhere(format!("{} {kind}s, the limit is {COUNT_MAX}", known.len()), "");
+        if known.len() > most {
+            let limit = format!("{}S_MAX", kind.to_uppercase());
+            self.mistakes.nowhere(format!("{} {kind}s, the limit {limit} is {most}", known.len()), "");
         }
         for (place, (index, _)) in known.values_mut().enumerate() {
-            *index = u16::try_from(place).unwrap_or(u16::MAX);
+            *index = u32::try_from(place).unwrap_or(u32::MAX);
         }
         known
     }
@@ -156,7 +169,7 @@ impl Compiler<'_> {
     fn refer(&mut self, kind: &str, name: Option<&Located<String>>, known: &Names) -> u16 {
         let Some(name) = name else { return 0 };
         if let Some((index, _)) = known.get(&name.value) {
-            return *index;
+            return u16::try_from(*index).unwrap_or(u16::MAX);
         }
         if self.whole {
             let hint = did_you_mean(&name.value, known.keys().map(String::as_str));
@@ -228,7 +241,7 @@ impl Compiler<'_> {
             rule.tag_numbers = rule.tags.iter().filter_map(|tag| tag_number(&tags, tag)).collect();
             rule.tag_numbers.sort_unstable();
         }
-        found.retain(|name, _| names.get(name).is_some_and(|(index, _)| usize::from(*index) < COUNT_MAX));
+        found.retain(|name, _| names.get(name).is_some_and(|(index, _)| (*index as usize) < RULES_MAX));
         let (rules, queries) = found.into_values().unzip();
         (rules, queries, tags)
     }

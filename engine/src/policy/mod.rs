@@ -33,6 +33,7 @@ pub use bundle::{
     BUNDLE_BYTES_MAX, BUNDLE_MAGIC, BUNDLE_VERSION, Bundle, BundleDamage, FILE_BYTES_MAX, Generation,
     NotAGeneration, PATH_BYTES_MAX, check_path,
 };
+pub use compile::{DESKS_MAX, FILTERS_MAX, QUEUES_MAX, RULES_MAX};
 pub use duration::parse_duration;
 pub use lint::{Lint, LintKind, lint};
 pub use mistake::{Mistake, did_you_mean, toml_hint};
@@ -49,7 +50,25 @@ use serde::{Deserialize, Serialize};
 
 /// A rule's place in [`Policy::rules`], which is the order of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct RuleIndex(pub u16);
+pub struct RuleIndex(pub u32);
+
+impl RuleIndex {
+    /// The rule at this place.
+    ///
+    /// # Panics
+    /// When no policy has so many rules: see [`RULES_MAX`].
+    #[must_use]
+    pub fn new(place: usize) -> RuleIndex {
+        assert!(place < RULES_MAX, "a policy has at most {RULES_MAX} rules");
+        RuleIndex(place as u32)
+    }
+
+    /// Its place in the list.
+    #[must_use]
+    pub fn place(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A desk's place in [`Policy::desks`], which is the order of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -209,7 +228,7 @@ impl Policy {
         matched: &mut Vec<RuleIndex>,
     ) {
         self.programs.evaluate(mention, hits, scratch, matched);
-        debug_assert!(matched.last().is_none_or(|rule| usize::from(rule.0) < self.rules.len()));
+        debug_assert!(matched.last().is_none_or(|rule| rule.place() < self.rules.len()));
     }
 
     /// What to do with a mention that these rules match.
@@ -292,7 +311,7 @@ impl Policy {
     }
 
     fn rule(&self, index: RuleIndex) -> &Rule {
-        &self.rules[usize::from(index.0)]
+        &self.rules[index.place()]
     }
 
     fn check_invariants(&self) {

@@ -184,8 +184,7 @@ impl RulePrograms {
         let mut rules = RulePrograms { literals: literals.len(), ..RulePrograms::default() };
         let mut by_literal: Vec<Vec<RuleIndex>> = vec![Vec::new(); literals.len()];
         for (place, query) in queries.iter().enumerate() {
-            let index =
-                RuleIndex(u16::try_from(place).expect("invariant: compile limits the number of rules"));
+            let index = RuleIndex::new(place);
             rules.programs.push(query, &|literal| numbers[&literal_key(literal)], &|_| {
                 unreachable!("the parser refuses tags in rules")
             });
@@ -231,7 +230,7 @@ impl RulePrograms {
             if set(&mut scratch.seen, literal) {
                 let (from, to) = (self.offsets[literal] as usize, self.offsets[literal + 1] as usize);
                 for &rule in &self.triggered[from..to] {
-                    if set(&mut scratch.chosen, usize::from(rule.0)) {
+                    if set(&mut scratch.chosen, rule.place()) {
                         scratch.candidates.push(rule);
                     }
                 }
@@ -239,7 +238,7 @@ impl RulePrograms {
         }
         let seen = &scratch.seen;
         let matches = |rule: RuleIndex| {
-            self.programs.run(usize::from(rule.0), |leaf| match leaf {
+            self.programs.run(rule.place(), |leaf| match leaf {
                 Leaf::Literal(literal) => seen[literal as usize / 64] >> (literal % 64) & 1 == 1,
                 Leaf::Field(field) => holds(field, mention, None),
                 Leaf::Tag(_) => false,
@@ -252,7 +251,7 @@ impl RulePrograms {
             scratch.seen[hit.literal as usize / 64] = 0;
         }
         for rule in scratch.candidates.drain(..) {
-            scratch.chosen[usize::from(rule.0) / 64] = 0;
+            scratch.chosen[rule.place() / 64] = 0;
         }
         debug_assert!(matched.windows(2).all(|pair| pair[0] < pair[1]), "each rule once, ascending");
     }

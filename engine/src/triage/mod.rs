@@ -11,9 +11,9 @@ use crate::model::{DeadLetterReason, Disposition, MentionKey, Millis};
 const WINDOW_BATCH: usize = 32;
 
 /// The `detail` of a decision that has none.
-pub const DETAIL_NONE: u16 = u16::MAX;
+pub const DETAIL_NONE: u32 = u32::MAX;
 /// The `detail` of noise that is no mention at all: a well-formed event of another kind, such as a like.
-pub const DETAIL_NOT_A_MENTION: u16 = u16::MAX - 1;
+pub const DETAIL_NOT_A_MENTION: u32 = u32::MAX - 1;
 /// The desk or queue of a decision that hands nothing to a desk.
 pub const ROUTE_NONE: u16 = u16::MAX;
 
@@ -44,9 +44,9 @@ pub enum Wish {
         queue: u16,
     },
     /// Keep it out of queues; the rule's index.
-    Noise(u16),
+    Noise(u32),
     /// Keep it out altogether; the rule's index, or `DETAIL_NONE` for an own or blocked author.
-    Block(u16),
+    Block(u32),
 }
 
 /// One thing that happens to the shard.
@@ -87,7 +87,7 @@ pub struct Decision {
     /// Its disposition.
     pub disposition: Disposition,
     /// The rule's index (noise, blocked) or the reason's number (dead letter); else `DETAIL_NONE`.
-    pub detail: u16,
+    pub detail: u32,
     /// The desk's index if it was queued, else `ROUTE_NONE`.
     pub desk: u16,
     /// The queue's index if it was queued, else `ROUTE_NONE`.
@@ -95,7 +95,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    fn without_route(disposition: Disposition, detail: u16) -> Decision {
+    fn without_route(disposition: Disposition, detail: u32) -> Decision {
         assert!(disposition != Disposition::Queued, "a queued mention has a desk");
         Decision { disposition, detail, desk: ROUTE_NONE, queue: ROUTE_NONE }
     }
@@ -155,7 +155,7 @@ impl Triage {
     fn decide(&mut self, verdict: Verdict) -> Decision {
         let (key, wish) = match verdict {
             Verdict::Dead(reason) => {
-                return Decision::without_route(Disposition::DeadLetter, u16::from(reason.code()));
+                return Decision::without_route(Disposition::DeadLetter, u32::from(reason.code()));
             }
             Verdict::NotAMention => return Decision::without_route(Disposition::Noise, DETAIL_NOT_A_MENTION),
             Verdict::Mention { key, wish } => (key, wish),

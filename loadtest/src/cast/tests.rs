@@ -48,7 +48,7 @@ fn agrees(expect: &Expect, decision: &Decision) -> bool {
         }
         (Expect::Noise(rule), Disposition::Noise) => rule == decision.detail,
         (Expect::Duplicate, Disposition::Duplicate) => true,
-        (Expect::DeadLetter(reason), Disposition::DeadLetter) => u16::from(reason.code()) == decision.detail,
+        (Expect::DeadLetter(reason), Disposition::DeadLetter) => u32::from(reason.code()) == decision.detail,
         _ => false,
     }
 }

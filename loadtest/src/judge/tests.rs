@@ -3,6 +3,7 @@
 use super::*;
 use crate::cast::Role;
 use crate::expect::Oracle;
+use crate::ledger::NONE;
 use crate::mention::Writer;
 use crate::scenario;
 use std::sync::Arc;
@@ -31,13 +32,13 @@ struct World {
     decided_twice: bool,
 }
 
-fn numbers(expect: &Expect) -> (Disposition, u16, u16, u16) {
+fn numbers(expect: &Expect) -> (Disposition, u32, u16, u16) {
     match *expect {
-        Expect::Queued { desk, queue } => (Disposition::Queued, NONE, desk, queue),
+        Expect::Queued { desk, queue } => (Disposition::Queued, DETAIL_NONE, desk, queue),
         Expect::Noise(rule) => (Disposition::Noise, rule, NONE, NONE),
-        Expect::Blocked(rule) => (Disposition::Blocked, rule.unwrap_or(NONE), NONE, NONE),
-        Expect::Duplicate => (Disposition::Duplicate, NONE, NONE, NONE),
-        Expect::DeadLetter(reason) => (Disposition::DeadLetter, u16::from(reason.code()), NONE, NONE),
+        Expect::Blocked(rule) => (Disposition::Blocked, rule.unwrap_or(DETAIL_NONE), NONE, NONE),
+        Expect::Duplicate => (Disposition::Duplicate, DETAIL_NONE, NONE, NONE),
+        Expect::DeadLetter(reason) => (Disposition::DeadLetter, u32::from(reason.code()), NONE, NONE),
     }
 }
 

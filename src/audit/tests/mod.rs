@@ -15,6 +15,7 @@ use std::sync::Arc;
 use triage_engine::desk::Event;
 use triage_engine::model::{Disposition, Millis};
 use triage_engine::plans::{ControlRecord, ReleaseRequest, Taken};
+use triage_engine::triage::DETAIL_NONE;
 use world::{DESKS, INPUT, LEDGER, START, World, at};
 
 fn plan() -> AuditPlan {
@@ -240,7 +241,7 @@ fn a_wrong_noise_is_named_and_so_is_the_hand_over_that_it_denies() {
 }
 
 /// Rewrites the decision of one offset of the input's first partition.
-fn overrule(world: &World, offset: i64, disposition: Disposition, detail: u16) {
+fn overrule(world: &World, offset: i64, disposition: Disposition, detail: u32) {
     for record in world.records(LEDGER, 0) {
         let mut run = ledger::decode(record.value.as_deref().expect("a value")).expect("it is ours");
         let Some(entry) = run.entries.iter_mut().find(|entry| entry.offset == offset) else { continue };
@@ -257,7 +258,7 @@ fn a_first_called_copy_and_a_copy_called_noise_are_both_named() {
     let world = World::after(400);
     let (first, ..) = world.ledgered(Disposition::Noise);
     let (copy, ..) = world.ledgered(Disposition::Duplicate);
-    overrule(&world, first, Disposition::Duplicate, ledger::NONE);
+    overrule(&world, first, Disposition::Duplicate, DETAIL_NONE);
     overrule(&world, copy, Disposition::Noise, 1);
     let report = world.audit();
     assert_eq!(

@@ -55,7 +55,7 @@ fn action(policy: &Policy, mention: &Mention<'_>) -> Action {
 
 fn index(policy: &Policy, name: &str) -> RuleIndex {
     let place = policy.rules().iter().position(|rule| rule.name == name).expect("a rule of that name");
-    RuleIndex(u16::try_from(place).expect("few rules"))
+    RuleIndex::new(place)
 }
 
 fn from<'a>(handle: &'a str, id: &'a str, text: &'a str) -> Mention<'a> {

@@ -586,6 +586,33 @@ fn a_file_that_cannot_be_read_does_not_make_others_wrong() {
 }
 
 #[test]
+fn limits_on_what_a_policy_holds_are_named() {
+    let of = |kind: &str, keys: &str, count: usize| {
+        let tables = (0..count).map(|number| format!("[[{kind}]]\nname = \"n{number}\"\n{keys}\n"));
+        told("many.toml", &tables.collect::<String>()).join("\n")
+    };
+    // The frame has two desks, two queues, no filter and no rule.
+    assert!(of("desk", "log_partition = 3", DESKS_MAX - 2).is_empty());
+    let told = of("desk", "log_partition = 3", DESKS_MAX - 1);
+    assert!(told.contains("10001 desks, the limit DESKS_MAX is 10000"), "{told}");
+    let told = of("queue", "desk = \"care\"", QUEUES_MAX - 1);
+    assert!(told.contains("10001 queues, the limit QUEUES_MAX is 10000"), "{told}");
+    let told = of("filter", "when = \"kind:reply\"\nqueue = \"tech.tv\"", FILTERS_MAX + 1);
+    assert!(told.contains("10001 filters, the limit FILTERS_MAX is 10000"), "{told}");
+    let told = of("rule", "query = \"a\"", RULES_MAX + 1);
+    assert!(told.contains("200001 rules, the limit RULES_MAX is 200000"), "{told}");
+}
+
+#[test]
+fn a_rule_beyond_the_first_65536_is_found_like_any_other() {
+    let rules =
+        (0..70_000).map(|number| format!("[[rule]]\nname = \"r{number:05}\"\nquery = \"w{number:05}\"\n"));
+    let policy = policy(&rules.collect::<String>());
+    let names = names(&policy, &mention("w69999 and w00003"));
+    assert_eq!(names, ["r00003", "r69999"]);
+}
+
+#[test]
 fn limits_on_queries_are_named() {
     let query =
         |query: String| told("q.toml", &format!("[[rule]]\nname = \"q\"\nquery = '{query}'")).join("");

@@ -93,5 +93,5 @@ pub fn matched(policy: &Policy, mention: &Mention<'_>, scratch: &mut Scratch) ->
 /// The names of the rules that match.
 pub fn names<'p>(policy: &'p Policy, mention: &Mention<'_>) -> Vec<&'p str> {
     let matched = matched(policy, mention, &mut Scratch::default());
-    matched.iter().map(|rule| policy.rules()[usize::from(rule.0)].name.as_str()).collect()
+    matched.iter().map(|rule| policy.rules()[rule.place()].name.as_str()).collect()
 }
