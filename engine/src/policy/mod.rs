@@ -22,6 +22,7 @@ mod mistake;
 mod program;
 mod query;
 mod rule;
+mod rule_test;
 mod search;
 mod table;
 mod why;
@@ -42,6 +43,9 @@ pub use query::{
     REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX,
 };
 pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction};
+pub use rule_test::{
+    Expectation, FILTER_DEFAULT, RuleTest, RuleTestCase, TestAuthor, TestMention, TestThread, read_rule_tests,
+};
 pub use search::Search;
 
 use crate::model::Mention;
