@@ -1,8 +1,9 @@
 //! Reads a policy folder from disk as a bundle: every `*.toml` below it, sorted, checked to be UTF-8.
 //!
 //! Owns what may be read: only files inside the folder, within the engine's limits, and nothing else of the
-//! host. May not look into the files; the engine compiles them. Called when a policy is loaded or checked,
-//! never on the data path.
+//! host. Rule tests, which stand in the folder `tests` inside it, are read apart: they decide nothing, so they are no
+//! part of the bundle. May not look into the files; the engine compiles them. Called when a policy is loaded, checked
+//! or tested, never on the data path.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +15,8 @@ use triage_engine::policy::{BUNDLE_BYTES_MAX, Bundle, FILE_BYTES_MAX, check_path
 const DEPTH_MAX: usize = 16;
 /// How many files a policy folder may hold.
 const FILES_MAX: usize = 10_000;
+/// The folder of rule tests inside a policy folder.
+pub const TESTS_FOLDER: &str = "tests";
 
 /// Why a policy folder cannot be read. Every message names the path.
 #[derive(Debug, thiserror::Error)]
@@ -65,19 +68,17 @@ pub enum PolicyFolderError {
     Empty(PathBuf),
 }
 
-/// Reads every `*.toml` below `folder`. Files and folders whose names begin with a dot are left out, as
-/// editors and version control keep theirs there.
+/// Reads every `*.toml` below `folder`, rule tests left out. Files and folders whose names begin with a dot are left
+/// out too, as editors and version control keep theirs there.
 ///
 /// # Errors
 /// The first thing that cannot be read as part of a policy.
 pub fn read_policy_folder(folder: &Path) -> Result<Bundle, PolicyFolderError> {
-    let root = folder.canonicalize().map_err(|error| unreadable(folder, error))?;
-    let mut reader = Reader { root: &root, files: BTreeMap::new(), bytes: 0 };
-    reader.folder(folder, "", 0)?;
-    if reader.files.is_empty() {
+    let files = read(folder, folder, "")?;
+    if files.is_empty() {
         return Err(PolicyFolderError::Empty(folder.to_owned()));
     }
-    let bundle = Bundle { files: reader.files };
+    let bundle = Bundle { files };
     let bytes = bundle.to_bytes().len();
     if bytes > BUNDLE_BYTES_MAX {
         return Err(limit(
@@ -86,6 +87,23 @@ pub fn read_policy_folder(folder: &Path) -> Result<Bundle, PolicyFolderError> {
         ));
     }
     Ok(bundle)
+}
+
+/// Reads the rule tests of a policy folder: paths inside the folder to texts, none where it has no tests.
+///
+/// # Errors
+/// The first thing that cannot be read.
+pub fn read_rule_test_files(folder: &Path) -> Result<BTreeMap<String, String>, PolicyFolderError> {
+    let tests = folder.join(TESTS_FOLDER);
+    if tests.is_dir() { read(folder, &tests, &format!("{TESTS_FOLDER}/")) } else { Ok(BTreeMap::new()) }
+}
+
+/// Reads what is below `from`, which is `inside` in the policy folder `folder`.
+fn read(folder: &Path, from: &Path, inside: &str) -> Result<BTreeMap<String, String>, PolicyFolderError> {
+    let root = folder.canonicalize().map_err(|error| unreadable(folder, error))?;
+    let mut reader = Reader { root: &root, files: BTreeMap::new(), bytes: 0 };
+    reader.folder(from, inside, 0)?;
+    Ok(reader.files)
 }
 
 struct Reader<'r> {
@@ -108,7 +126,8 @@ impl Reader<'_> {
         entries.sort();
         for path in entries {
             let name = path.file_name().unwrap_or_default();
-            if name.as_encoded_bytes().starts_with(b".") {
+            let is_tests = inside.is_empty() && name == TESTS_FOLDER;
+            if is_tests || name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
             let is_toml = path.extension().is_some_and(|extension| extension == "toml");
@@ -233,6 +252,21 @@ mod tests {
         let bundle = read_policy_folder(folder.path()).expect("a bundle");
         let read: Vec<(&str, &str)> = bundle.files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
         assert_eq!(read, [("desks.toml", "a"), ("rules/z/deep.toml", "b")]);
+    }
+
+    #[test]
+    fn rule_tests_are_read_apart_and_change_no_generation() {
+        let files: [(&str, &[u8]); 3] =
+            [("a.toml", b"a"), ("tests/b.toml", b"b"), ("rules/tests/c.toml", b"c")];
+        let folder = folder(&files);
+        let bundle = read_policy_folder(folder.path()).expect("a bundle");
+        assert!(bundle.files.keys().eq(["a.toml", "rules/tests/c.toml"]), "{bundle:?}");
+        let tests = read_rule_test_files(folder.path()).expect("tests");
+        assert_eq!(tests.into_iter().collect::<Vec<_>>(), [("tests/b.toml".to_owned(), "b".to_owned())]);
+        fs::write(folder.path().join("tests/b.toml"), "another").expect("written");
+        assert_eq!(read_policy_folder(folder.path()).expect("a bundle").generation(), bundle.generation());
+        fs::remove_dir_all(folder.path().join("tests")).expect("removed");
+        assert!(read_rule_test_files(folder.path()).expect("no tests").is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::model::Mention;
 use crate::policy::{Action, Policy, RuleAction, RuleIndex, Scratch};
-use crate::scan::{Matcher, ReferenceMatcher};
+use crate::scan::{Hit, Matcher, ReferenceMatcher, Scanner};
 use crate::text::{NormalText, Normaliser};
 use crate::triage::{DETAIL_NONE, Wish};
 use serde::Serialize;
@@ -86,18 +86,64 @@ pub struct RouteExplained {
 /// Explains what `policy` makes of a mention that is no copy. Builds a matcher of its own: for single mentions.
 #[must_use]
 pub fn explain(policy: &Policy, mention: &Mention<'_>) -> Explanation {
-    let mut text = NormalText::default();
-    Normaliser::new().normalise(mention.text, policy.wants_exact(), &mut text);
-    let mut hits = Vec::new();
-    ReferenceMatcher::new(policy.literals()).scanner().scan(&text, &mut hits);
-    let mut matched = Vec::new();
-    policy.evaluate(mention, &hits, &mut Scratch::default(), &mut matched);
-    let mut words: Vec<String> =
-        hits.iter().map(|hit| policy.literals()[hit.literal as usize].text.clone()).collect();
-    words.sort();
-    words.dedup();
+    Explainer::new(policy, ReferenceMatcher::new(policy.literals()).scanner()).explain(mention)
+}
+
+/// Explains many mentions under one policy.
+pub struct Explainer<'p> {
+    policy: &'p Policy,
+    scanner: Box<dyn Scanner>,
+    normaliser: Normaliser,
+    text: NormalText,
+    hits: Vec<Hit>,
+    scratch: Scratch,
+    matched: Vec<RuleIndex>,
+}
+
+impl<'p> Explainer<'p> {
+    /// `scanner` finds the literals of `policy`.
+    #[must_use]
+    pub fn new(policy: &'p Policy, scanner: Box<dyn Scanner>) -> Explainer<'p> {
+        Explainer {
+            policy,
+            scanner,
+            normaliser: Normaliser::new(),
+            text: NormalText::default(),
+            hits: Vec::new(),
+            scratch: Scratch::default(),
+            matched: Vec::new(),
+        }
+    }
+
+    /// Explains what the policy makes of a mention that is no copy.
+    pub fn explain(&mut self, mention: &Mention<'_>) -> Explanation {
+        let Explainer { policy, scanner, normaliser, text, hits, scratch, matched } = self;
+        normaliser.normalise(mention.text, policy.wants_exact(), text);
+        hits.clear();
+        scanner.scan(text, hits);
+        policy.evaluate(mention, hits, scratch, matched);
+        let mut words: Vec<String> =
+            hits.iter().map(|hit| policy.literals()[hit.literal as usize].text.clone()).collect();
+        words.sort();
+        words.dedup();
+        explain_matched(policy, mention, matched, words)
+    }
+
+    /// The rules that matched the last mention, ascending.
+    #[must_use]
+    pub fn matched(&self) -> &[RuleIndex] {
+        &self.matched
+    }
+}
+
+fn explain_matched(
+    policy: &Policy,
+    mention: &Mention<'_>,
+    matched: &[RuleIndex],
+    words: Vec<String>,
+) -> Explanation {
     let rule = |index: RuleIndex| &policy.rules()[index.place()];
-    let action = policy.action(mention, &matched);
+    let action = policy.action(mention, matched);
     let (disposition, by, wish) = match action {
         Action::Noise(index) => ("noise", format!("rule `{}`", rule(index).name), Wish::Noise(index.0)),
         Action::Block(Some(index)) => {
@@ -108,7 +154,7 @@ pub fn explain(policy: &Policy, mention: &Mention<'_>) -> Explanation {
             ("blocked", format!("the list of {list} accounts"), Wish::Block(DETAIL_NONE))
         }
         Action::Route => {
-            let route = policy.route(mention, &matched);
+            let route = policy.route(mention, matched);
             ("queued", String::new(), Wish::Route { desk: route.desk.0, queue: route.queue.0 })
         }
     };
@@ -123,7 +169,7 @@ pub fn explain(policy: &Policy, mention: &Mention<'_>) -> Explanation {
         wish,
     };
     if action == Action::Route {
-        explain_route(policy, mention, &matched, &mut explanation);
+        explain_route(policy, mention, matched, &mut explanation);
     }
     explanation
 }

@@ -9,7 +9,7 @@ use super::bundle::{Bundle, parse_hex};
 use super::file::Files;
 use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
 use super::program::{Programs, RulePrograms};
-use super::query::{Dialect, Expression, Field, parse};
+use super::query::{Dialect, Expression, Field, Lists, parse};
 use super::table::Located;
 use super::{DedupLimits, Desk, DeskIndex, Filter, Policy, Queue, QueueIndex, Resolution, Rule, RuleAction};
 use std::collections::BTreeMap;
@@ -83,10 +83,11 @@ impl Compiler<'_> {
         let hash_key = self.hash_key(&files);
         let dedup = dedup(&files);
 
-        let (programs, literals) = RulePrograms::new(&queries);
+        let number = |tag: &str| tag_number(&tags, tag).unwrap_or(u32::MAX);
+        let (programs, literals) = RulePrograms::new(&queries, &Lists::new(), &number, Vec::new());
         let mut filter_programs = Programs::default();
         for condition in &conditions {
-            filter_programs.push(condition, &|_| 0, &|tag| tag_number(&tags, tag).unwrap_or(u32::MAX));
+            filter_programs.push(condition, &|_| 0, &number);
         }
         Some(Policy {
             generation: bundle.generation(),
@@ -284,7 +285,7 @@ impl Compiler<'_> {
         let mut asked: Vec<(&str, usize)> = Vec::new();
         condition.leaves(&mut |leaf| {
             if let Expression::Field(Field::Tag(tag), at) = leaf {
-                asked.push((tag, *at));
+                asked.push((tag, at.at));
             }
         });
         for (tag, at) in asked {

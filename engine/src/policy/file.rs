@@ -7,6 +7,7 @@ use super::mistake::{Mistakes, Place, did_you_mean, toml_hint};
 use super::table::{Located, Table, describe};
 use super::{Category, Resolution, RuleAction};
 use crate::text::Accents;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The longest time that a duration key may name: ten years.
@@ -64,24 +65,15 @@ pub(super) struct FilterText {
 }
 
 const TABLES: [&str; 8] = ["rule", "desk", "queue", "filter", "workflow", "accounts", "dedup", "fleet"];
-const TABLES_LATER: [&str; 5] = ["calendar", "plan", "response", "agent", "test"];
+const TABLES_LATER: [&str; 4] = ["calendar", "plan", "response", "agent"];
 
 impl Files {
     /// Reads one file and adds what it says.
     pub fn read(&mut self, file: usize, text: &str, mistakes: &mut Mistakes<'_>) {
-        let (document, damage) = DeTable::parse_recoverable(text);
-        for error in &damage {
-            let bytes = error.span().unwrap_or(0..0);
-            let what = format!("not readable as TOML: {}", error.message().replace('\n', ", "));
-            let line = text[..text.floor_char_boundary(bytes.start.min(text.len()))].matches('\n').count();
-            let hint = toml_hint(error.message(), text.lines().nth(line).unwrap_or_default());
-            mistakes.at(&Place { file, bytes }, what, hint);
-        }
-        if !damage.is_empty() {
-            // What a damaged file seems to say would only bring mistakes that are none.
+        let Some(document) = document(file, text, mistakes) else {
             self.unreadable = true;
             return;
-        }
+        };
         for (key, value) in document.get_ref() {
             let place = Place { file, bytes: key.span() };
             let name: &str = key.get_ref();
@@ -102,6 +94,13 @@ impl Files {
                         );
                     }
                 },
+                "test" => {
+                    mistakes.at(
+                        &place,
+                        "`test` stands among the rules",
+                        "rule tests stand in the folder `tests`",
+                    );
+                }
                 _ if TABLES_LATER.contains(&name) => {
                     mistakes.at(&place, format!("`{name}` is not there yet"), "");
                 }
@@ -158,8 +157,26 @@ impl Files {
     }
 }
 
+/// Reads one file as TOML; `None` when it is damaged, since what such a file seems to say would only bring mistakes
+/// that are none.
+pub(super) fn document<'t>(
+    file: usize,
+    text: &'t str,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Spanned<DeTable<'t>>> {
+    let (document, damage) = DeTable::parse_recoverable(text);
+    for error in &damage {
+        let bytes = error.span().unwrap_or(0..0);
+        let what = format!("not readable as TOML: {}", error.message().replace('\n', ", "));
+        let line = text[..text.floor_char_boundary(bytes.start.min(text.len()))].matches('\n').count();
+        let hint = toml_hint(error.message(), text.lines().nth(line).unwrap_or_default());
+        mistakes.at(&Place { file, bytes }, what, hint);
+    }
+    damage.is_empty().then_some(document)
+}
+
 /// The tables of `[[name]]`; anything else under that name is a mistake.
-fn tables<'t>(
+pub(super) fn tables<'t>(
     name: &str,
     value: &'t DeValue<'t>,
     place: &Place,

@@ -126,7 +126,7 @@ impl Linter<'_> {
     fn short_literals(&mut self, rule: &str, text: &Located<String>, query: &Expression) {
         let mut short: Vec<&Literal> = Vec::new();
         query.leaves(&mut |leaf| {
-            if let Expression::Literal(literal) = leaf
+            if let Expression::Literal(literal, _) = leaf
                 && literal.text.len() < LITERAL_BYTES_MIN
                 && !short.contains(&literal)
             {
@@ -263,7 +263,9 @@ fn exclude_each_other(a: &Field, b: &Field) -> bool {
 fn holds(condition: &Expression, answer: &impl Fn(&Field) -> bool) -> bool {
     match condition {
         // A filter asks no words.
-        Expression::Literal(_) => false,
+        Expression::Literal(..) | Expression::Regex(..) | Expression::List(..) | Expression::Near(..) => {
+            false
+        }
         Expression::Field(field, _) => answer(field),
         Expression::Not(part) => !holds(part, answer),
         Expression::And(parts) => parts.iter().all(|part| holds(part, answer)),
@@ -274,7 +276,8 @@ fn holds(condition: &Expression, answer: &impl Fn(&Field) -> bool) -> bool {
 /// Whether the query can be `wanted` for a text that holds this literal and no other.
 fn suffices(query: &Expression, literal: &Literal, wanted: bool) -> bool {
     match (query, wanted) {
-        (Expression::Literal(found), _) => (found == literal) == wanted,
+        (Expression::Literal(found, _), _) => (found == literal) == wanted,
+        (Expression::Regex(..) | Expression::List(..) | Expression::Near(..), _) => !wanted,
         (Expression::Field(..), _) => true,
         (Expression::Not(part), _) => suffices(part, literal, !wanted),
         (Expression::And(parts), true) | (Expression::Or(parts), false) => {
@@ -288,20 +291,26 @@ fn suffices(query: &Expression, literal: &Literal, wanted: bool) -> bool {
 
 /// A query's meaning without its places and its blanks, for comparing.
 fn write_shape(query: &Expression, shape: &mut String) {
-    let mut list = |sign: char, parts: &[Expression]| {
-        shape.push(sign);
+    fn list<'q>(sign: &str, parts: impl IntoIterator<Item = &'q Expression>, shape: &mut String) {
+        shape.push_str(sign);
         shape.push('(');
         for part in parts {
             write_shape(part, shape);
             shape.push(' ');
         }
         shape.push(')');
-    };
+    }
     match query {
-        Expression::Literal(literal) => shape.push_str(&format!("{:?}{:?}", literal.accents, literal.text)),
+        Expression::Literal(literal, _) => shape.push_str(&format!("{literal:?}")),
+        Expression::Regex(pattern, _) => shape.push_str(&format!("{pattern:?}")),
+        Expression::List(list, _) => shape.push_str(&format!("{list:?}")),
+        Expression::Near(near, _) => {
+            let sign = format!("{}{}", if near.ordered { "ONEAR/" } else { "NEAR/" }, near.words_max);
+            list(&sign, [&*near.left, &*near.right], shape);
+        }
         Expression::Field(field, _) => shape.push_str(&format!("{field:?}")),
-        Expression::Not(part) => list('!', std::slice::from_ref(part)),
-        Expression::And(parts) => list('&', parts),
-        Expression::Or(parts) => list('|', parts),
+        Expression::Not(part) => list("!", [&**part], shape),
+        Expression::And(parts) => list("&", parts, shape),
+        Expression::Or(parts) => list("|", parts, shape),
     }
 }

@@ -95,6 +95,16 @@ impl<'a> Mistakes<'a> {
         format!("{file} line {}", line_and_column(text, place.bytes.start).0)
     }
 
+    /// The path of a file.
+    pub fn path(&self, file: usize) -> &'a str {
+        self.files[file].0
+    }
+
+    /// The line of a place, from 1.
+    pub fn line(&self, place: &Place) -> u32 {
+        line_and_column(self.files[place.file].1, place.bytes.start).0
+    }
+
     /// The place of one word of a TOML string: `offset` counts bytes of the string's value.
     pub fn inside(&self, string: &Place, offset: usize) -> Place {
         let raw = &self.files[string.file].1[string.bytes.clone()];

@@ -22,6 +22,7 @@ mod mistake;
 mod program;
 mod query;
 mod rule;
+mod rule_test;
 mod search;
 mod table;
 mod why;
@@ -38,8 +39,14 @@ pub use duration::parse_duration;
 pub use lint::{Lint, LintKind, lint};
 pub use mistake::{Mistake, did_you_mean, toml_hint};
 pub use program::Scratch;
-pub use query::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX};
+pub use query::{
+    NEAR_WORDS_MAX, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX,
+    REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX,
+};
 pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction};
+pub use rule_test::{
+    Expectation, FILTER_DEFAULT, RuleTest, RuleTestCase, TestAuthor, TestMention, TestThread, read_rule_tests,
+};
 pub use search::Search;
 
 use crate::model::Mention;
@@ -227,7 +234,7 @@ impl Policy {
         scratch: &mut Scratch,
         matched: &mut Vec<RuleIndex>,
     ) {
-        self.programs.evaluate(mention, hits, scratch, matched);
+        self.programs.evaluate(&self.rules, mention, hits, scratch, matched);
         debug_assert!(matched.last().is_none_or(|rule| rule.place() < self.rules.len()));
     }
 
@@ -301,13 +308,8 @@ impl Policy {
         tags.truncate(kept);
     }
 
-    /// The category of the rule with the highest priority; between equals the first of the closed list.
     fn category(&self, matched: &[RuleIndex]) -> Category {
-        let named = matched.iter().filter_map(|&index| {
-            let rule = self.rule(index);
-            rule.category.map(|category| (std::cmp::Reverse(rule.priority), category))
-        });
-        named.min().map_or(Category::General, |(_, category)| category)
+        program::category(&self.rules, matched)
     }
 
     fn rule(&self, index: RuleIndex) -> &Rule {

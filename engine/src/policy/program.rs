@@ -8,11 +8,10 @@
 //! true without any literal are run for every mention.
 
 use super::accounts::without_at;
-use super::query::{Expression, Field};
-use super::{Category, RuleIndex};
+use super::query::{Expression, Field, ListTerm, Lists, Trigger};
+use super::{Category, Rule, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Literal};
-use crate::text::Accents;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -21,6 +20,8 @@ use std::ops::Range;
 enum Step {
     /// The accumulator becomes: this literal was seen.
     Literal(u32),
+    /// The accumulator becomes: a term of this list was seen.
+    List(u32),
     /// The accumulator becomes: this field holds.
     Field(u32),
     /// The accumulator becomes: a matching rule gave this tag.
@@ -36,6 +37,7 @@ enum Step {
 #[derive(Debug, Clone, Copy)]
 enum Leaf<'p> {
     Literal(u32),
+    List(u32),
     Field(&'p Field),
     Tag(u32),
 }
@@ -49,15 +51,15 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Compiles one more expression. `literal` and `tag` give the numbers of what it names.
+    /// Compiles one more expression. `numbers` gives the numbers of the words and lists that it names, `tag` those of tags.
     pub fn push(
         &mut self,
         expression: &Expression,
-        literal: &impl Fn(&Literal) -> u32,
+        numbers: &impl Fn(Trigger<'_>) -> u32,
         tag: &impl Fn(&str) -> u32,
     ) {
         let start = self.steps.len();
-        self.emit(expression, start, literal, tag);
+        self.emit(expression, start, numbers, tag);
         assert!(self.steps.len() > start, "a program has at least one step");
         self.ranges.push(number(start)..number(self.steps.len()));
     }
@@ -71,11 +73,15 @@ impl Programs {
         &mut self,
         expression: &Expression,
         start: usize,
-        literal: &impl Fn(&Literal) -> u32,
+        numbers: &impl Fn(Trigger<'_>) -> u32,
         tag: &impl Fn(&str) -> u32,
     ) {
         match expression {
-            Expression::Literal(text) => self.steps.push(Step::Literal(literal(text))),
+            Expression::Literal(text, _) => self.steps.push(Step::Literal(numbers(Trigger::Literal(text)))),
+            Expression::List(list, _) => self.steps.push(Step::List(numbers(Trigger::List(list)))),
+            Expression::Regex(..) | Expression::Near(..) => {
+                unreachable!("compile refuses what cannot be run yet")
+            }
             Expression::Field(Field::Tag(name), _) => self.steps.push(Step::Tag(tag(name))),
             Expression::Field(field, _) => {
                 let known = self.fields.iter().position(|f| f == field);
@@ -86,7 +92,7 @@ impl Programs {
                 self.steps.push(Step::Field(number(place)));
             }
             Expression::Not(part) => {
-                self.emit(part, start, literal, tag);
+                self.emit(part, start, numbers, tag);
                 self.steps.push(Step::Not);
             }
             Expression::And(parts) | Expression::Or(parts) => {
@@ -97,7 +103,7 @@ impl Programs {
                         jumps.push(self.steps.len());
                         self.steps.push(Step::Not);
                     }
-                    self.emit(part, start, literal, tag);
+                    self.emit(part, start, numbers, tag);
                 }
                 let end = number(self.steps.len() - start);
                 let and = matches!(expression, Expression::And(_));
@@ -116,6 +122,7 @@ impl Programs {
             at += 1;
             match *step {
                 Step::Literal(literal) => value = leaf(Leaf::Literal(literal)),
+                Step::List(list) => value = leaf(Leaf::List(list)),
                 Step::Field(field) => value = leaf(Leaf::Field(&self.fields[field as usize])),
                 Step::Tag(tag) => value = leaf(Leaf::Tag(tag)),
                 Step::Not => value = !value,
@@ -136,8 +143,8 @@ impl Programs {
     ) -> Option<usize> {
         (0..self.len()).find(|&program| {
             self.run(program, |leaf| match leaf {
-                Leaf::Literal(_) => false,
-                Leaf::Field(field) => holds(field, mention, Some(category)),
+                Leaf::Literal(_) | Leaf::List(_) => false,
+                Leaf::Field(field) => holds(field, mention, category),
                 Leaf::Tag(tag) => has_tag(tag),
             })
         })
@@ -152,8 +159,12 @@ pub(super) struct RulePrograms {
     /// The rules to run when literal `n` was seen: `triggered[offsets[n]..offsets[n + 1]]`.
     offsets: Vec<u32>,
     triggered: Vec<RuleIndex>,
+    /// For each list in each form, its literals.
+    lists: Vec<Vec<u32>>,
     /// The rules that can match with no literal seen.
     always: Vec<RuleIndex>,
+    /// The rules that ask what other rules assert, each after those that it asks.
+    askers: Vec<RuleIndex>,
 }
 
 /// Room for one evaluation at a time; kept by a worker and used again, also under another policy.
@@ -165,37 +176,53 @@ pub struct Scratch {
 }
 
 impl RulePrograms {
-    /// Compiles the rules' queries, in the order of their indices. The second value lists every literal once.
-    pub fn new(queries: &[Expression]) -> (RulePrograms, Vec<Literal>) {
-        let mut numbers: BTreeMap<(&str, bool), u32> = BTreeMap::new();
+    /// Compiles the rules' queries, in the order of their indices. `tag` gives the numbers of tags, `askers` are the
+    /// rules that ask what others assert, each after those that it asks. The second value lists every literal once.
+    pub fn new(
+        queries: &[Expression],
+        lists: &Lists,
+        tag: &impl Fn(&str) -> u32,
+        askers: Vec<RuleIndex>,
+    ) -> (RulePrograms, Vec<Literal>) {
+        let mut of_lists: BTreeMap<&ListTerm, Vec<Literal>> = BTreeMap::new();
+        let mut numbers: BTreeMap<Literal, u32> = BTreeMap::new();
         for query in queries {
-            query.leaves(&mut |leaf| {
-                if let Expression::Literal(literal) = leaf {
-                    numbers.insert(literal_key(literal), 0);
+            query.leaves(&mut |leaf| match leaf {
+                Expression::Literal(literal, _) => _ = numbers.insert(literal.clone(), 0),
+                Expression::List(list, _) => {
+                    let literals =
+                        || lists.get(&list.name).map_or_else(Vec::new, |l| l.literals(list.accents));
+                    of_lists.entry(list).or_insert_with(literals);
                 }
+                _ => {}
             });
         }
-        let mut literals = Vec::with_capacity(numbers.len());
-        for (place, ((text, exact), value)) in numbers.iter_mut().enumerate() {
-            *value = number(place);
-            let accents = if *exact { Accents::Exact } else { Accents::Ignore };
-            literals.push(Literal { text: (*text).to_owned(), accents });
-        }
-        let mut rules = RulePrograms { literals: literals.len(), ..RulePrograms::default() };
-        let mut by_literal: Vec<Vec<RuleIndex>> = vec![Vec::new(); literals.len()];
+        numbers.extend(of_lists.values().flatten().map(|literal| (literal.clone(), 0)));
+        numbers.values_mut().enumerate().for_each(|(place, value)| *value = number(place));
+        let members = |list: &ListTerm| of_lists[list].iter().map(|literal| numbers[literal]);
+        let mut rules = RulePrograms {
+            literals: numbers.len(),
+            lists: of_lists.keys().map(|list| members(list).collect()).collect(),
+            askers,
+            ..RulePrograms::default()
+        };
+        let number_of = |trigger: Trigger<'_>| match trigger {
+            Trigger::Literal(literal) => numbers[literal],
+            Trigger::List(list) => number(of_lists.range::<ListTerm, _>(..list).count()),
+        };
+        let mut by_literal: Vec<Vec<RuleIndex>> = vec![Vec::new(); numbers.len()];
         for (place, query) in queries.iter().enumerate() {
             let index = RuleIndex::new(place);
-            rules.programs.push(query, &|literal| numbers[&literal_key(literal)], &|_| {
-                unreachable!("the parser refuses tags in rules")
-            });
-            match query.triggers() {
-                Some(triggers) => {
-                    assert!(!triggers.is_empty(), "a set of triggers has a literal");
-                    for literal in triggers {
-                        by_literal[numbers[&literal_key(literal)] as usize].push(index);
-                    }
+            rules.programs.push(query, &number_of, tag);
+            let Some(triggers) = query.triggers() else {
+                rules.always.push(index);
+                continue;
+            };
+            for trigger in triggers {
+                match trigger {
+                    Trigger::Literal(literal) => by_literal[numbers[literal] as usize].push(index),
+                    Trigger::List(list) => members(list).for_each(|at| by_literal[at as usize].push(index)),
                 }
-                None => rules.always.push(index),
             }
         }
         for list in &by_literal {
@@ -203,12 +230,13 @@ impl RulePrograms {
             rules.triggered.extend_from_slice(list);
         }
         rules.offsets.push(number(rules.triggered.len()));
-        (rules, literals)
+        (rules, numbers.into_keys().collect())
     }
 
-    /// All rules that match, ascending. `hits` may name a literal more than once.
+    /// All rules that match, ascending. `hits` may name a literal more than once; `rules` are those of the policy.
     pub fn evaluate(
         &self,
+        rules: &[Rule],
         mention: &Mention<'_>,
         hits: &[Hit],
         scratch: &mut Scratch,
@@ -237,15 +265,33 @@ impl RulePrograms {
             }
         }
         let seen = &scratch.seen;
-        let matches = |rule: RuleIndex| {
+        let is_seen = |literal: u32| seen[literal as usize / 64] >> (literal % 64) & 1 == 1;
+        let matches = |rule: RuleIndex, before: &[RuleIndex]| {
             self.programs.run(rule.place(), |leaf| match leaf {
-                Leaf::Literal(literal) => seen[literal as usize / 64] >> (literal % 64) & 1 == 1,
-                Leaf::Field(field) => holds(field, mention, None),
-                Leaf::Tag(_) => false,
+                Leaf::Literal(literal) => is_seen(literal),
+                Leaf::List(list) => self.lists[list as usize].iter().any(|&literal| is_seen(literal)),
+                Leaf::Field(field @ Field::Category(_)) => holds(field, mention, category(rules, before)),
+                Leaf::Field(field) => holds(field, mention, Category::General),
+                Leaf::Tag(tag) => before
+                    .iter()
+                    .any(|&rule| rules[rule.place()].tag_numbers.binary_search(&tag).is_ok()),
             })
         };
-        let candidates = scratch.candidates.iter().chain(&self.always);
-        matched.extend(candidates.copied().filter(|&rule| matches(rule)));
+        let candidates = scratch.candidates.iter().chain(&self.always).copied();
+        let (askers, others): (Vec<_>, Vec<_>) = match self.askers.is_empty() {
+            true => (Vec::new(), Vec::new()),
+            false => candidates.clone().partition(|rule| self.askers.contains(rule)),
+        };
+        if self.askers.is_empty() {
+            matched.extend(candidates.filter(|&rule| matches(rule, &[])));
+        } else {
+            matched.extend(others.into_iter().filter(|&rule| matches(rule, &[])));
+            for &asker in self.askers.iter().filter(|asker| askers.contains(asker)) {
+                if matches(asker, matched) {
+                    matched.push(asker);
+                }
+            }
+        }
         matched.sort_unstable();
         for hit in hits {
             scratch.seen[hit.literal as usize / 64] = 0;
@@ -262,8 +308,14 @@ impl RulePrograms {
     }
 }
 
-fn literal_key(literal: &Literal) -> (&str, bool) {
-    (&literal.text, matches!(literal.accents, Accents::Exact))
+/// The category that these rules assert together: of the rule with the highest priority that names one; between equals
+/// the first of the closed list.
+pub(super) fn category(rules: &[Rule], matched: &[RuleIndex]) -> Category {
+    let named = matched.iter().filter_map(|&index| {
+        let rule = &rules[index.place()];
+        rule.category.map(|category| (std::cmp::Reverse(rule.priority), category))
+    });
+    named.min().map_or(Category::General, |(_, category)| category)
 }
 
 /// Sets a bit; whether it was not set before.
@@ -278,8 +330,8 @@ fn number(place: usize) -> u32 {
     u32::try_from(place).expect("invariant: bundles are limited to far fewer than 2^32 terms")
 }
 
-/// Whether a field of the mention is as asked. Without a category no category holds.
-pub(super) fn holds(field: &Field, mention: &Mention<'_>, category: Option<Category>) -> bool {
+/// Whether a field of the mention is as asked.
+pub(super) fn holds(field: &Field, mention: &Mention<'_>, category: Category) -> bool {
     match field {
         Field::Lang(lang) => {
             let said = mention.lang.as_bytes();
@@ -289,10 +341,14 @@ pub(super) fn holds(field: &Field, mention: &Mention<'_>, category: Option<Categ
         Field::Kind(kind) => mention.kind == *kind,
         Field::Network(network) => mention.network == network,
         Field::Account(account) => without_at(mention.account).eq_ignore_ascii_case(account),
-        Field::Followers(comparison, limit) => comparison.holds(mention.author.followers, *limit),
+        Field::Author(handle) => without_at(mention.author.handle).eq_ignore_ascii_case(handle),
+        Field::Followers(bounds) => bounds.holds(mention.author.followers),
+        Field::Visibility(visibility) => mention.visibility == *visibility,
         Field::Verified(verified) => mention.author.verified == *verified,
         Field::Repost(repost) => mention.repost_of.is_some() == *repost,
-        Field::Category(wanted) => category == Some(*wanted),
+        Field::Promoted(promoted) => mention.promoted == *promoted,
+        Field::Has(feature) => feature.is_in(mention.text),
+        Field::Category(wanted) => category == *wanted,
         // Tags are steps of their own.
         Field::Tag(_) => false,
     }

@@ -4,7 +4,7 @@
 //! Called by the daemon's verbs.
 
 use super::program::{RulePrograms, Scratch};
-use super::query::{Dialect, parse};
+use super::query::{Dialect, Lists, parse};
 use super::{Mistake, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Matcher, ReferenceMatcher, Scanner};
@@ -44,7 +44,7 @@ impl Search {
             });
             mistakes.collect::<Vec<_>>()
         })?;
-        let (programs, literals) = RulePrograms::new(&[expression]);
+        let (programs, literals) = RulePrograms::new(&[expression], &Lists::new(), &|_| u32::MAX, Vec::new());
         Ok(Search {
             programs,
             scanner: ReferenceMatcher::new(&literals).scanner(),
@@ -61,7 +61,7 @@ impl Search {
         self.normaliser.normalise(mention.text, false, &mut self.text);
         self.hits.clear();
         self.scanner.scan(&self.text, &mut self.hits);
-        self.programs.evaluate(mention, &self.hits, &mut self.scratch, &mut self.matched);
+        self.programs.evaluate(&[], mention, &self.hits, &mut self.scratch, &mut self.matched);
         !self.matched.is_empty()
     }
 }

@@ -5,6 +5,7 @@
 
 use super::duration::{parse_duration, show_duration};
 use super::mistake::{Mistakes, Place, did_you_mean};
+use crate::model::Millis;
 use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -140,6 +141,44 @@ impl<'t, 'm, 'f> Table<'t, 'm, 'f> {
             Some(value) => Some(Located { value, place }),
             None => {
                 self.wrong_type(key, &place, "true or false, without quotes", value);
+                None
+            }
+        }
+    }
+
+    /// Whether the key is there, whatever its value.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// A table inside this one; its mistakes call it `title`.
+    pub fn table(&mut self, key: &'static str, title: &'static str) -> Option<Table<'t, '_, 'f>> {
+        let (value, place) = self.take(key)?;
+        match value.as_table() {
+            Some(table) => Some(Table::new(table, title, place, &mut *self.mistakes)),
+            None => {
+                self.wrong_type(key, &place, "a table, such as { … }", value);
+                None
+            }
+        }
+    }
+
+    /// A moment: in milliseconds, and as RFC 3339. TOML's own offset date-time and a text in quotes mean the same.
+    pub fn time(&mut self, key: &'static str) -> Option<Located<(Millis, String)>> {
+        let (value, place) = self.take(key)?;
+        let text = match value {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            other => {
+                self.wrong_type(key, &place, "a time such as 2026-11-22T09:14:03Z", other);
+                return None;
+            }
+        };
+        match text.parse::<jiff::Timestamp>() {
+            Ok(time) => Some(Located { value: (Millis(time.as_millisecond()), time.to_string()), place }),
+            Err(_) => {
+                let what = format!("`{key} = \"{text}\"` is no time");
+                self.mistakes.at(&place, what, "write date, time and offset: 2026-11-22T09:14:03Z");
                 None
             }
         }

@@ -17,7 +17,7 @@ impl Policy {
         let category = self.category(matched);
         let leaf = |field: &Field| match field {
             Field::Tag(tag) => matched.iter().any(|&rule| self.rule(rule).tags.contains(tag)),
-            field => holds(field, mention, Some(category)),
+            field => holds(field, mention, category),
         };
         let mut parts = Vec::new();
         gather(&condition, &filter.when, true, &leaf, &mut parts);
@@ -44,18 +44,20 @@ fn gather(
     parts: &mut Vec<String>,
 ) -> bool {
     match expression {
-        Expression::Literal(literal) => {
+        Expression::Literal(_, mark)
+        | Expression::Regex(_, mark)
+        | Expression::List(_, mark)
+        | Expression::Near(_, mark) => {
             // Filters have no words; one that had would never be seen.
             if wanted {
-                parts.push(format!("`{}` is not looked for here", literal.text));
+                parts.push(format!("`{}` is not looked for here", mark.of(written)));
             }
             wanted
         }
-        Expression::Field(field, at) => {
+        Expression::Field(field, mark) => {
             let differs = leaf(field) != wanted;
             if differs {
-                let text = written[*at..].split([' ', '\t', '\n', '(', ')']).next().unwrap_or_default();
-                parts.push(format!("`{text}` is {}", if wanted { "false" } else { "true" }));
+                parts.push(format!("`{}` is {}", mark.of(written), if wanted { "false" } else { "true" }));
             }
             differs
         }

@@ -3,15 +3,15 @@
 //! Owns every message about a single term, among them the constructs that other search languages have and
 //! this one does not have yet. Collects all of them. Called by `parse` alone.
 
-use super::{Comparison, Dialect, Field, QueryMistake};
+use super::{Bounds, Dialect, Field, Mark, QueryMistake};
 use crate::model::Kind;
 use crate::policy::Category;
 use crate::policy::mistake::did_you_mean;
 
-/// A token and the byte where it begins.
+/// A token and where it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Token {
-    pub at: usize,
+    pub mark: Mark,
     pub kind: TokenKind,
 }
 
@@ -62,13 +62,15 @@ impl<'q> Lexer<'q> {
         &self.query[self.at..]
     }
 
+    /// A token from `at` to where the lexer stands.
     fn push(&mut self, at: usize, kind: TokenKind) {
-        self.tokens.push(Token { at, kind });
+        assert!(at < self.at, "a token has at least one byte");
+        self.tokens.push(Token { mark: Mark { at, length: self.at - at }, kind });
     }
 
     fn push_one(&mut self, kind: TokenKind) {
-        self.push(self.at, kind);
         self.at += 1;
+        self.push(self.at - 1, kind);
     }
 
     fn refuse(&mut self, at: usize, what: impl Into<String>, hint: impl Into<String>) {
@@ -292,20 +294,21 @@ fn check_name(name: &str, rest: &str, dialect: Dialect) -> Result<(), (String, S
 }
 
 fn read_followers(rest: &str) -> Result<Field, (String, String)> {
-    let signs = [
-        (">=", Comparison::AtLeast),
-        ("<=", Comparison::AtMost),
-        (">", Comparison::Above),
-        ("<", Comparison::Below),
-        ("=", Comparison::Equal),
-    ];
-    for (sign, comparison) in signs {
-        let Some(number) = rest.strip_prefix(sign) else { continue };
-        let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-        return match number.parse() {
-            Ok(limit) if digits => Ok(Field::Followers(comparison, limit)),
-            _ => Err((
-                format!("expected a whole number after `followers{sign}`, found `{number}`"),
+    for sign in [">=", "<=", ">", "<", "="] {
+        let Some(digits) = rest.strip_prefix(sign) else { continue };
+        let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let bounds = match (digits.parse::<u64>(), sign) {
+            (Ok(limit), ">=") => Some((limit, u64::MAX)),
+            (Ok(limit), "<=") => Some((0, limit)),
+            (Ok(limit), ">") => limit.checked_add(1).map(|least| (least, u64::MAX)),
+            (Ok(limit), "<") => limit.checked_sub(1).map(|most| (0, most)),
+            (Ok(limit), _) => Some((limit, limit)),
+            (Err(_), _) => None,
+        };
+        return match bounds.filter(|_| whole) {
+            Some((least, most)) => Ok(Field::Followers(Bounds { least, most })),
+            None => Err((
+                format!("expected a whole number after `followers{sign}`, found `{digits}`"),
                 "write it out, such as `followers>10000`".into(),
             )),
         };

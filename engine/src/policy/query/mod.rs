@@ -20,18 +20,26 @@
 //! with its blanks normalised. A query of nothing but NOTs is allowed. Asking a field that the mention lacks
 //! is false, so `NOT lang:en` holds for a mention of unknown language.
 
+mod field;
 mod lex;
+mod list;
 mod parse;
+pub(super) mod regex;
 mod tree;
 
+pub(super) use field::{Bounds, Field};
 pub(super) use lex::is_network;
+pub(super) use list::{List, Lists};
 pub(super) use parse::parse;
-pub(super) use tree::{Comparison, Expression, Field};
+pub use regex::{REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX};
+pub(super) use tree::{Expression, ListTerm, Mark, Near, Pattern, Trigger};
 
 /// The longest query, in bytes.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;
 /// How many terms one query may have.
 pub const QUERY_TERMS_MAX: usize = 1024;
+/// How many words NEAR/n and ONEAR/n may let stand between, at most.
+pub const NEAR_WORDS_MAX: u32 = 50;
 /// How deep parentheses and NOTs may be nested.
 pub const QUERY_DEPTH_MAX: usize = 64;
 

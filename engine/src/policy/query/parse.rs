@@ -4,7 +4,7 @@
 //! Called by `policy::compile` alone.
 
 use super::lex::{Token, TokenKind, tokens};
-use super::{Dialect, Expression, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, QueryMistake};
+use super::{Dialect, Expression, Mark, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, QueryMistake};
 use crate::scan::Literal;
 use crate::text::{Accents, normalise_term};
 
@@ -43,7 +43,7 @@ impl<'t> Parser<'t> {
     }
 
     fn at(&self) -> usize {
-        self.tokens.get(self.next).map_or(self.end, |token| token.at)
+        self.tokens.get(self.next).map_or(self.end, |token| token.mark.at)
     }
 
     fn query(&mut self) -> Result<Expression, QueryMistake> {
@@ -92,6 +92,7 @@ impl<'t> Parser<'t> {
 
     fn not(&mut self) -> Result<Expression, QueryMistake> {
         let at = self.at();
+        let mark = self.tokens.get(self.next).map_or(Mark { at, length: 0 }, |token| token.mark);
         self.depth += 1;
         if self.depth > QUERY_DEPTH_MAX {
             let what = format!("nested deeper than {QUERY_DEPTH_MAX} parentheses and NOTs");
@@ -113,11 +114,11 @@ impl<'t> Parser<'t> {
             }
             Some(TokenKind::Text(text)) => {
                 self.next += 1;
-                self.literal(at, text)?
+                self.literal(mark, text)?
             }
             Some(TokenKind::Field(field)) => {
                 self.next += 1;
-                Expression::Field(field.clone(), at)
+                Expression::Field(field.clone(), mark)
             }
             other => return Err(self.expected_a_term(at, other)),
         };
@@ -125,16 +126,16 @@ impl<'t> Parser<'t> {
         Ok(read)
     }
 
-    fn literal(&self, at: usize, text: &str) -> Result<Expression, QueryMistake> {
+    fn literal(&self, mark: Mark, text: &str) -> Result<Expression, QueryMistake> {
         let blanks_normalised = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let text = normalise_term(&blanks_normalised, self.accents);
         if text.trim().is_empty() {
             let what = format!(
                 "nothing is left of `{blanks_normalised}` after normalisation: expected a visible term"
             );
-            return Err(QueryMistake::new(at, what, ""));
+            return Err(QueryMistake::new(mark.at, what, ""));
         }
-        Ok(Expression::Literal(Literal { text, accents: self.accents }))
+        Ok(Expression::Literal(Literal { text, accents: self.accents }, mark))
     }
 
     fn expected_a_term(&self, at: usize, found: Option<&TokenKind>) -> QueryMistake {

@@ -8,6 +8,7 @@ mod lints;
 mod mistakes;
 mod oracle;
 mod queries;
+mod rule_tests;
 
 use super::*;
 use crate::model::{Author, Kind, Thread, Visibility};

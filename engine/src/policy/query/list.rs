@@ -1,0 +1,29 @@
+//! Named lists: terms that many rules look for together.
+//!
+//! Owns what an entry may be. Made by `policy::compile`; the literals of a list are made once for each form in which a
+//! rule asks for it.
+
+use crate::scan::Literal;
+use crate::text::Accents;
+use std::collections::BTreeMap;
+
+/// The lists of a policy, by name.
+pub type Lists = BTreeMap<String, List>;
+
+/// The terms of one list, checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct List {
+    /// As written, with their blanks normalised; each leaves something in every form.
+    pub terms: Vec<String>,
+}
+
+impl List {
+    /// What to look for in one form of a text, each once.
+    pub fn literals(&self, accents: Accents) -> Vec<Literal> {
+        let mut literals: Vec<Literal> =
+            self.terms.iter().filter_map(|term| Literal::of_term(term, accents)).collect();
+        literals.sort_unstable();
+        literals.dedup();
+        literals
+    }
+}
