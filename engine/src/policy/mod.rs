@@ -38,7 +38,7 @@ pub use lint::{Lint, LintKind, lint};
 pub use mistake::{Mistake, did_you_mean, toml_hint};
 pub use program::Scratch;
 pub use query::{QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX};
-pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction};
+pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction, RuleClass};
 pub use search::Search;
 
 use crate::model::Mention;
@@ -214,7 +214,7 @@ impl Policy {
 
     /// What to do with a mention that these rules match.
     ///
-    /// The brand's own posts are blocked whatever they say. Then `never_drop` outranks everything, a blocked
+    /// The brand's own posts are blocked whatever they say. Then `never_drop`, which every rule of a class has, outranks everything, a blocked
     /// author outranks rules, and `block` outranks `noise`; of several rules the first by name is named.
     #[must_use]
     pub fn action(&self, mention: &Mention<'_>, matched: &[RuleIndex]) -> Action {
