@@ -6,7 +6,7 @@
 
 use super::accounts::AccountList;
 use super::bundle::{Bundle, parse_hex};
-use super::file::Files;
+use super::file::{Files, RuleText};
 use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
 use super::program::{Programs, RulePrograms};
 use super::query::{Dialect, Expression, Field, Lists, parse};
@@ -207,19 +207,12 @@ impl Compiler<'_> {
                     own_tags.push(tag.value.clone());
                 }
             }
+            let class = text.class.as_ref().map(|class| class.value);
+            own_tags.extend(class.map(|class| class.name().to_owned()).filter(|tag| !own_tags.contains(tag)));
             tags.extend(own_tags.iter().cloned());
             let query =
                 text.query.as_ref().and_then(|query| self.query("query", query, Dialect::Rule(text.accents)));
-            if let (Some(action), Some(never_drop)) = (&text.action, &text.never_drop)
-                && never_drop.value
-                && action.value != RuleAction::Tag
-            {
-                let what = format!(
-                    "`never_drop = true` and `action = \"{}\"` contradict each other",
-                    action.value.name()
-                );
-                self.mistakes.at(&never_drop.place, what, "a rule that must never be dropped may only tag");
-            }
+            self.check_never_drop(text);
             let (Some(name), Some(query), Some(query_text)) = (&text.name, query, &text.query) else {
                 continue;
             };
@@ -227,11 +220,13 @@ impl Compiler<'_> {
                 name: name.value.clone(),
                 query: query_text.value.clone(),
                 tags: own_tags,
+                class,
                 category: text.category,
                 priority: text.priority,
                 resolution: text.resolution,
                 action: text.action.as_ref().map_or(RuleAction::Tag, |action| action.value),
-                never_drop: text.never_drop.as_ref().is_some_and(|never_drop| never_drop.value),
+                never_drop: class.is_some()
+                    || text.never_drop.as_ref().is_some_and(|never_drop| never_drop.value),
                 tag_numbers: Vec::new(),
             };
             found.entry(name.value.clone()).or_insert((rule, query));
@@ -245,6 +240,28 @@ impl Compiler<'_> {
         found.retain(|name, _| names.get(name).is_some_and(|(index, _)| (*index as usize) < RULES_MAX));
         let (rules, queries) = found.into_values().unzip();
         (rules, queries, tags)
+    }
+
+    /// A rule that is never dropped, by its key or by its class, cannot drop, and a class cannot be switched off.
+    fn check_never_drop(&mut self, text: &RuleText) {
+        let dropping = text.action.as_ref().filter(|action| action.value != RuleAction::Tag);
+        let action = |action: &Located<RuleAction>| format!("`action = \"{}\"`", action.value.name());
+        if let (Some(dropping), Some(never_drop)) = (dropping, &text.never_drop)
+            && never_drop.value
+        {
+            let what = format!("`never_drop = true` and {} contradict each other", action(dropping));
+            self.mistakes.at(&never_drop.place, what, "a rule that must never be dropped may only tag");
+        }
+        let Some(class) = &text.class else { return };
+        let what =
+            |with: &str| format!("`class = \"{}\"` and {with} contradict each other", class.value.name());
+        let hint = "what a rule of a class matches is never dropped";
+        if let Some(dropping) = dropping {
+            self.mistakes.at(&class.place, what(&action(dropping)), hint);
+        }
+        if let Some(never_drop) = text.never_drop.as_ref().filter(|never_drop| !never_drop.value) {
+            self.mistakes.at(&never_drop.place, what("`never_drop = false`"), hint);
+        }
     }
 
     fn query(&mut self, key: &str, text: &Located<String>, dialect: Dialect) -> Option<Expression> {

@@ -5,7 +5,7 @@
 
 use super::mistake::{Mistakes, Place, did_you_mean, toml_hint};
 use super::table::{Located, Table, describe};
-use super::{Category, Resolution, RuleAction};
+use super::{Category, Resolution, RuleAction, RuleClass};
 use crate::text::Accents;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -36,6 +36,7 @@ pub(super) struct RuleText {
     pub name: Option<Located<String>>,
     pub query: Option<Located<String>>,
     pub tags: Vec<Located<String>>,
+    pub class: Option<Located<RuleClass>>,
     pub category: Option<Category>,
     pub priority: Option<u8>,
     pub resolution: Option<Resolution>,
@@ -230,6 +231,7 @@ fn read_rule(mut table: Table<'_, '_, '_>) -> RuleText {
         name: table.require("name", name, "every rule has a name that decisions and metrics quote"),
         query: table.require("query", query, ""),
         tags: table.texts("tags"),
+        class: table.choice("class", &RuleClass::ALL.map(|c| (c.name(), c))),
         category: table.choice("category", &Category::ALL.map(|c| (c.name(), c))).map(|c| c.value),
         priority: priority(&mut table),
         resolution: resolution(&mut table),

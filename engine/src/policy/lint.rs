@@ -102,7 +102,10 @@ impl Linter<'_> {
             let (Some(name), Some(text)) = (&rule.name, &rule.query) else { continue };
             let action = rule.action.as_ref().is_some_and(|action| action.value != RuleAction::Tag);
             let never_drop = rule.never_drop.as_ref().is_some_and(|never_drop| never_drop.value);
-            let asserts = rule.category.is_some() || rule.priority.is_some() || rule.resolution.is_some();
+            let asserts = rule.class.is_some()
+                || rule.category.is_some()
+                || rule.priority.is_some()
+                || rule.resolution.is_some();
             if rule.tags.is_empty() && !action && !never_drop && !asserts {
                 let what = format!("the rule `{}` asks for nothing", name.value);
                 let hint = "give it `tags`, or one of category, priority, resolution, action";

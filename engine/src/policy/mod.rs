@@ -43,7 +43,7 @@ pub use query::{
     NEAR_WORDS_MAX, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX,
     REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX,
 };
-pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction};
+pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction, RuleClass};
 pub use rule_test::{
     Expectation, FILTER_DEFAULT, RuleTest, RuleTestCase, TestAuthor, TestMention, TestThread, read_rule_tests,
 };
@@ -240,7 +240,7 @@ impl Policy {
 
     /// What to do with a mention that these rules match.
     ///
-    /// The brand's own posts are blocked whatever they say. Then `never_drop` outranks everything, a blocked
+    /// The brand's own posts are blocked whatever they say. Then `never_drop`, which every rule of a class has, outranks everything, a blocked
     /// author outranks rules, and `block` outranks `noise`; of several rules the first by name is named.
     #[must_use]
     pub fn action(&self, mention: &Mention<'_>, matched: &[RuleIndex]) -> Action {

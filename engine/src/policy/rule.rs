@@ -70,6 +70,19 @@ names! {
     }
 }
 
+names! {
+    /// What must reach people whatever else matches (domain.md section 3). A rule of a class is never dropped and
+    /// gives the tag of the class's name.
+    RuleClass {
+        /// Life and limb: fire, injury, threats.
+        Safety = "safety",
+        /// Lawyers, regulators, discrimination, breaches of data protection.
+        Legal = "legal",
+        /// Journalists and those who have told them.
+        Press = "press",
+    }
+}
+
 /// A named query and what it asserts of the mentions that match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -77,8 +90,10 @@ pub struct Rule {
     pub name: String,
     /// As written.
     pub query: String,
-    /// In the order of the file, each once.
+    /// In the order of the file, each once; the tag of the rule's class last, unless the file has it earlier.
     pub tags: Vec<String>,
+    /// What must reach people, if the rule is about that.
+    pub class: Option<RuleClass>,
     /// What the mention is about, if the rule says so.
     pub category: Option<Category>,
     /// 0 to 100, if the rule says so.
@@ -87,7 +102,7 @@ pub struct Rule {
     pub resolution: Option<Resolution>,
     /// What the rule asks for.
     pub action: RuleAction,
-    /// Outranks noise and block of every other rule.
+    /// Outranks noise, block and blocked authors. Always so for a rule of a class.
     pub never_drop: bool,
     /// The tags as numbers of the policy's tag table, ascending.
     pub(super) tag_numbers: Vec<u32>,

@@ -201,6 +201,38 @@ never_drop = true"#,
         ],
     },
     Case {
+        what: "a class that drops",
+        text: r#"[[rule]]
+name = "fire"
+query = "fire"
+class = "safety"
+action = "block""#,
+        told: &[
+            "p.toml:4:9: `class = \"safety\"` and `action = \"block\"` contradict each other (what a rule of a class matches is never dropped)",
+        ],
+    },
+    Case {
+        what: "a class that may be dropped",
+        text: r#"[[rule]]
+name = "fire"
+query = "fire"
+class = "safety"
+never_drop = false"#,
+        told: &[
+            "p.toml:5:14: `class = \"safety\"` and `never_drop = false` contradict each other (what a rule of a class matches is never dropped)",
+        ],
+    },
+    Case {
+        what: "a class that is not there",
+        text: r#"[[rule]]
+name = "fire"
+query = "fire"
+class = "safty""#,
+        told: &[
+            "p.toml:4:9: `class = \"safty\"` is not known: expected `safety`, `legal`, `press` (did you mean `safety`?)",
+        ],
+    },
+    Case {
         what: "an account without its network",
         text: r#"[accounts]
 own = ["@brandcare"]"#,
