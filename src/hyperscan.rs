@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use hyperscan::{BlockDatabase, Builder, LiteralFlags, Literals, Matching, Scratch};
 use triage_engine::scan::{Hit, Literal, Matcher, ReferenceMatcher, Scanner, WordMatcher};
-use triage_engine::text::{Accents, NormalText, bounded};
+use triage_engine::text::{Edges, Form, NormalText, bounded};
 
 /// The most literals of one policy: 200,000 rules of median five, which share some. See `WordMatcher` for what they take.
 pub const LITERALS_MAX: usize = 1_000_000;
@@ -118,19 +118,33 @@ fn tested_library() -> Result<(), LibraryError> {
 }
 
 /// All literals of one form of a text, compiled.
-struct Form {
+struct Compiled {
     database: BlockDatabase,
-    /// By libhs id: the literal's index among all, and its length in bytes.
-    literals: Vec<(u32, u32)>,
+    /// By libhs id.
+    literals: Vec<Known>,
     bytes: usize,
 }
 
-impl Form {
+/// What the callback must know of a literal.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Its index among all.
+    literal: u32,
+    /// Its length in bytes.
+    length: u32,
+    edges: Edges,
+}
+
+impl Compiled {
     /// None if no literal is looked for in this form.
-    fn new(literals: &[Literal], accents: Accents) -> Result<Option<Arc<Form>>, LibraryError> {
-        let chosen = || literals.iter().enumerate().filter(move |(_, literal)| literal.accents == accents);
-        let ids: Vec<(u32, u32)> =
-            chosen().map(|(index, literal)| (index as u32, literal.text.len() as u32)).collect();
+    fn new(literals: &[Literal], form: Form) -> Result<Option<Arc<Compiled>>, LibraryError> {
+        let chosen = || literals.iter().enumerate().filter(move |(_, literal)| literal.form == form);
+        let known = chosen().map(|(index, literal)| Known {
+            literal: index as u32,
+            length: literal.text.len() as u32,
+            edges: literal.edges,
+        });
+        let ids: Vec<Known> = known.collect();
         if ids.is_empty() {
             return Ok(None);
         }
@@ -146,8 +160,8 @@ impl Form {
         let database: BlockDatabase = patterns.build().map_err(refused)?;
         // Here, where the answer can still be the reference, rather than in the first scan.
         database.alloc_scratch().map_err(refused)?;
-        let bytes = database.size().map_err(refused)? + ids.len() * size_of::<(u32, u32)>();
-        Ok(Some(Arc::new(Form { database, literals: ids, bytes })))
+        let bytes = database.size().map_err(refused)? + ids.len() * size_of::<Known>();
+        Ok(Some(Arc::new(Compiled { database, literals: ids, bytes })))
     }
 }
 
@@ -157,8 +171,8 @@ fn refused(error: hyperscan::Error) -> LibraryError {
 
 /// Finds literals with libhs.
 pub struct HyperscanMatcher {
-    folded: Option<Arc<Form>>,
-    exact: Option<Arc<Form>>,
+    /// By the index of the form.
+    forms: [Option<Arc<Compiled>>; 4],
 }
 
 impl HyperscanMatcher {
@@ -172,17 +186,19 @@ impl HyperscanMatcher {
     pub fn new(literals: &[Literal]) -> Result<HyperscanMatcher, LibraryError> {
         assert!(literals.len() <= LITERALS_MAX, "the caller checks the limit");
         literals.iter().for_each(Literal::assert_valid);
-        Ok(HyperscanMatcher {
-            folded: Form::new(literals, Accents::Ignore)?,
-            exact: Form::new(literals, Accents::Exact)?,
-        })
+        let mut forms = [const { None }; 4];
+        for form in Form::ALL {
+            forms[form.index()] = Compiled::new(literals, form)?;
+        }
+        Ok(HyperscanMatcher { forms })
     }
 }
 
 impl Matcher for HyperscanMatcher {
     fn scanner(&self) -> Box<dyn Scanner> {
-        let open = |form: &Option<Arc<Form>>| form.as_ref().map(|form| FormScanner::new(Arc::clone(form)));
-        Box::new(HyperscanScanner { folded: open(&self.folded), exact: open(&self.exact) })
+        let open =
+            |form: &Option<Arc<Compiled>>| form.as_ref().map(|form| FormScanner::new(Arc::clone(form)));
+        Box::new(HyperscanScanner { forms: self.forms.each_ref().map(open) })
     }
 
     fn name(&self) -> &'static str {
@@ -190,18 +206,18 @@ impl Matcher for HyperscanMatcher {
     }
 
     fn bytes(&self) -> usize {
-        [&self.folded, &self.exact].into_iter().flatten().map(|form| form.bytes).sum()
+        self.forms.iter().flatten().map(|form| form.bytes).sum()
     }
 }
 
 /// A database and the scratch made for it, inseparable: a scratch of another database would be written beyond its end.
 struct FormScanner {
-    form: Arc<Form>,
+    form: Arc<Compiled>,
     scratch: Scratch,
 }
 
 impl FormScanner {
-    fn new(form: Arc<Form>) -> Self {
+    fn new(form: Arc<Compiled>) -> Self {
         let scratch =
             form.database.alloc_scratch().expect("invariant: a scratch of some 2.5 KB was had before");
         Self { form, scratch }
@@ -213,11 +229,11 @@ impl FormScanner {
         let outcome = self.form.database.scan(text, &self.scratch, |id, _, end, _| {
             // No panic in here: it would abort the process. What cannot be is left out, and the self-test and the
             // comparison with the reference would show it.
-            if let Some(&(literal, length)) = literals.get(id as usize)
-                && let Some(start) = (end as u32).checked_sub(length)
-                && bounded(text, start as usize, end as usize)
+            if let Some(known) = literals.get(id as usize)
+                && let Some(start) = (end as u32).checked_sub(known.length)
+                && bounded(text, start as usize, end as usize, known.edges)
             {
-                hits.push(Hit { literal, start, end: end as u32 });
+                hits.push(Hit { literal: known.literal, start, end: end as u32 });
             }
             Matching::Continue
         });
@@ -226,18 +242,16 @@ impl FormScanner {
 }
 
 struct HyperscanScanner {
-    folded: Option<FormScanner>,
-    exact: Option<FormScanner>,
+    forms: [Option<FormScanner>; 4],
 }
 
 impl Scanner for HyperscanScanner {
     fn scan(&mut self, text: &NormalText, hits: &mut Vec<Hit>) {
         let from = hits.len();
-        if let Some(form) = &mut self.folded {
-            form.scan(&text.folded, hits);
-        }
-        if let Some(form) = &mut self.exact {
-            form.scan(&text.exact, hits);
+        for (scanner, form) in self.forms.iter_mut().zip(Form::ALL) {
+            if let Some(scanner) = scanner {
+                scanner.scan(text.form(form), hits);
+            }
         }
         hits[from..].sort_unstable();
     }

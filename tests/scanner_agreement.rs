@@ -10,7 +10,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use triage_engine::scan::{Hit, Literal, Matcher, ReferenceMatcher};
-use triage_engine::text::{Accents, NormalText, Normaliser};
+use triage_engine::text::{Accents, Edges, Form, Forms, NormalText, Normaliser};
 use triaged::hyperscan::{self, BuildError, HyperscanMatcher};
 
 /// What was compared.
@@ -33,7 +33,7 @@ fn compare(literals: &[Literal], texts: &[String]) -> Compared {
     let (mut expected, mut found) = (Vec::new(), Vec::new());
     let mut compared = Compared::default();
     for text in texts {
-        normaliser.normalise(text, true, &mut normal);
+        normaliser.normalise(text, Forms::ALL, &mut normal);
         expected.clear();
         found.clear();
         reference.scan(&normal, &mut expected);
@@ -45,7 +45,7 @@ fn compare(literals: &[Literal], texts: &[String]) -> Compared {
         assert!(found.is_sorted(), "hits are sorted by literal and start");
         for hit in &found {
             let literal = &literals[hit.literal as usize];
-            let form = normal.form(literal.accents);
+            let form = normal.form(literal.form);
             assert_eq!(&form[hit.start as usize..hit.end as usize], literal.text, "a hit is its literal");
         }
         compared.texts += 1;
@@ -54,6 +54,8 @@ fn compare(literals: &[Literal], texts: &[String]) -> Compared {
     }
     compared
 }
+
+const EDGES: [Edges; 3] = [Edges::Whole, Edges::Prefix, Edges::Suffix];
 
 /// Words, pairs of words and pieces of words from the texts, at most `count` of them, spread over all texts.
 fn mine(texts: &[String], count: usize) -> Vec<Literal> {
@@ -68,8 +70,8 @@ fn mine(texts: &[String], count: usize) -> Vec<Literal> {
         for term in
             [Some((*word).to_owned()), Some(trimmed.to_owned()), pair, Some(piece)].into_iter().flatten()
         {
-            let accents = if terms.len() % 2 == 0 { Accents::Ignore } else { Accents::Exact };
-            terms.extend(Literal::of_term(&term, accents));
+            let (form, edges) = (Form::ALL[terms.len() % 4], EDGES[terms.len() / 4 % 3]);
+            terms.extend(Literal::of_term(&term, form).map(|literal| literal.with_edges(edges)));
         }
     }
     terms.into_iter().take(count).collect()
@@ -196,7 +198,7 @@ const AWKWARD_TEXTS: [&str; 12] = [
 
 #[test]
 fn a_literal_that_stands_twice_in_a_policy_is_reported_for_both() {
-    let literal = |accents| Literal { text: "tv".into(), accents };
+    let literal = |accents| Literal::of_term("tv", accents).unwrap();
     let literals = [literal(Accents::Ignore), literal(Accents::Exact), literal(Accents::Ignore)];
     let texts = [String::from("TV, tv and #TVbroken")];
     let compared = compare(&literals, &texts);
@@ -213,7 +215,7 @@ fn a_literal_with_accents_is_looked_for_in_the_exact_form_only() {
     let mut scanner = matcher.scanner();
     let mut hits = vec![Hit { literal: 9, start: 0, end: 1 }];
     let mut normal = NormalText::default();
-    Normaliser::new().normalise("cafe café", true, &mut normal);
+    Normaliser::new().normalise("cafe café", Forms::ALL, &mut normal);
     scanner.scan(&normal, &mut hits);
     assert_eq!(
         hits,
@@ -240,21 +242,21 @@ fn a_policy_without_words_scans_nothing() {
     let matcher = hyperscan::build(&[]).unwrap();
     let mut hits = Vec::new();
     let mut normal = NormalText::default();
-    Normaliser::new().normalise("anything", true, &mut normal);
+    Normaliser::new().normalise("anything", Forms::ALL, &mut normal);
     matcher.scanner().scan(&normal, &mut hits);
     assert!(hits.is_empty());
 }
 
 #[test]
 fn a_policy_over_its_limits_is_refused_with_the_limit() {
-    let long = Literal { text: "x".repeat(hyperscan::LITERAL_BYTES_MAX + 1), accents: Accents::Ignore };
+    let long = Literal::of_term(&"x".repeat(hyperscan::LITERAL_BYTES_MAX + 1), Form::default()).unwrap();
     let error = hyperscan::build(&[long]).err().unwrap();
     assert!(matches!(error, BuildError::TooLong { bytes: 2_001, .. }));
     assert_eq!(
         error.to_string(),
         "\"xxxxxxxxxxxxxxxxxxxx…\" has 2001 bytes, the limit LITERAL_BYTES_MAX is 2000"
     );
-    let many = vec![Literal { text: "x".into(), accents: Accents::Ignore }; hyperscan::LITERALS_MAX + 1];
+    let many = vec![Literal::of_term("x", Form::default()).unwrap(); hyperscan::LITERALS_MAX + 1];
     assert!(matches!(hyperscan::build(&many), Err(BuildError::TooMany { count: 1_000_001 })));
 }
 
@@ -265,7 +267,7 @@ fn a_matcher_serves_several_threads_at_once() {
     let scan = |text: &str| {
         let mut normal = NormalText::default();
         let mut hits = Vec::new();
-        Normaliser::new().normalise(text, true, &mut normal);
+        Normaliser::new().normalise(text, Forms::ALL, &mut normal);
         matcher.scanner().scan(&normal, &mut hits);
         hits
     };
@@ -285,7 +287,8 @@ fn awkward(pieces: std::ops::Range<usize>) -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "a", "b", "ab", "ba", "A", "B", " ", "\n", "é", "e\u{301}", "É", "e", "停", "电", "停电", "か",
         "\u{3099}", "が", "😡", "👍🏽", "👍", "\u{200d}", "\u{fe0f}", "@", "#", "@ab", "#AbBa", "'", "’", "'t",
-        "_", "1", "ß", "ss", "\u{0}", "ı", "İ", "i", "ё", "е", ".", "-", "ｶﾞ", "ガ", "한", "ก", "क", "ि",
+        "_", "1", "\u{20e3}", "🇫", "🇷", "ß", "ss", "\u{0}", "ı", "İ", "i", "ё", "е", ".", "-", "ｶﾞ", "ガ",
+        "한", "ก", "क", "ि",
     ]);
     prop::collection::vec(piece, pieces).prop_map(|pieces| pieces.concat())
 }
@@ -295,12 +298,12 @@ proptest! {
 
     #[test]
     fn both_matchers_agree_on_random_literals_and_texts(
-        terms in prop::collection::vec((awkward(1..5), any::<bool>()), 1..40),
+        terms in prop::collection::vec((awkward(1..5), 0..4_usize, 0..3_usize), 1..40),
         texts in prop::collection::vec(awkward(0..40), 1..12),
     ) {
         let literals: Vec<Literal> = terms
             .iter()
-            .filter_map(|(term, exact)| Literal::of_term(term, if *exact { Accents::Exact } else { Accents::Ignore }))
+            .filter_map(|(term, form, edges)| Some(Literal::of_term(term, Form::ALL[*form])?.with_edges(EDGES[*edges])))
             .collect();
         compare(&literals, &texts);
     }

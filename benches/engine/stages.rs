@@ -109,7 +109,7 @@ impl Stages {
             black_box(&mention);
             return;
         }
-        self.normaliser.normalise(mention.text, policy.wants_exact(), &mut self.text);
+        self.normaliser.normalise(mention.text, policy.forms(), &mut self.text);
         if depth < Depth::Match {
             return;
         }
@@ -119,7 +119,7 @@ impl Stages {
             return;
         }
         self.matched.clear();
-        policy.evaluate(&mention, &self.hits, &mut self.scratch, &mut self.matched);
+        policy.evaluate(&mention, &self.text, &self.hits, &mut self.scratch, &mut self.matched);
         if depth < Depth::Decide {
             self.seen.mentions += 1;
             self.seen.hits += self.hits.len() as u64;
@@ -148,7 +148,11 @@ impl Stages {
                 let Ok(Decoded::Mention { mention, .. }) = self.decoder.decode(Some(raw)) else {
                     panic!("a made mention can be read")
                 };
-                self.normaliser.normalise(mention.text, false, &mut self.text);
+                self.normaliser.normalise(
+                    mention.text,
+                    triage_engine::text::Forms::default(),
+                    &mut self.text,
+                );
                 self.hits.clear();
                 self.scanner.scan(&self.text, &mut self.hits);
                 let position = Position {

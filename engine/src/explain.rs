@@ -118,10 +118,10 @@ impl<'p> Explainer<'p> {
     /// Explains what the policy makes of a mention that is no copy.
     pub fn explain(&mut self, mention: &Mention<'_>) -> Explanation {
         let Explainer { policy, scanner, normaliser, text, hits, scratch, matched } = self;
-        normaliser.normalise(mention.text, policy.wants_exact(), text);
+        normaliser.normalise(mention.text, policy.forms(), text);
         hits.clear();
         scanner.scan(text, hits);
-        policy.evaluate(mention, hits, scratch, matched);
+        policy.evaluate(mention, text, hits, scratch, matched);
         let mut words: Vec<String> =
             hits.iter().map(|hit| policy.literals()[hit.literal as usize].text.clone()).collect();
         words.sort();

@@ -111,11 +111,11 @@ impl Oracle {
             Err(reason) => return Expect::DeadLetter(reason),
         };
         let policy = self.compiled.policy();
-        self.normaliser.normalise(mention.text, policy.wants_exact(), &mut self.text);
+        self.normaliser.normalise(mention.text, policy.forms(), &mut self.text);
         self.hits.clear();
         self.scanner.scan(&self.text, &mut self.hits);
         self.matched.clear();
-        policy.evaluate(&mention, &self.hits, &mut self.scratch, &mut self.matched);
+        policy.evaluate(&mention, &self.text, &self.hits, &mut self.scratch, &mut self.matched);
         match policy.action(&mention, &self.matched) {
             Action::Noise(rule) => Expect::Noise(rule.0),
             Action::Block(rule) => Expect::Blocked(rule.map(|rule| rule.0)),

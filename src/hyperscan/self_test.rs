@@ -6,7 +6,7 @@
 
 use hyperscan::{BlockDatabase, Builder, Matching, Pattern, PatternFlags, Patterns};
 use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
-use triage_engine::text::{Accents, NormalText, Normaliser};
+use triage_engine::text::{Accents, Forms, NormalText, Normaliser};
 
 use super::HyperscanMatcher;
 
@@ -86,7 +86,7 @@ fn compare(count: usize) -> Result<usize, String> {
         let term = &terms[place % terms.len()];
         let filler = words.next();
         let text = format!("{} {term} {filler} {term}", "x".repeat(place));
-        normaliser.normalise(&text, true, &mut normal);
+        normaliser.normalise(&text, Forms::ALL, &mut normal);
         expected.clear();
         found.clear();
         reference.scan(&normal, &mut expected);

@@ -196,11 +196,11 @@ impl Rules {
             self.scanner = Some((generation, policy.matcher().scanner()));
         }
         let (_, scanner) = self.scanner.as_mut().expect("invariant: just made");
-        self.normaliser.normalise(mention.text, policy.policy().wants_exact(), &mut self.text);
+        self.normaliser.normalise(mention.text, policy.policy().forms(), &mut self.text);
         self.hits.clear();
         scanner.scan(&self.text, &mut self.hits);
         self.matched.clear();
-        policy.policy().evaluate(mention, &self.hits, &mut self.scratch, &mut self.matched);
+        policy.policy().evaluate(mention, &self.text, &self.hits, &mut self.scratch, &mut self.matched);
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call site; every argument is a fact of the mention")]

@@ -12,6 +12,7 @@ use super::program::{Programs, RulePrograms};
 use super::query::{Dialect, Expression, Field, Lists, parse};
 use super::table::Located;
 use super::{DedupLimits, Desk, DeskIndex, Filter, Policy, Queue, QueueIndex, Resolution, Rule, RuleAction};
+use crate::text::Forms;
 use std::collections::BTreeMap;
 
 /// How many rules a policy may have: twice what the largest of brands run, and what a restart is measured with.
@@ -91,9 +92,7 @@ impl Compiler<'_> {
         }
         Some(Policy {
             generation: bundle.generation(),
-            wants_exact: literals
-                .iter()
-                .any(|literal| matches!(literal.accents, crate::text::Accents::Exact)),
+            forms: literals.iter().fold(Forms::default(), |forms, literal| forms.with(literal.form)),
             literals,
             rules,
             desks,

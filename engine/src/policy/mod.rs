@@ -51,6 +51,7 @@ pub use search::Search;
 
 use crate::model::Mention;
 use crate::scan::{Hit, Literal};
+use crate::text::{Forms, NormalText};
 use accounts::AccountList;
 use program::{Programs, RulePrograms};
 use serde::{Deserialize, Serialize};
@@ -137,7 +138,7 @@ pub struct DedupLimits {
 pub struct Policy {
     generation: Generation,
     literals: Vec<Literal>,
-    wants_exact: bool,
+    forms: Forms,
     rules: Vec<Rule>,
     desks: Vec<Desk>,
     queues: Vec<Queue>,
@@ -174,10 +175,10 @@ impl Policy {
         &self.literals
     }
 
-    /// Whether a rule asks for exact accents, so that the normaliser must fill that form too.
+    /// The forms of a text that its rules look into, for the normaliser to fill.
     #[must_use]
-    pub fn wants_exact(&self) -> bool {
-        self.wants_exact
+    pub fn forms(&self) -> Forms {
+        self.forms
     }
 
     /// The rules, by name.
@@ -222,19 +223,20 @@ impl Policy {
         self.dedup
     }
 
-    /// Fills `matched` with all rules that match, ascending. `hits` are what the scanner found of
-    /// [`Policy::literals`] in the mention's text; their order does not matter.
+    /// Fills `matched` with all rules that match, ascending. `text` are the mention's normal forms, at least those of
+    /// [`Policy::forms`], and `hits` what the scanner found of [`Policy::literals`] in them.
     ///
     /// # Panics
     /// When a hit names a literal that this policy does not have: it came from another policy's scanner.
     pub fn evaluate(
         &self,
         mention: &Mention<'_>,
+        text: &NormalText,
         hits: &[Hit],
         scratch: &mut Scratch,
         matched: &mut Vec<RuleIndex>,
     ) {
-        self.programs.evaluate(&self.rules, mention, hits, scratch, matched);
+        self.programs.evaluate(&self.rules, mention, text, hits, scratch, matched);
         debug_assert!(matched.last().is_none_or(|rule| rule.place() < self.rules.len()));
     }
 

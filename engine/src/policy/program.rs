@@ -12,6 +12,7 @@ use super::query::{Expression, Field, ListTerm, Lists, Trigger};
 use super::{Category, Rule, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Literal};
+use crate::text::NormalText;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -238,6 +239,7 @@ impl RulePrograms {
         &self,
         rules: &[Rule],
         mention: &Mention<'_>,
+        _text: &NormalText,
         hits: &[Hit],
         scratch: &mut Scratch,
         matched: &mut Vec<RuleIndex>,
@@ -272,9 +274,9 @@ impl RulePrograms {
                 Leaf::List(list) => self.lists[list as usize].iter().any(|&literal| is_seen(literal)),
                 Leaf::Field(field @ Field::Category(_)) => holds(field, mention, category(rules, before)),
                 Leaf::Field(field) => holds(field, mention, Category::General),
-                Leaf::Tag(tag) => before
-                    .iter()
-                    .any(|&rule| rules[rule.place()].tag_numbers.binary_search(&tag).is_ok()),
+                Leaf::Tag(tag) => {
+                    before.iter().any(|&rule| rules[rule.place()].tag_numbers.binary_search(&tag).is_ok())
+                }
             })
         };
         let candidates = scratch.candidates.iter().chain(&self.always).copied();

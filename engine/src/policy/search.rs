@@ -8,11 +8,12 @@ use super::query::{Dialect, Lists, parse};
 use super::{Mistake, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Matcher, ReferenceMatcher, Scanner};
-use crate::text::{Accents, NormalText, Normaliser};
+use crate::text::{Accents, Forms, NormalText, Normaliser};
 
 /// A query with what one thread needs to ask it of many mentions.
 pub struct Search {
     programs: RulePrograms,
+    forms: Forms,
     scanner: Box<dyn Scanner>,
     normaliser: Normaliser,
     text: NormalText,
@@ -47,6 +48,7 @@ impl Search {
         let (programs, literals) = RulePrograms::new(&[expression], &Lists::new(), &|_| u32::MAX, Vec::new());
         Ok(Search {
             programs,
+            forms: literals.iter().fold(Forms::default(), |forms, literal| forms.with(literal.form)),
             scanner: ReferenceMatcher::new(&literals).scanner(),
             normaliser: Normaliser::new(),
             text: NormalText::default(),
@@ -58,10 +60,10 @@ impl Search {
 
     /// Whether the query holds for this mention.
     pub fn matches(&mut self, mention: &Mention<'_>) -> bool {
-        self.normaliser.normalise(mention.text, false, &mut self.text);
+        self.normaliser.normalise(mention.text, self.forms, &mut self.text);
         self.hits.clear();
         self.scanner.scan(&self.text, &mut self.hits);
-        self.programs.evaluate(&[], mention, &self.hits, &mut self.scratch, &mut self.matched);
+        self.programs.evaluate(&[], mention, &self.text, &self.hits, &mut self.scratch, &mut self.matched);
         !self.matched.is_empty()
     }
 }

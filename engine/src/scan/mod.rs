@@ -12,7 +12,7 @@ mod words;
 pub use reference::ReferenceMatcher;
 pub use words::WordMatcher;
 
-use crate::text::{Accents, NormalText, normalise_term};
+use crate::text::{Edges, Form, NormalText, normalise_term};
 
 /// A word or phrase to look for, in normal form.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,15 +20,24 @@ pub struct Literal {
     /// What is looked for: not empty, without line breaks, a result of `normalise_term`.
     pub text: String,
     /// Which form of a text it is looked for in.
-    pub accents: Accents,
+    pub form: Form,
+    /// Which of its sides must end where a word ends.
+    pub edges: Edges,
 }
 
 impl Literal {
-    /// The literal of a query's term; none if nothing is left of it, as of a term of invisible characters.
+    /// The whole-word literal of a query's term; none if nothing is left of it, as of a term of invisible characters.
     #[must_use]
-    pub fn of_term(term: &str, accents: Accents) -> Option<Literal> {
-        let text = normalise_term(term, accents);
-        (!text.is_empty()).then_some(Literal { text, accents })
+    pub fn of_term(term: &str, form: impl Into<Form>) -> Option<Literal> {
+        let form = form.into();
+        let text = normalise_term(term, form);
+        (!text.is_empty()).then_some(Literal { text, form, edges: Edges::Whole })
+    }
+
+    /// The same text with other edges.
+    #[must_use]
+    pub fn with_edges(self, edges: Edges) -> Literal {
+        Literal { edges, ..self }
     }
 
     /// Stops a matcher from being built on what is no literal.
@@ -46,7 +55,7 @@ impl Literal {
 pub struct Hit {
     /// The literal's index among those that the matcher was built from.
     pub literal: u32,
-    /// The first byte, in the form of the text that the literal's accents ask for.
+    /// The first byte, in the form of the text that the literal asks for.
     pub start: u32,
     /// The byte after the last.
     pub end: u32,
@@ -65,6 +74,6 @@ pub trait Matcher: Send + Sync {
 /// One thread's way into a matcher, with the buffers that it keeps.
 pub trait Scanner: Send {
     /// Appends every bounded hit (see `text::bounded`), overlapping ones too, sorted by (literal, start). Literals
-    /// with exact accents are found only if the text's exact form is filled.
+    /// are found only in forms of the text that are filled.
     fn scan(&mut self, text: &NormalText, hits: &mut Vec<Hit>);
 }

@@ -1,16 +1,17 @@
 //! The word matcher: finds words and phrases by the words that a text has, not by the literals that a policy has.
 //!
-//! Owns two tables of hashed words, one per form of a text, for the literals that begin with a word, or with a word
-//! after `@` or `#`. A bounded hit of such a literal can only stand where a word of the text begins, and that word must
+//! Owns a table of hashed words per form of a text, for the literals that begin with a word, or with a word after `@`
+//! or `#`. A bounded hit of such a literal can only stand where a word of the text begins, and that word must
 //! be the literal's first one, whole: so one walk over the text and two look-ups a word find all candidates, however
-//! many literals there are. Each candidate is compared byte by byte, so a hash only ever costs time. What begins
-//! otherwise (emoji, signs, scripts without blanks) is left to another matcher. Made by the daemon's `build`.
+//! many literals there are. A prefix such as `refund*` stands where a word begins too, but need not be a whole word: it is
+//! looked up by its first bytes, of which there are at most eight lengths. Each candidate is compared byte by byte, so a hash only ever costs time. What begins
+//! otherwise (emoji, signs, scripts without blanks, suffixes such as `*phone`) is left to another matcher. Made by the daemon's `build`.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Hit, Literal, Matcher, Scanner};
-use crate::text::{Accents, NormalText, bounded, is_word, is_word_byte};
+use crate::text::{Edges, Form, NormalText, bounded, is_word, is_word_byte};
 
 /// Bits of the filter for each key: one look-up in sixteen or fewer of words that no literal begins with goes further.
 const FILTER_BITS_PER_KEY: usize = 16;
@@ -30,6 +31,7 @@ struct Word {
 struct Candidate {
     literal: u32,
     text: Range<u32>,
+    edges: Edges,
     /// The longest other candidate of the key that this one begins with, or `NO_PARENT`.
     parent: u32,
 }
@@ -44,8 +46,11 @@ struct Slot {
     to: u32,
 }
 
+/// The most bytes by which a prefix is looked up: what fits a register.
+const PREFIX_BYTES_MAX: usize = 8;
+
 /// All literals of one form.
-struct Form {
+struct Table {
     /// One bit for each key, by the key's top bits.
     filter: Vec<u64>,
     filter_shift: u32,
@@ -53,11 +58,14 @@ struct Form {
     slots: Vec<Slot>,
     candidates: Vec<Candidate>,
     texts: String,
+    /// The lengths by which prefixes are looked up: bit `n - 1` for `n` bytes.
+    prefix_lengths: u8,
 }
 
 /// Finds literals by words.
 pub struct WordMatcher {
-    forms: Arc<[Option<Form>; 2]>,
+    /// By the index of the form.
+    tables: Arc<[Option<Table>; 4]>,
     rest: Option<Rest>,
 }
 
@@ -85,8 +93,8 @@ impl WordMatcher {
     ) -> Result<WordMatcher, E> {
         literals.iter().for_each(Literal::assert_valid);
         let others: Vec<u32> =
-            (0..literals.len() as u32).filter(|&at| key_of(&literals[at as usize].text).is_none()).collect();
-        let forms = [Accents::Ignore, Accents::Exact].map(|accents| Form::new(literals, accents));
+            (0..literals.len() as u32).filter(|&at| key_of(&literals[at as usize]).is_none()).collect();
+        let tables = Form::ALL.map(|form| Table::new(literals, form));
         let rest = match others.is_empty() {
             true => None,
             false => {
@@ -95,7 +103,7 @@ impl WordMatcher {
                 Some(Rest { matcher: rest(&texts)?, literals: others.into(), beyond_ascii })
             }
         };
-        Ok(WordMatcher { forms: Arc::new(forms), rest })
+        Ok(WordMatcher { tables: Arc::new(tables), rest })
     }
 }
 
@@ -106,7 +114,7 @@ impl Matcher for WordMatcher {
             literals: rest.literals.clone(),
             beyond_ascii: rest.beyond_ascii,
         });
-        Box::new(WordScanner { forms: self.forms.clone(), words: Vec::new(), rest })
+        Box::new(WordScanner { tables: self.tables.clone(), words: Vec::new(), rest })
     }
 
     fn name(&self) -> &'static str {
@@ -119,59 +127,97 @@ impl Matcher for WordMatcher {
 
     fn bytes(&self) -> usize {
         let rest = self.rest.as_ref().map_or(0, |rest| rest.matcher.bytes() + rest.literals.len() * 4);
-        self.forms.iter().flatten().map(Form::bytes).sum::<usize>() + rest
+        self.tables.iter().flatten().map(Table::bytes).sum::<usize>() + rest
     }
 }
 
-/// What a literal is looked up by: its sign, its first word, and its second if one ASCII character stands between them.
-/// None for a literal that begins with no word.
-fn key_of(literal: &str) -> Option<u64> {
-    let sign = sign_of(literal.as_bytes().first().copied());
-    let first = word_at(literal, usize::from(sign != 0))?;
-    let between = literal.as_bytes().get(first.end as usize).filter(|byte| byte.is_ascii());
-    let second = between.and_then(|&byte| Some((byte, word_at(literal, first.end as usize + 1)?)));
-    Some(match second {
-        Some((byte, second)) => pair_key(sign, first.hash, byte, second.hash),
-        None => single_key(sign, first.hash),
-    })
+/// What a literal is looked up by; none for one that begins with no word, or not where a word does.
+fn key_of(literal: &Literal) -> Option<Key> {
+    let text = &*literal.text;
+    if literal.edges == Edges::Suffix || begins_with_keycap(text) {
+        return None;
+    }
+    let sign = sign_of(text.as_bytes().first().copied());
+    let first = word_at(text, usize::from(sign != 0))?;
+    let open = |word: Word| literal.edges == Edges::Prefix && word.end as usize == text.len();
+    if open(first) {
+        let bytes = &text.as_bytes()[first.start as usize..];
+        return Some(Key::Prefix(sign, bytes.len().min(PREFIX_BYTES_MAX), first_bytes(bytes)));
+    }
+    let between = text.as_bytes().get(first.end as usize).filter(|byte| byte.is_ascii());
+    let second = between.and_then(|&byte| Some((byte, word_at(text, first.end as usize + 1)?)));
+    Some(Key::Words(match second {
+        Some((byte, second)) if !open(second) => pair_key(sign, first.hash, byte, second.hash),
+        _ => single_key(sign, first.hash),
+    }))
 }
 
-impl Form {
+/// What a literal is looked up by.
+enum Key {
+    /// Its sign, its first word, and its second if one ASCII character stands between them; both whole.
+    Words(u64),
+    /// Its sign, and so many first bytes of the word that it is the beginning of.
+    Prefix(u64, usize, u64),
+}
+
+impl Key {
+    fn hash(&self) -> u64 {
+        match *self {
+            Key::Words(hash) => hash,
+            Key::Prefix(sign, length, bytes) => prefix_key(sign, length, bytes),
+        }
+    }
+}
+
+impl Table {
     /// None if words find no literal of this form.
-    fn new(literals: &[Literal], accents: Accents) -> Option<Form> {
-        let chosen = literals.iter().enumerate().filter(|(_, literal)| literal.accents == accents);
+    fn new(literals: &[Literal], form: Form) -> Option<Table> {
+        let chosen = literals.iter().enumerate().filter(|(_, literal)| literal.form == form);
+        let mut prefix_lengths = 0;
         let mut keyed: Vec<(u64, &str, u32)> = chosen
-            .filter_map(|(at, literal)| Some((key_of(&literal.text)?, &*literal.text, at as u32)))
+            .filter_map(|(at, literal)| {
+                let key = key_of(literal)?;
+                if let Key::Prefix(_, length, _) = key {
+                    prefix_lengths |= 1 << (length - 1);
+                }
+                Some((key.hash(), &*literal.text, at as u32))
+            })
             .collect();
         if keyed.is_empty() {
             return None;
         }
         keyed.sort_unstable();
         let bits = (keyed.len() * FILTER_BITS_PER_KEY).next_power_of_two().max(FILTER_BITS_MIN);
-        let mut form = Form {
+        let mut table = Table {
             filter: vec![0; bits / 64],
             filter_shift: 64 - bits.trailing_zeros(),
             slots: vec![Slot::default(); (keyed.len() * 2).next_power_of_two()],
             candidates: Vec::with_capacity(keyed.len()),
             texts: String::new(),
+            prefix_lengths,
         };
         for group in keyed.chunk_by(|one, other| one.0 == other.0) {
-            let from = form.candidates.len() as u32;
+            let from = table.candidates.len() as u32;
             // Those that the present one may begin with, each a beginning of the next.
             let mut open: Vec<(u32, &str)> = Vec::new();
             for &(_, text, literal) in group {
                 while open.pop_if(|(_, shorter)| !text.starts_with(*shorter)).is_some() {}
                 let parent = open.last().map_or(NO_PARENT, |&(at, _)| at);
-                open.push((form.candidates.len() as u32, text));
-                let start = form.texts.len();
-                form.texts.push_str(text);
+                open.push((table.candidates.len() as u32, text));
+                let start = table.texts.len();
+                table.texts.push_str(text);
                 let end =
-                    u32::try_from(form.texts.len()).expect("invariant: bundles are limited far below 4 GiB");
-                form.candidates.push(Candidate { literal, text: start as u32..end, parent });
+                    u32::try_from(table.texts.len()).expect("invariant: bundles are limited far below 4 GiB");
+                table.candidates.push(Candidate {
+                    literal,
+                    text: start as u32..end,
+                    edges: literals[literal as usize].edges,
+                    parent,
+                });
             }
-            form.add(group[0].0, from, form.candidates.len() as u32);
+            table.add(group[0].0, from, table.candidates.len() as u32);
         }
-        Some(form)
+        Some(table)
     }
 
     fn add(&mut self, key: u64, from: u32, to: u32) {
@@ -233,7 +279,7 @@ impl Form {
             let candidate = &self.candidates[next as usize];
             let literal = bytes_of(candidate);
             let end = start + literal.len();
-            if rest.starts_with(literal) && bounded(text, start, end) {
+            if rest.starts_with(literal) && bounded(text, start, end, candidate.edges) {
                 hits.push(Hit { literal: candidate.literal, start: start as u32, end: end as u32 });
             }
             next = candidate.parent;
@@ -255,6 +301,30 @@ impl Form {
             let sign = sign_of(start.checked_sub(1).map(|before| text.as_bytes()[before]));
             if sign != 0 {
                 self.check_word(text, sign, start - 1, word, next, hits);
+            }
+            if self.prefix_lengths != 0 {
+                self.check_prefixes(text, sign, word, hits);
+            }
+        }
+    }
+
+    /// The prefixes that stand where this word begins, with the sign before it and without.
+    #[inline(never)]
+    fn check_prefixes(&self, text: &str, sign: u64, word: Word, hits: &mut Vec<Hit>) {
+        let start = word.start as usize;
+        let bytes = &text.as_bytes()[start..word.end as usize];
+        let first = first_bytes(bytes);
+        let mut lengths = self.prefix_lengths;
+        if bytes.len() < PREFIX_BYTES_MAX {
+            lengths &= (1 << bytes.len()) - 1;
+        }
+        while lengths != 0 {
+            let length = lengths.trailing_zeros() as usize + 1;
+            lengths &= lengths - 1;
+            let beginning = first & u64::MAX >> (64 - 8 * length);
+            self.check(prefix_key(0, length, beginning), text, start, hits);
+            if sign != 0 {
+                self.check(prefix_key(sign, length, beginning), text, start - 1, hits);
             }
         }
     }
@@ -279,6 +349,11 @@ impl Form {
     }
 }
 
+/// Whether a literal begins with a keycap such as `1⃣`, which is no word though it begins with a digit.
+fn begins_with_keycap(literal: &str) -> bool {
+    literal.chars().nth(1) == Some('\u{20e3}')
+}
+
 /// The signs that may stand before a literal's first word; 0 for any other character or none.
 #[inline]
 fn sign_of(byte: Option<u8>) -> u64 {
@@ -298,6 +373,21 @@ fn single_key(sign: u64, word: u64) -> u64 {
 #[inline]
 fn pair_key(sign: u64, first: u64, between: u8, second: u64) -> u64 {
     mix(mix(first ^ sign).rotate_left(17) ^ second ^ (u64::from(between) << 8))
+}
+
+/// The key of a prefix of one word.
+#[inline]
+fn prefix_key(sign: u64, length: usize, first: u64) -> u64 {
+    mix(first ^ (sign << 8 | length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// The first eight bytes as a number, those that are missing as 0.
+#[inline]
+fn first_bytes(bytes: &[u8]) -> u64 {
+    let mut first = [0; PREFIX_BYTES_MAX];
+    let length = bytes.len().min(PREFIX_BYTES_MAX);
+    first[..length].copy_from_slice(&bytes[..length]);
+    u64::from_le_bytes(first)
 }
 
 /// Spreads a hash over all 64 bits (splitmix64's last step, without loss).
@@ -365,7 +455,8 @@ fn word_at(text: &str, start: usize) -> Option<Word> {
 
 /// One thread's way in.
 struct WordScanner {
-    forms: Arc<[Option<Form>; 2]>,
+    /// By the index of the form.
+    tables: Arc<[Option<Table>; 4]>,
     words: Vec<Word>,
     rest: Option<RestScanner>,
 }
@@ -380,16 +471,16 @@ impl Scanner for WordScanner {
     fn scan(&mut self, text: &NormalText, hits: &mut Vec<Hit>) {
         let from = hits.len();
         if let Some(rest) = &mut self.rest
-            && !(rest.beyond_ascii && text.folded.is_ascii() && text.exact.is_ascii())
+            && !(rest.beyond_ascii && text.is_ascii())
         {
             rest.scanner.scan(text, hits);
             for hit in &mut hits[from..] {
                 hit.literal = rest.literals[hit.literal as usize];
             }
         }
-        for (form, text) in self.forms.iter().zip([&text.folded, &text.exact]) {
-            if let Some(form) = form {
-                form.scan(text, &mut self.words, hits);
+        for (table, form) in self.tables.iter().zip(Form::ALL) {
+            if let Some(table) = table {
+                table.scan(text.form(form), &mut self.words, hits);
             }
         }
         hits[from..].sort_unstable();

@@ -7,13 +7,26 @@
 
 use unicode_normalization::char::is_combining_mark;
 
-/// Whether the hit `text[start..end]` stands as a word, as far as its own edge characters ask for that.
+/// Which sides of a literal must end where a word ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Edges {
+    /// Both: `refund` is a word of its own.
+    #[default]
+    Whole,
+    /// The left one: `refund*` is also found in `refunded`.
+    Prefix,
+    /// The right one: `*phone` is also found in `iphone`.
+    Suffix,
+}
+
+/// Whether the hit `text[start..end]` stands as a word, as far as its own edge characters and `edges` ask for that.
 ///
 /// `@united` is found in `hey @united!`, `united` in `@united` and `united's`, `école` in `l'école`, `停电` in
-/// `今天停电了`; `refund` is not found in `refunded`, nor `can` in `can't`. False for a range that is empty or no
-/// range of characters of `text`.
+/// `今天停电了`; `refund` is not found in `refunded`, nor `can` in `can't`. A flag is never found in the second half of
+/// one flag and the first of the next, whatever the edges. False for a range that is empty or no range of characters
+/// of `text`.
 #[must_use]
-pub fn bounded(text: &str, start: usize, end: usize) -> bool {
+pub fn bounded(text: &str, start: usize, end: usize, edges: Edges) -> bool {
     let (Some(before), Some(hit), Some(after)) = (text.get(..start), text.get(start..end), text.get(end..))
     else {
         return false;
@@ -21,15 +34,47 @@ pub fn bounded(text: &str, start: usize, end: usize) -> bool {
     if hit.is_empty() {
         return false;
     }
-    let cut_before = last_is_word(before) && first_is_word(hit);
-    let cut_after = last_is_word(hit) && continues(after);
-    !cut_before && !cut_after
+    let cut_before =
+        edges != Edges::Suffix && last_is_word(before) && first_is_word(hit) && !begins_with_keycap(hit);
+    let cut_after = edges != Edges::Prefix && last_is_word(hit) && continues(after);
+    !cut_before && !cut_after && !cuts_flag(before, hit, after)
 }
+
+/// How many regional indicators before a hit are counted. In a longer row of flags they count as whole flags, so that
+/// the check of one hit takes constant time.
+const INDICATORS_MAX: usize = 128;
+
+/// Whether a hit begins or ends in the middle of a flag, which is two regional indicators.
+#[inline]
+fn cuts_flag(before: &str, hit: &str, after: &str) -> bool {
+    // The UTF-8 of every regional indicator begins with this byte, as that of most emoji; words and phrases end here.
+    if hit.as_bytes()[0] != 0xf0 && !after.as_bytes().first().is_some_and(|&byte| byte == 0xf0) {
+        return false;
+    }
+    let is_indicator = |character: &char| matches!(character, '\u{1f1e6}'..='\u{1f1ff}');
+    let before = before.chars().rev().take(INDICATORS_MAX).take_while(is_indicator).count();
+    let last = hit.chars().rev().take_while(is_indicator).count();
+    let alone = last * 4 == hit.len();
+    let first_cut = before % 2 == 1 && hit.starts_with(|first| is_indicator(&first));
+    let ending = if alone { before + last } else { last };
+    let last_cut = last > 0 && ending % 2 == 1 && after.starts_with(|next| is_indicator(&next));
+    first_cut || last_cut
+}
+
+/// Whether a text begins with a keycap such as `1⃣`, which stands anywhere, as every emoji does.
+fn begins_with_keycap(text: &str) -> bool {
+    text.as_bytes().get(1..4) == Some(KEYCAP.as_bytes())
+}
+
+/// The enclosing keycap: the end of an emoji, and no part of a word.
+const KEYCAP: &str = "\u{20e3}";
 
 /// Whether what follows belongs to the word before it: a word character, or the `'t` of `can't`, which says the
 /// opposite of `can`. Other endings (`'s`, `'ll`) leave the word what it was.
 fn continues(after: &str) -> bool {
     match after.as_bytes() {
+        // A digit in a keycap is no number.
+        [0xe2, 0x83, 0xa3, ..] => true,
         [b'\'', b't', rest @ ..] => !rest.first().is_some_and(|byte| WORD_BYTES[usize::from(*byte)]),
         _ => first_is_word(after),
     }
@@ -74,7 +119,8 @@ pub(crate) fn is_word(character: char) -> bool {
     if character.is_ascii() {
         return WORD_BYTES[character as usize];
     }
-    (character.is_alphanumeric() || is_combining_mark(character)) && !is_unspaced(character)
+    (character.is_alphanumeric() || (is_combining_mark(character) && character != '\u{20e3}'))
+        && !is_unspaced(character)
 }
 
 /// Whether a character is of a script in which words stand without blanks. Hangul counts as one: Korean writes

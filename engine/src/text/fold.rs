@@ -6,20 +6,21 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
-use super::Accents;
 use super::table::{Class, classify};
+use super::{Accents, Case, Form};
 
 /// Writes characters, with runs of blanks as one and none at the start or end of what it writes.
 pub(super) struct Sink<'a> {
     out: &'a mut String,
+    form: Form,
     start: usize,
     blank: bool,
 }
 
 impl<'a> Sink<'a> {
-    pub(super) fn new(out: &'a mut String) -> Self {
+    pub(super) fn new(out: &'a mut String, form: Form) -> Self {
         let start = out.len();
-        Self { out, start, blank: false }
+        Self { out, form, start, blank: false }
     }
 
     pub(super) fn push(&mut self, character: char) {
@@ -66,12 +67,14 @@ impl<'a> Sink<'a> {
         self.flush_blank();
         let from = self.out.len();
         self.out.push_str(word);
-        self.out[from..].make_ascii_lowercase();
+        if self.form.case == Case::Ignore {
+            self.out[from..].make_ascii_lowercase();
+        }
     }
 }
 
 /// An ASCII text into the empty `out`.
-pub(super) fn ascii(text: &str, out: &mut String) {
+pub(super) fn ascii(text: &str, form: Form, out: &mut String) {
     assert!(out.is_empty(), "the short way writes a whole text");
     let bytes = text.as_bytes();
     // Both loops run over all bytes without leaving early, so that the compiler can use vectors.
@@ -82,10 +85,12 @@ pub(super) fn ascii(text: &str, out: &mut String) {
         .fold(false, |double, (one, two)| double | ((*one == b' ') & (*two == b' ')));
     let edge = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
     if odd || double || edge {
-        Sink::new(out).push_ascii(text);
+        Sink::new(out, form).push_ascii(text);
     } else {
         out.push_str(text);
-        out.make_ascii_lowercase();
+        if form.case == Case::Ignore {
+            out.make_ascii_lowercase();
+        }
     }
 }
 
@@ -93,7 +98,7 @@ pub(super) fn ascii(text: &str, out: &mut String) {
 ///
 /// A character with a short cut never combines with the one before it. It may combine with one after it that has
 /// none, so then it goes into the run with that one.
-pub(super) fn mixed(text: &str, accents: Accents, sink: &mut Sink<'_>) {
+pub(super) fn mixed(text: &str, sink: &mut Sink<'_>) {
     let mut at = 0;
     while at < text.len() {
         let rest = &text[at..];
@@ -103,7 +108,7 @@ pub(super) fn mixed(text: &str, accents: Accents, sink: &mut Sink<'_>) {
         sink.push_ascii(&rest[..alone]);
         at += alone;
         if at < text.len() {
-            at += beyond_ascii(&text[at..], accents, sink);
+            at += beyond_ascii(&text[at..], sink);
         }
     }
     assert_eq!(at, text.len(), "the whole text was folded");
@@ -111,17 +116,18 @@ pub(super) fn mixed(text: &str, accents: Accents, sink: &mut Sink<'_>) {
 
 /// Folds from a character that is not ASCII, or is the last before one, to the next longer run of ASCII. Gives
 /// the bytes read, at least one character.
-fn beyond_ascii(text: &str, accents: Accents, sink: &mut Sink<'_>) -> usize {
+fn beyond_ascii(text: &str, sink: &mut Sink<'_>) -> usize {
+    let form = sink.form;
     let mut characters = text.char_indices();
     let Some((_, first)) = characters.next() else { return 0 };
     let mut from = 0;
-    let mut class = classify(first, accents);
+    let mut class = classify(first, form);
     loop {
-        let next = characters.next().map(|(at, character)| (at, character, classify(character, accents)));
+        let next = characters.next().map(|(at, character)| (at, character, classify(character, form)));
         match (class, next) {
             (Class::Slow, _) | (_, Some((_, _, Class::Slow))) => {
                 let end = slow_end(text, from);
-                run(&text[from..end], accents, sink);
+                run(&text[from..end], sink);
                 return end;
             }
             (_, None) => {
@@ -146,7 +152,7 @@ fn slow_end(text: &str, from: usize) -> usize {
     text[from..]
         .char_indices()
         .skip(1)
-        .find(|(_, character)| !matches!(classify(*character, Accents::Ignore), Class::Slow))
+        .find(|(_, character)| !matches!(classify(*character, Form::default()), Class::Slow))
         .map_or(text.len(), |(at, _)| from + at)
 }
 
@@ -163,7 +169,8 @@ fn emit(class: Class, sink: &mut Sink<'_>) {
 }
 
 /// Any run of characters: the definition of the normal form.
-pub(super) fn run(text: &str, accents: Accents, sink: &mut Sink<'_>) {
+pub(super) fn run(text: &str, sink: &mut Sink<'_>) {
+    let Form { accents, case } = sink.form;
     let visible = text.chars().filter(|character| !is_invisible(*character));
     // The acute accent as a character of its own would become a blank with an accent; people type it as an
     // apostrophe (`don´t`).
@@ -178,10 +185,17 @@ pub(super) fn run(text: &str, accents: Accents, sink: &mut Sink<'_>) {
             // `İ` is `i` under both treatments: the dot is no accent but part of the letter.
             Accents::Exact => character == '\u{307}' && base == 'i',
         };
-        let lower = if dropped { None } else { Some(map_letter(character)) };
-        let sharp_s = lower == Some('ß');
-        let first = if sharp_s { Some('s') } else { lower };
-        first.into_iter().chain(sharp_s.then_some('s'))
+        let mapped = match case {
+            Case::Ignore => map_letter(character),
+            Case::Exact => map_special(character),
+        };
+        let (first, second) = match mapped {
+            _ if dropped => (None, None),
+            'ß' => (Some('s'), Some('s')),
+            'ẞ' => (Some('S'), Some('S')),
+            letter => (Some(letter), None),
+        };
+        first.into_iter().chain(second)
     });
     for character in folded.nfc() {
         sink.push(character);
@@ -190,12 +204,18 @@ pub(super) fn run(text: &str, accents: Accents, sink: &mut Sink<'_>) {
 
 /// One decomposed character in lower case, special letters mapped; `ß` is left to the caller.
 fn map_letter(character: char) -> char {
+    let character = map_special(character);
+    // Letter by letter, never by context; only `İ` becomes two, and it is decomposed by now.
+    character.to_lowercase().next().unwrap_or(character)
+}
+
+/// What is the same letter whatever its case; `ß` is left to the caller.
+fn map_special(character: char) -> char {
     match character {
         '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2bb}' => '\'',
         'ı' => 'i',
         'ς' => 'σ',
-        // Letter by letter, never by context; only `İ` becomes two, and it is decomposed by now.
-        _ => character.to_lowercase().next().unwrap_or(character),
+        _ => character,
     }
 }
 

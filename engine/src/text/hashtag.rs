@@ -7,9 +7,10 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::fold::is_invisible;
 
-/// Whether it is worth looking for hashtags.
-pub(super) fn may_be_in(text: &str) -> bool {
-    text.bytes().any(|byte| byte == b'#') || text.contains('＃')
+/// Whether it is worth looking for hashtags; `ascii` says whether the text has nothing else.
+#[inline]
+pub(super) fn may_be_in(text: &str, ascii: bool) -> bool {
+    text.bytes().any(|byte| byte == b'#') || (!ascii && text.contains('＃'))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 
-use super::Accents;
 use super::fold::{self, Sink, is_blank, is_invisible};
+use super::{Case, Form};
 
 /// What becomes of a character.
 #[derive(Clone, Copy)]
@@ -38,21 +38,26 @@ struct Table {
 const SLOW: u32 = u32::MAX;
 const BLANK: u32 = u32::MAX - 1;
 
-static IGNORE: LazyLock<Table> = LazyLock::new(|| Table::new(Accents::Ignore));
-static EXACT: LazyLock<Table> = LazyLock::new(|| Table::new(Accents::Exact));
+/// By the index of the form.
+static TABLES: [LazyLock<Table>; 4] = [
+    LazyLock::new(|| Table::new(Form::ALL[0])),
+    LazyLock::new(|| Table::new(Form::ALL[1])),
+    LazyLock::new(|| Table::new(Form::ALL[2])),
+    LazyLock::new(|| Table::new(Form::ALL[3])),
+];
 
 impl Table {
-    fn new(accents: Accents) -> Self {
+    fn new(form: Form) -> Self {
         let mut table = Self { entries: Vec::new(), forms: String::new() };
         for code in LETTERS.chain(MORE) {
-            let entry = char::from_u32(code).map_or((0, SLOW), |character| table.entry(character, accents));
+            let entry = char::from_u32(code).map_or((0, SLOW), |character| table.entry(character, form));
             table.entries.push(entry);
         }
         assert_eq!(table.entries.len(), LETTERS.len() + MORE.len(), "one entry for each character");
         table
     }
 
-    fn entry(&mut self, character: char, accents: Accents) -> (u32, u32) {
+    fn entry(&mut self, character: char, form: Form) -> (u32, u32) {
         if is_invisible(character)
             || is_combining_mark(character)
             || canonical_combining_class(character) != 0
@@ -62,18 +67,19 @@ impl Table {
         if is_blank(character) {
             return (0, BLANK);
         }
-        let mut form = String::new();
-        fold::run(character.encode_utf8(&mut [0; 4]), accents, &mut Sink::new(&mut form));
+        let mut normal = String::new();
+        fold::run(character.encode_utf8(&mut [0; 4]), &mut Sink::new(&mut normal, form));
         // A blank with an accent, or a mark that found nothing to combine with, hangs on its neighbours.
-        let whole = !form.is_empty() && !form.chars().any(|part| is_blank(part) || is_combining_mark(part));
+        let whole =
+            !normal.is_empty() && !normal.chars().any(|part| is_blank(part) || is_combining_mark(part));
         // The sink trims blanks, so that a form that began with one shows only in its decomposition.
         let mut decomposed = unicode_normalization::UnicodeNormalization::nfkd(std::iter::once(character));
         if !whole || decomposed.any(is_blank) {
             return (0, SLOW);
         }
         let start = self.forms.len() as u32;
-        self.forms.push_str(&form);
-        (start, form.len() as u32)
+        self.forms.push_str(&normal);
+        (start, normal.len() as u32)
     }
 
     fn class(&'static self, index: usize) -> Class {
@@ -86,15 +92,16 @@ impl Table {
 }
 
 /// Whether and how `character` can be folded without looking at its neighbours. Whether it can does not hang on
-/// `accents`, as far as `Slow` goes for marks; what it becomes does.
-pub(super) fn classify(character: char, accents: Accents) -> Class {
-    let table = || match accents {
-        Accents::Ignore => &*IGNORE,
-        Accents::Exact => &*EXACT,
+/// `form`, as far as `Slow` goes for marks; what it becomes does.
+pub(super) fn classify(character: char, form: Form) -> Class {
+    let table = || &*TABLES[form.index()];
+    let letter = |letter: char| match form.case {
+        Case::Ignore => letter.to_ascii_lowercase(),
+        Case::Exact => letter,
     };
     match character {
         '\0'..='\u{7f}' if is_blank(character) => Class::Blank,
-        '\0'..='\u{7f}' => Class::One(character.to_ascii_lowercase()),
+        '\0'..='\u{7f}' => Class::One(letter(character)),
         '\u{80}'..='\u{5ff}' => table().class((u32::from(character) - LETTERS.start) as usize),
         '\u{1e00}'..='\u{206f}' => {
             table().class(LETTERS.len() + (u32::from(character) - MORE.start) as usize)
@@ -112,7 +119,7 @@ pub(super) fn classify(character: char, accents: Accents) -> Class {
         | '\u{1f300}'..='\u{1faff}' => Class::One(character),
         // Full-width forms of ASCII stand 0xfee0 above it.
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0)
-            .map_or(Class::Slow, |plain| Class::One(plain.to_ascii_lowercase())),
+            .map_or(Class::Slow, |plain| Class::One(letter(plain))),
         _ => Class::Slow,
     }
 }

@@ -7,15 +7,19 @@ use unicode_normalization::UnicodeNormalization;
 use super::*;
 
 /// Whether a literal is found in a text, by the plainest search there is.
-fn found(term: &str, text: &str, accents: Accents) -> bool {
-    let literal = normalise_term(term, accents);
+fn stands(term: &str, text: &str, form: Form, edges: Edges) -> bool {
+    let literal = normalise_term(term, form);
     assert!(!literal.is_empty(), "{term:?} is a term");
     let mut normal = NormalText::default();
-    Normaliser::new().normalise(text, true, &mut normal);
-    let form = normal.form(accents);
-    (0..form.len())
-        .filter(|at| form.get(*at..).is_some_and(|rest| rest.starts_with(&literal)))
-        .any(|at| bounded(form, at, at + literal.len()))
+    Normaliser::new().normalise(text, Forms::ALL, &mut normal);
+    let text = normal.form(form);
+    (0..text.len())
+        .filter(|at| text.get(*at..).is_some_and(|rest| rest.starts_with(&literal)))
+        .any(|at| bounded(text, at, at + literal.len(), edges))
+}
+
+fn found(term: &str, text: &str, accents: Accents) -> bool {
+    stands(term, text, accents.into(), Edges::Whole)
 }
 
 fn finds(term: &str, text: &str) -> bool {
@@ -24,9 +28,11 @@ fn finds(term: &str, text: &str) -> bool {
 
 fn folded(text: &str) -> String {
     let mut normal = NormalText::default();
-    Normaliser::new().normalise(text, false, &mut normal);
-    normal.folded
+    Normaliser::new().normalise(text, Forms::default(), &mut normal);
+    normal.form(Form::default()).to_owned()
 }
+
+const EXACT_CASE: Form = Form { accents: Accents::Ignore, case: Case::Exact };
 
 #[test]
 fn capitals_with_accents_are_the_same_word() {
@@ -239,27 +245,127 @@ fn a_phrase_does_not_reach_over_the_end_of_the_text_into_a_hashtag_or_from_one_t
 }
 
 #[test]
-fn the_exact_form_is_empty_unless_asked_for() {
+fn a_form_is_empty_unless_asked_for() {
     let mut normaliser = Normaliser::new();
     let mut normal = NormalText::default();
-    normaliser.normalise("Café #AuLait", true, &mut normal);
-    assert_eq!(normal.exact, "café #aulait\nau lait");
-    assert_eq!(normal.folded, "cafe #aulait\nau lait");
-    normaliser.normalise("Café", false, &mut normal);
-    assert_eq!((normal.folded.as_str(), normal.exact.as_str()), ("cafe", ""));
+    normaliser.normalise("Café #AuLait", Forms::ALL, &mut normal);
+    let forms = Form::ALL.map(|form| normal.form(form));
+    assert_eq!(
+        forms,
+        ["cafe #aulait\nau lait", "café #aulait\nau lait", "Cafe #AuLait\nAu Lait", "Café #AuLait\nAu Lait"]
+    );
+    normaliser.normalise("Café", Forms::default().with(EXACT_CASE), &mut normal);
+    assert_eq!(Form::ALL.map(|form| normal.form(form)), ["cafe", "", "Cafe", ""]);
+}
+
+#[test]
+fn a_capital_counts_only_for_a_rule_that_asks_for_it() {
+    let finds = |term: &str, text: &str| stands(term, text, EXACT_CASE, Edges::Whole);
+    assert!(finds("US", "in the US today"));
+    assert!(!finds("US", "tell us today"));
+    assert!(finds("Apple", "my Apple watch"));
+    assert!(!finds("Apple", "an apple a day"));
+    assert!(finds("CAFÉ", "CAFÉ") && finds("CAFE", "CAFÉ") && !finds("CAFE", "Café"));
+    assert!(finds("ΣΊΣΥΦΟΣ", "ΣΊΣΥΦΟΣ") && !finds("Σίσυφος", "ΣΊΣΥΦΟΣ"));
+    assert!(finds("Ёлка", "Ёлка") && !finds("Ёлка", "ёлка"));
+    assert!(finds("Refund", "Ｒｅｆｕｎｄ") && !finds("refund", "𝗥𝗲𝗳𝘂𝗻𝗱"));
+    assert!(finds("STRASSE", "STRAẞE") && finds("strasse", "straße") && !finds("STRASSE", "STRAßE"));
+    assert!(finds("Istanbul", "İstanbul") && !finds("istanbul", "İstanbul"));
+    assert!(finds("Delayed Again", "#DelayedAgain"), "a hashtag keeps its capitals");
+    let both = Form { accents: Accents::Exact, case: Case::Exact };
+    assert!(stands("Café", "Café", both, Edges::Whole) && !stands("Cafe", "Café", both, Edges::Whole));
+}
+
+#[test]
+fn a_prefix_is_found_at_the_beginning_of_words_and_a_suffix_at_their_end() {
+    let prefix = |term: &str, text: &str| stands(term, text, Form::default(), Edges::Prefix);
+    let suffix = |term: &str, text: &str| stands(term, text, Form::default(), Edges::Suffix);
+    for (term, text) in [
+        ("refund", "refunded"),
+        ("refund", "a refund"),
+        ("возврат", "ВОЗВРАТА"),
+        ("επιστροφ", "ΕΠΙΣΤΡΟΦΉ"),
+        ("استرداد", "استردادها"),
+        ("החזר", "החזרים"),
+        ("धन", "धनवापसी"),
+        ("คืน", "ขอคืนเงิน"),
+        ("払", "すぐに払い戻し"),
+        ("退", "我要退款"),
+        ("환", "환불을"),
+        ("@unit", "hey @united"),
+        ("#delay", "#delayed"),
+        ("refund pol", "the refund policy"),
+        ("can", "can't"),
+    ] {
+        assert!(prefix(term, text), "{term}* in {text}");
+    }
+    assert!(!prefix("fund", "refund") && !prefix("refund pol", "refund, policy"));
+    for (term, text) in [
+        ("phone", "my iPhone!"),
+        ("phone", "a phone"),
+        ("врат", "ВОЗВРАТ"),
+        ("στροφή", "επιστροφή"),
+        ("رداد", "استرداد"),
+        ("זרים", "החזרים"),
+        ("वापसी", "धनवापसी"),
+        ("เงิน", "ขอคืนเงินด้วย"),
+        ("戻し", "払い戻してほしい"),
+        ("款", "退款了"),
+        ("불", "환불을"),
+        ("ted", "@united"),
+        ("phone case", "iphone case"),
+    ] {
+        assert!(suffix(term, text), "*{term} in {text}");
+    }
+    assert!(!suffix("phone", "phones") && !suffix("can", "toucan't"));
+}
+
+#[test]
+fn flags_are_found_as_whole_flags_only() {
+    assert!(finds("🇫🇷", "vive la 🇫🇷!") && finds("🇫🇷", "🇩🇪🇫🇷") && finds("🇫🇷", "🇫🇷🇫🇷"));
+    // Brunei and Serbia side by side hold the letters of France, and are not France.
+    assert!(!finds("🇳🇷", "🇧🇳🇷🇸") && !finds("🇷🇸", "🇫🇷🇸🇪"));
+    assert!(finds("🇧🇳🇷🇸", "🇧🇳🇷🇸") && finds("🇷🇸", "🇧🇳🇷🇸") && finds("go 🇫🇷", "go 🇫🇷🇩🇪"));
+    assert!(!finds("🇫", "🇫🇷") && !finds("🇷", "🇫🇷") && finds("🇫", "🇩🇪🇫"), "half a flag is none");
+    for edges in [Edges::Prefix, Edges::Suffix] {
+        assert!(!stands("🇳🇷", "🇧🇳🇷🇸", Form::default(), edges));
+    }
+    let row = "🇩🇪".repeat(1_000);
+    assert!(finds("🇫🇷", &format!("{row}🇫🇷")) && finds("🇩🇪", &row) && !finds("🇪🇩", &row[..400]));
+}
+
+#[test]
+fn a_keycap_is_an_emoji_and_no_number() {
+    assert!(finds("1\u{fe0f}\u{20e3}", "press 1\u{fe0f}\u{20e3}2\u{fe0f}\u{20e3}") && finds("2⃣", "1⃣2⃣3⃣"));
+    assert!(finds("1⃣", "step1⃣go") && finds("go", "step1⃣go") && finds("#⃣", "#⃣"));
+    assert!(!finds("1", "1⃣") && !finds("1⃣", "1"));
+}
+
+#[test]
+fn a_family_is_also_each_of_its_members_side_by_side() {
+    let family = "👨\u{200d}👩\u{200d}👧";
+    assert!(
+        finds(family, family) && finds("👧", family) && finds("👨👩👧", family) && finds(family, "👨👩👧")
+    );
+    assert!(!finds(family, "👨👩") && !finds(family, "👩👨👧"));
+    // A profession is a person beside a thing, and a tone belongs to the person.
+    assert!(finds("👩", "👩🏽\u{200d}💻") && finds("👩🏽\u{200d}💻", "👩🏽\u{200d}💻"));
+    assert!(!finds("👩🏽\u{200d}💻", "👩🏿\u{200d}💻") && !finds("👩🏽\u{200d}💻", "👩\u{200d}💻"));
 }
 
 #[test]
 fn a_boundary_asked_for_at_an_impossible_place_is_no_boundary() {
-    assert!(!bounded("é", 0, 1));
-    assert!(!bounded("abc", 2, 1));
-    assert!(!bounded("abc", 1, 1));
-    assert!(!bounded("abc", 1, 9));
-    assert!(bounded("abc", 0, 3));
+    for edges in [Edges::Whole, Edges::Prefix, Edges::Suffix] {
+        assert!(!bounded("é", 0, 1, edges));
+        assert!(!bounded("abc", 2, 1, edges));
+        assert!(!bounded("abc", 1, 1, edges));
+        assert!(!bounded("abc", 1, 9, edges));
+        assert!(bounded("abc", 0, 3, edges));
+    }
 }
 
 /// The definition again, over the whole text and without any short cut.
-fn slow(text: &str, accents: Accents) -> String {
+fn slow(text: &str, form: Form) -> String {
     let decomposed: String = text
         .chars()
         .filter(|character| !fold::is_invisible(*character))
@@ -269,20 +375,24 @@ fn slow(text: &str, accents: Accents) -> String {
     let mut letters = String::new();
     let mut base = ' ';
     for character in decomposed.chars() {
-        let lower: String = match character {
+        let special: String = match character {
             '‘' | '’' | '‛' | 'ʼ' | 'ʻ' => "'".into(),
             'ς' => "σ".into(),
             'ı' => "i".into(),
-            'ß' | 'ẞ' => "ss".into(),
-            other => other.to_lowercase().collect(),
+            'ß' => "ss".into(),
+            'ẞ' => "SS".into(),
+            other => other.into(),
         };
+        let lower: String = special.chars().flat_map(char::to_lowercase).collect();
         if unicode_normalization::char::canonical_combining_class(character) == 0 {
             base = lower.chars().last().unwrap();
         }
-        if accents == Accents::Ignore && fold::is_accent(character) || base == 'i' && character == '\u{307}' {
+        if form.accents == Accents::Ignore && fold::is_accent(character)
+            || base == 'i' && character == '\u{307}'
+        {
             continue;
         }
-        letters.push_str(&lower);
+        letters.push_str(if form.case == Case::Ignore { &lower } else { &special });
     }
     let composed: String = letters.nfc().map(|c| if c.is_control() { ' ' } else { c }).collect();
     composed.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -290,20 +400,18 @@ fn slow(text: &str, accents: Accents) -> String {
 
 fn assert_agrees(text: &str) {
     let mut normal = NormalText::default();
-    Normaliser::new().normalise(text, true, &mut normal);
-    for accents in [Accents::Ignore, Accents::Exact] {
-        let term = normalise_term(text, accents);
-        let form = normal.form(accents);
-        assert_eq!(form.split('\n').next().unwrap(), term, "text and term of {text:?} ({accents:?})");
-        assert_eq!(term, slow(text, accents), "fast and slow form of {text:?} ({accents:?})");
-        assert_eq!(
-            normalise_term(&term, accents),
-            term,
-            "a normal form of {text:?} is its own ({accents:?})"
-        );
-        for line in form.split('\n') {
-            assert_eq!(normalise_term(line, accents), line, "each line of {text:?} is normal ({accents:?})");
+    Normaliser::new().normalise(text, Forms::ALL, &mut normal);
+    for form in Form::ALL {
+        let term = normalise_term(text, form);
+        let lines = normal.form(form);
+        assert_eq!(lines.split('\n').next().unwrap(), term, "text and term of {text:?} ({form:?})");
+        assert_eq!(term, slow(text, form), "fast and slow form of {text:?} ({form:?})");
+        assert_eq!(normalise_term(&term, form), term, "a normal form of {text:?} is its own ({form:?})");
+        for line in lines.split('\n') {
+            assert_eq!(normalise_term(line, form), line, "each line of {text:?} is normal ({form:?})");
         }
+        let plain = normalise_term(&term, Form::default());
+        assert_eq!(plain, normalise_term(text, Form::default()), "forms of {text:?} differ in nothing else");
     }
 }
 
@@ -362,16 +470,18 @@ proptest! {
     fn a_buffer_used_again_leaves_no_trace(first in awkward(), second in awkward()) {
         let mut normaliser = Normaliser::new();
         let mut reused = NormalText::default();
-        normaliser.normalise(&first, true, &mut reused);
-        normaliser.normalise(&second, true, &mut reused);
+        normaliser.normalise(&first, Forms::ALL, &mut reused);
+        normaliser.normalise(&second, Forms::ALL, &mut reused);
         let mut fresh = NormalText::default();
-        Normaliser::new().normalise(&second, true, &mut fresh);
+        Normaliser::new().normalise(&second, Forms::ALL, &mut fresh);
         prop_assert_eq!(reused, fresh);
     }
 
     #[test]
     fn a_boundary_check_never_panics(text in awkward(), start in 0usize..40, end in 0usize..40) {
-        let _ = bounded(&text, start, end);
+        for edges in [Edges::Whole, Edges::Prefix, Edges::Suffix] {
+            let _ = bounded(&text, start, end, edges);
+        }
     }
 
     #[test]

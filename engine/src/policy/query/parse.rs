@@ -6,7 +6,7 @@
 use super::lex::{Token, TokenKind, tokens};
 use super::{Dialect, Expression, Mark, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, QueryMistake};
 use crate::scan::Literal;
-use crate::text::{Accents, normalise_term};
+use crate::text::{Accents, Edges, normalise_term};
 
 /// Reads a query.
 ///
@@ -135,7 +135,7 @@ impl<'t> Parser<'t> {
             );
             return Err(QueryMistake::new(mark.at, what, ""));
         }
-        Ok(Expression::Literal(Literal { text, accents: self.accents }, mark))
+        Ok(Expression::Literal(Literal { text, form: self.accents.into(), edges: Edges::Whole }, mark))
     }
 
     fn expected_a_term(&self, at: usize, found: Option<&TokenKind>) -> QueryMistake {

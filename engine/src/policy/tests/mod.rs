@@ -83,11 +83,11 @@ pub fn mention(text: &str) -> Mention<'_> {
 /// The rules that match, by the whole way: normalise, scan, evaluate.
 pub fn matched(policy: &Policy, mention: &Mention<'_>, scratch: &mut Scratch) -> Vec<RuleIndex> {
     let mut text = NormalText::default();
-    Normaliser::new().normalise(mention.text, policy.wants_exact(), &mut text);
+    Normaliser::new().normalise(mention.text, policy.forms(), &mut text);
     let mut hits = Vec::new();
     ReferenceMatcher::new(policy.literals()).scanner().scan(&text, &mut hits);
     let mut matched = Vec::new();
-    policy.evaluate(mention, &hits, scratch, &mut matched);
+    policy.evaluate(mention, &text, &hits, scratch, &mut matched);
     matched
 }
 

@@ -4,7 +4,7 @@
 //! of their own; it knows nothing of triggers, programs, jumps or bits.
 
 use super::*;
-use crate::text::{Accents, bounded, normalise_term};
+use crate::text::{Accents, Edges, Forms, bounded, normalise_term};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl Naive {
                 let starts = text.char_indices().map(|(start, _)| start);
                 starts
                     .filter(|&start| text[start..].starts_with(&term))
-                    .any(|s| bounded(text, s, s + term.len()))
+                    .any(|s| bounded(text, s, s + term.len(), Edges::Whole))
             }
             Naive::Lang(lang) => mention.lang == *lang,
             Naive::Above(limit) => mention.author.followers > *limit,
@@ -124,11 +124,12 @@ proptest! {
             let author = Author { followers: *followers, ..mention("").author };
             let mention = Mention { lang, kind: *kind, author, ..mention(&text) };
             let mut normal = NormalText::default();
-            Normaliser::new().normalise(&text, true, &mut normal);
+            Normaliser::new().normalise(&text, Forms::ALL, &mut normal);
             let mut expected = Vec::new();
             for (number, (query, exact)) in queries.iter().enumerate() {
-                let (accents, text) =
-                    if *exact { (Accents::Exact, &normal.exact) } else { (Accents::Ignore, &normal.folded) };
+                let accents =
+                    if *exact { Accents::Exact } else { Accents::Ignore };
+                let text = normal.form(accents.into());
                 if query.holds(&mention, accents, text) {
                     expected.push(RuleIndex::new(number));
                 }

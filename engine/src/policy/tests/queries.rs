@@ -95,7 +95,7 @@ fn exact_accents_are_asked_for_rule_by_rule() {
         "[[rule]]\nname = \"exact\"\nquery = \"résumé\"\naccents = \"exact\"\n\
          [[rule]]\nname = \"ignore\"\nquery = \"résumé\"\n",
     );
-    assert!(policy.wants_exact());
+    assert!(policy.forms().has(crate::text::Accents::Exact.into()));
     assert_eq!(policy.literals().len(), 2);
     assert_eq!(names(&policy, &mention("my RÉSUMÉ")), ["exact", "ignore"]);
     assert_eq!(names(&policy, &mention("I resume")), ["ignore"]);
