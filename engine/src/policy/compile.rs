@@ -8,11 +8,10 @@ use super::accounts::AccountList;
 use super::bundle::{Bundle, parse_hex};
 use super::file::{Files, RuleText};
 use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
-use super::program::{Programs, RulePrograms};
+use super::program::{Programs, RulePrograms, TagsAlone};
 use super::query::{Dialect, Expression, Field, Lists, parse};
 use super::table::Located;
 use super::{DedupLimits, Desk, DeskIndex, Filter, Policy, Queue, QueueIndex, Resolution, Rule, RuleAction};
-use crate::text::Forms;
 use std::collections::BTreeMap;
 
 /// How many rules a policy may have: twice what the largest of brands run, and what a restart is measured with.
@@ -88,11 +87,11 @@ impl Compiler<'_> {
         let (programs, literals) = RulePrograms::new(&queries, &Lists::new(), &number, Vec::new());
         let mut filter_programs = Programs::default();
         for condition in &conditions {
-            filter_programs.push(condition, &|_| 0, &number);
+            filter_programs.push(condition, &mut TagsAlone(&number));
         }
+        filter_programs.finish();
         Some(Policy {
             generation: bundle.generation(),
-            forms: literals.iter().fold(Forms::default(), |forms, literal| forms.with(literal.form)),
             literals,
             rules,
             desks,

@@ -38,7 +38,7 @@ pub use compile::{DESKS_MAX, FILTERS_MAX, QUEUES_MAX, RULES_MAX};
 pub use duration::parse_duration;
 pub use lint::{Lint, LintKind, lint};
 pub use mistake::{Mistake, did_you_mean, toml_hint};
-pub use program::Scratch;
+pub use program::{NEAR_SPANS_MAX, Scratch};
 pub use query::{
     NEAR_WORDS_MAX, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX,
     REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX,
@@ -138,7 +138,6 @@ pub struct DedupLimits {
 pub struct Policy {
     generation: Generation,
     literals: Vec<Literal>,
-    forms: Forms,
     rules: Vec<Rule>,
     desks: Vec<Desk>,
     queues: Vec<Queue>,
@@ -178,7 +177,7 @@ impl Policy {
     /// The forms of a text that its rules look into, for the normaliser to fill.
     #[must_use]
     pub fn forms(&self) -> Forms {
-        self.forms
+        self.programs.forms()
     }
 
     /// The rules, by name.
@@ -277,7 +276,7 @@ impl Policy {
         let category = self.category(matched);
         let has_tag =
             |tag: u32| matched.iter().any(|&index| self.rule(index).tag_numbers.binary_search(&tag).is_ok());
-        let first = self.filter_programs.first_true(mention, category, has_tag);
+        let first = program::first_true(&self.filter_programs, mention, category, has_tag);
         let queue = first.map_or(self.default, |filter| self.filters[filter].queue);
         let filter = first.and_then(|filter| u16::try_from(filter).ok()).unwrap_or(Route::FILTER_DEFAULT);
         Route { desk: self.queues[usize::from(queue.0)].desk, queue, filter }

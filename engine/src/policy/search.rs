@@ -8,12 +8,11 @@ use super::query::{Dialect, Lists, parse};
 use super::{Mistake, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Matcher, ReferenceMatcher, Scanner};
-use crate::text::{Accents, Forms, NormalText, Normaliser};
+use crate::text::{Accents, NormalText, Normaliser};
 
 /// A query with what one thread needs to ask it of many mentions.
 pub struct Search {
     programs: RulePrograms,
-    forms: Forms,
     scanner: Box<dyn Scanner>,
     normaliser: Normaliser,
     text: NormalText,
@@ -48,7 +47,6 @@ impl Search {
         let (programs, literals) = RulePrograms::new(&[expression], &Lists::new(), &|_| u32::MAX, Vec::new());
         Ok(Search {
             programs,
-            forms: literals.iter().fold(Forms::default(), |forms, literal| forms.with(literal.form)),
             scanner: ReferenceMatcher::new(&literals).scanner(),
             normaliser: Normaliser::new(),
             text: NormalText::default(),
@@ -60,7 +58,7 @@ impl Search {
 
     /// Whether the query holds for this mention.
     pub fn matches(&mut self, mention: &Mention<'_>) -> bool {
-        self.normaliser.normalise(mention.text, self.forms, &mut self.text);
+        self.normaliser.normalise(mention.text, self.programs.forms(), &mut self.text);
         self.hits.clear();
         self.scanner.scan(&self.text, &mut self.hits);
         self.programs.evaluate(&[], mention, &self.text, &self.hits, &mut self.scratch, &mut self.matched);

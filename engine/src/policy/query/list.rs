@@ -4,7 +4,7 @@
 //! rule asks for it.
 
 use crate::scan::Literal;
-use crate::text::Accents;
+use crate::text::Form;
 use std::collections::BTreeMap;
 
 /// The lists of a policy, by name.
@@ -19,9 +19,9 @@ pub struct List {
 
 impl List {
     /// What to look for in one form of a text, each once.
-    pub fn literals(&self, accents: Accents) -> Vec<Literal> {
+    pub fn literals(&self, form: Form) -> Vec<Literal> {
         let mut literals: Vec<Literal> =
-            self.terms.iter().filter_map(|term| Literal::of_term(term, accents)).collect();
+            self.terms.iter().filter_map(|term| Literal::of_term(term, form)).collect();
         literals.sort_unstable();
         literals.dedup();
         literals

@@ -32,7 +32,7 @@ pub(super) use lex::is_network;
 pub(super) use list::{List, Lists};
 pub(super) use parse::parse;
 pub use regex::{REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX};
-pub(super) use tree::{Expression, ListTerm, Mark, Near, Pattern, Trigger};
+pub(super) use tree::{Expression, ListTerm, Mark, Near, Pattern};
 
 /// The longest query, in bytes.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;

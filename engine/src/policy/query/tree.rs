@@ -1,11 +1,10 @@
 //! A query as a tree, before it is compiled.
 //!
-//! Owns the shapes alone, and the question which literals must be seen for a query to be true. Made by
-//! `parse`, read by `policy::program`, by the lints and by whoever explains a decision.
+//! Owns the shapes alone. Made by `parse`, read by `policy::program`, by the lints and by whoever explains a decision.
 
 use super::field::Field;
 use crate::scan::Literal;
-use crate::text::Accents;
+use crate::text::Form;
 
 /// Where a leaf is written: bytes of the query, for those who show which part was false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +43,13 @@ pub enum Expression {
     Or(Vec<Expression>),
 }
 
-/// A regular expression that is known to compile inside its limits, to be run over the normal form that `accents` names.
+/// A regular expression that is known to compile inside its limits, to be run over one form of the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern {
     /// As `super::regex::compile` takes it: without its slashes, `\/` unescaped, normalised where it must be.
     pub text: String,
     /// The form of the text that it is run over.
-    pub accents: Accents,
+    pub form: Form,
 }
 
 /// A named list as one rule asks for it. Thousands of rules may name the same: it is compiled once for each form.
@@ -59,7 +58,7 @@ pub struct ListTerm {
     /// The list's name, without `$`.
     pub name: String,
     /// The form of the text that its terms are looked for in.
-    pub accents: Accents,
+    pub form: Form,
 }
 
 /// Two things that stand near each other, or one before the other.
@@ -89,57 +88,7 @@ pub struct Near {
     pub right: Box<Expression>,
 }
 
-/// What may be seen in a text by itself, and so make a rule worth running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trigger<'t> {
-    /// A literal.
-    Literal(&'t Literal),
-    /// Any term of a list.
-    List(&'t ListTerm),
-}
-
-impl Trigger<'_> {
-    /// How telling it is: the bytes of the literal, 0 for a list.
-    fn weight(&self) -> usize {
-        match self {
-            Trigger::Literal(literal) => literal.text.len(),
-            Trigger::List(_) => 0,
-        }
-    }
-}
-
 impl Expression {
-    /// A set of literals and lists of which at least one is seen whenever this is true; `None` when it can be true
-    /// with none seen, as `NOT giveaway` can.
-    ///
-    /// Of the parts of an AND any one will do: the set with the fewest members, then the one whose shortest
-    /// literal is longest, since long literals are rare.
-    pub fn triggers(&self) -> Option<Vec<Trigger<'_>>> {
-        self.triggers_when(true)
-    }
-
-    fn triggers_when(&self, wanted: bool) -> Option<Vec<Trigger<'_>>> {
-        match (self, wanted) {
-            (Expression::Literal(literal, _), true) => Some(vec![Trigger::Literal(literal)]),
-            (Expression::List(list, _), true) => Some(vec![Trigger::List(list)]),
-            (Expression::Near(near, _), true) => fewest([&*near.left, &*near.right].into_iter(), true),
-            (Expression::Literal(..) | Expression::List(..) | Expression::Near(..), false)
-            | (Expression::Field(..) | Expression::Regex(..), _) => None,
-            (Expression::Not(part), _) => part.triggers_when(!wanted),
-            // "Not all of them" is "one of them not", and the other way round.
-            (Expression::And(parts), true) | (Expression::Or(parts), false) => fewest(parts.iter(), wanted),
-            (Expression::Or(parts), true) | (Expression::And(parts), false) => {
-                let mut all = Vec::new();
-                for part in parts {
-                    all.extend(part.triggers_when(wanted)?);
-                }
-                all.sort_unstable();
-                all.dedup();
-                Some(all)
-            }
-        }
-    }
-
     /// Calls `visit` with every leaf, from left to right; the operands of a `Near` too, after the `Near` itself.
     pub fn leaves<'t>(&'t self, visit: &mut impl FnMut(&'t Expression)) {
         match self {
@@ -169,12 +118,4 @@ impl Expression {
             Expression::Regex(..) | Expression::Field(..) | Expression::Not(_) | Expression::And(_) => false,
         }
     }
-}
-
-/// The smallest set of triggers among those of the parts.
-fn fewest<'t>(parts: impl Iterator<Item = &'t Expression>, wanted: bool) -> Option<Vec<Trigger<'t>>> {
-    parts.filter_map(|part| part.triggers_when(wanted)).min_by_key(|set| {
-        let shortest = set.iter().map(Trigger::weight).min().unwrap_or(0);
-        (set.len(), std::cmp::Reverse(shortest))
-    })
 }

@@ -1,0 +1,288 @@
+//! From queries to programs: what is looked for gets its number, and each rule the triggers under which it is run.
+//!
+//! Owns the numbering of literals and groups. A group is what many literals stand for together: a named list, which
+//! thousands of rules may share and none copies; an emoji in all its skin tones; the words of a NOT. Called when a policy
+//! is compiled.
+
+use super::rarity;
+use super::steps::{Atom, Names, Programs};
+use super::tones;
+use super::trigger::{Trigger, Weights, choose};
+use super::{Asking, Entry, Index, RulePrograms, number};
+use crate::policy::RuleIndex;
+use crate::policy::query::{Expression, ListTerm, Lists, regex};
+use crate::scan::Literal;
+use crate::text::Forms;
+use std::collections::HashMap;
+
+/// A word that one rule in so many names is what the mentions are about, however rare the word is elsewhere.
+const RULES_PER_SUBJECT: u64 = 100;
+/// Below so many rules that name it a word is no such subject.
+const SUBJECT_RULES_MIN: u64 = 8;
+/// Of a million texts, how many hold a word that all rules name.
+const SUBJECT_PER_MILLION: u64 = 300_000;
+/// From so many words on the alternatives of a rule that is run for every mention become a group.
+const ANY_PARTS_MIN: usize = 3;
+
+/// Everything that is looked for, numbered as it is met.
+struct Numbering<'q, T> {
+    lists: &'q Lists,
+    tags: T,
+    rules: u64,
+    atoms: HashMap<Literal, Atom>,
+    literals: Vec<Known>,
+    groups: Vec<Vec<u32>>,
+    /// By group.
+    group_facts: Vec<Facts>,
+    known_lists: HashMap<&'q ListTerm, u32>,
+    known_groups: HashMap<Vec<u32>, u32>,
+    /// Whether the query that is compiled is run for every mention.
+    always: bool,
+}
+
+/// How rare something is by itself, and how many leaves of queries name it.
+#[derive(Clone, Copy)]
+struct Facts {
+    per_million: u64,
+    uses: u64,
+}
+
+struct Known {
+    literal: Literal,
+    facts: Facts,
+}
+
+/// Compiles the rules' queries, in the order of their indices; see [`RulePrograms::new`].
+pub fn build(
+    queries: &[Expression],
+    lists: &Lists,
+    tag: &impl Fn(&str) -> u32,
+    askers: Vec<RuleIndex>,
+) -> (RulePrograms, Vec<Literal>) {
+    let mut numbering = Numbering {
+        lists,
+        tags: tag,
+        rules: queries.len() as u64,
+        atoms: HashMap::new(),
+        literals: Vec::new(),
+        groups: Vec::new(),
+        group_facts: Vec::new(),
+        known_lists: HashMap::new(),
+        known_groups: HashMap::new(),
+        always: false,
+    };
+    // All are counted before any is weighed.
+    for query in queries {
+        query.leaves(&mut |leaf| match leaf {
+            Expression::Literal(literal, _) => numbering.count_literal(literal),
+            Expression::List(list, _) => numbering.count_list(list),
+            _ => {}
+        });
+    }
+    let places: HashMap<RuleIndex, u32> =
+        askers.iter().enumerate().map(|(place, &rule)| (rule, number(place))).collect();
+    let mut programs = Programs::default();
+    let mut always = Vec::new();
+    let mut asking = Asking::new(askers);
+    let mut triggered: Vec<(Atom, Entry)> = Vec::new();
+    for (place, query) in queries.iter().enumerate() {
+        let rule = RuleIndex::new(place);
+        let asker = places.get(&rule).copied();
+        let triggers = choose(query, &numbering);
+        numbering.always = triggers.is_none();
+        programs.push(query, &mut numbering);
+        let entry = asker.map_or(Entry::rule(rule), Entry::asker);
+        match (triggers, asker) {
+            (None, None) => always.push(rule),
+            (None, Some(asker)) => asking.always.push(asker),
+            (Some(triggers), _) => triggers.into_iter().for_each(|trigger| match (trigger, asker) {
+                (Trigger::Atom(atom), _) => triggered.push((atom, entry)),
+                (Trigger::Tag(tag), Some(asker)) => asking.wait_for_tag(tag, asker),
+                (Trigger::Category(category), Some(asker)) => asking.wait_for_category(category, asker),
+                (Trigger::Tag(_) | Trigger::Category(_), None) => {
+                    unreachable!("invariant: who asks for tags or categories is among the askers")
+                }
+            }),
+        }
+    }
+    programs.finish();
+    let patterns: Vec<_> = programs
+        .patterns()
+        .iter()
+        .map(|pattern| {
+            let compiled = regex::compile(pattern);
+            (compiled.expect("invariant: a pattern was compiled when its query was read"), pattern.form)
+        })
+        .collect();
+    for (group, members) in numbering.groups.iter().enumerate() {
+        let entry = Entry::group(number(group));
+        triggered.extend(members.iter().map(|&literal| (Atom::Literal(literal), entry)));
+    }
+    let literals: Vec<Literal> = numbering.literals.into_iter().map(|known| known.literal).collect();
+    let forms = patterns.iter().map(|(_, form)| *form).chain(literals.iter().map(|literal| literal.form));
+    let by = |group: bool| {
+        let chosen = triggered.iter().filter_map(move |(atom, entry)| match atom {
+            Atom::Literal(literal) => (!group).then_some((*literal, *entry)),
+            Atom::Group(of) => group.then_some((*of, *entry)),
+        });
+        chosen.collect::<Vec<_>>()
+    };
+    let rules = RulePrograms {
+        by_literal: Index::new(literals.len(), by(false)),
+        by_group: Index::new(numbering.groups.len(), by(true)),
+        forms: forms.fold(Forms::default(), Forms::with),
+        programs,
+        patterns,
+        always,
+        asking,
+    };
+    (rules, literals)
+}
+
+impl<'q, T: Fn(&str) -> u32> Numbering<'q, T> {
+    fn count_literal(&mut self, literal: &Literal) {
+        let atom = self.atom(literal);
+        self.facts_mut(atom).uses += 1;
+    }
+
+    fn count_list(&mut self, list: &'q ListTerm) {
+        let group = match self.known_lists.get(list) {
+            Some(&group) => group,
+            None => {
+                let terms =
+                    self.lists.get(&list.name).map_or_else(Vec::new, |terms| terms.literals(list.form));
+                let mut members = Vec::with_capacity(terms.len());
+                for term in &terms {
+                    match self.atom(term) {
+                        Atom::Literal(literal) => members.push(literal),
+                        Atom::Group(toned) => members.extend_from_slice(&self.groups[toned as usize]),
+                    }
+                }
+                let group = self.group(members);
+                self.known_lists.insert(list, group);
+                group
+            }
+        };
+        self.facts_mut(Atom::Group(group)).uses += 1;
+    }
+
+    /// The number of a literal, a new one if it was not met before.
+    fn atom(&mut self, literal: &Literal) -> Atom {
+        if let Some(&atom) = self.atoms.get(literal) {
+            return atom;
+        }
+        let plain = self.new_literal(literal.clone());
+        let toned: Vec<u32> = tones::variants(&literal.text)
+            .into_iter()
+            .map(|text| {
+                let variant = Literal { text, ..literal.clone() };
+                match self.atoms.get(&variant) {
+                    Some(Atom::Literal(known)) => *known,
+                    // What has a tone has no variants.
+                    _ => {
+                        let number = self.new_literal(variant.clone());
+                        self.atoms.insert(variant, Atom::Literal(number));
+                        number
+                    }
+                }
+            })
+            .collect();
+        let atom = match toned.is_empty() {
+            true => Atom::Literal(plain),
+            false => Atom::Group(self.group(std::iter::once(plain).chain(toned).collect())),
+        };
+        self.atoms.insert(literal.clone(), atom);
+        atom
+    }
+
+    fn new_literal(&mut self, literal: Literal) -> u32 {
+        let facts = Facts { per_million: u64::from(rarity::per_million(&literal)), uses: 0 };
+        self.literals.push(Known { literal, facts });
+        number(self.literals.len() - 1)
+    }
+
+    /// The number of these literals taken together.
+    fn group(&mut self, mut members: Vec<u32>) -> u32 {
+        members.sort_unstable();
+        members.dedup();
+        if let Some(&group) = self.known_groups.get(&members) {
+            return group;
+        }
+        let group = number(self.groups.len());
+        let per_million =
+            members.iter().map(|&literal| self.literals[literal as usize].facts.per_million).sum();
+        self.group_facts.push(Facts { per_million, uses: 0 });
+        self.known_groups.insert(members.clone(), group);
+        self.groups.push(members);
+        group
+    }
+
+    fn facts_mut(&mut self, atom: Atom) -> &mut Facts {
+        match atom {
+            Atom::Literal(literal) => &mut self.literals[literal as usize].facts,
+            Atom::Group(group) => &mut self.group_facts[group as usize],
+        }
+    }
+
+    /// In how many of a million texts it stands, as far as can be told.
+    fn weight(&self, atom: Atom) -> u64 {
+        let facts = match atom {
+            Atom::Literal(literal) => self.literals[literal as usize].facts,
+            Atom::Group(group) => self.group_facts[group as usize],
+        };
+        let is_subject = facts.uses >= SUBJECT_RULES_MIN && facts.uses * RULES_PER_SUBJECT >= self.rules;
+        let as_subject = facts.uses * SUBJECT_PER_MILLION / self.rules.max(1);
+        if is_subject { facts.per_million.max(as_subject) } else { facts.per_million }
+    }
+}
+
+impl<T: Fn(&str) -> u32> Weights for Numbering<'_, T> {
+    fn literal(&self, literal: &Literal) -> (Atom, u64) {
+        let atom = self.atoms[literal];
+        (atom, self.weight(atom))
+    }
+
+    fn list(&self, list: &ListTerm) -> (Atom, u64) {
+        let atom = Atom::Group(self.known_lists[list]);
+        (atom, self.weight(atom))
+    }
+
+    fn tag(&self, tag: &str) -> u32 {
+        (self.tags)(tag)
+    }
+}
+
+impl<T: Fn(&str) -> u32> Names for Numbering<'_, T> {
+    fn literal(&mut self, literal: &Literal) -> Atom {
+        self.atoms[literal]
+    }
+
+    fn list(&mut self, list: &ListTerm) -> Atom {
+        Atom::Group(self.known_lists[list])
+    }
+
+    /// For a rule that is run for every mention many words become one look-up. For the others that would cost each text
+    /// that holds a word more than it saves.
+    fn any(&mut self, parts: &[Expression]) -> Option<Atom> {
+        if !self.always || parts.len() < ANY_PARTS_MIN {
+            return None;
+        }
+        let mut members = Vec::with_capacity(parts.len());
+        for part in parts {
+            let atom = match part {
+                Expression::Literal(literal, _) => self.atoms[literal],
+                Expression::List(list, _) => Atom::Group(self.known_lists[list]),
+                _ => return None,
+            };
+            match atom {
+                Atom::Literal(literal) => members.push(literal),
+                Atom::Group(group) => members.extend_from_slice(&self.groups[group as usize]),
+            }
+        }
+        Some(Atom::Group(self.group(members)))
+    }
+
+    fn tag(&self, tag: &str) -> u32 {
+        (self.tags)(tag)
+    }
+}
