@@ -74,10 +74,7 @@ pub(crate) struct Input {
 ///
 /// # Errors
 /// 66 when the file cannot be opened, 65 when it is compressed.
-pub(crate) fn open(
-    from: &From,
-    time: impl FnMut(&[u8]) -> Millis + Send + 'static,
-) -> Result<Input, Error> {
+pub(crate) fn open(from: &From, time: impl FnMut(&[u8]) -> Millis + Send + 'static) -> Result<Input, Error> {
     let (source, shown, bytes): (Box<dyn Read + Send>, String, _) = match from {
         From::Standard => (Box::new(io::stdin()), "standard input".to_owned(), None),
         From::File(path) => {

@@ -3,11 +3,12 @@
 //! Owns the two sides, the counts and the samples. May not read logs or decide what depends on one mention alone: the
 //! judges have. Filled by the readers of topics and of lines, closed into a report.
 
-use super::places::{Names, Place, Table, UNKNOWN};
+use super::places::{Names, Place, Table};
 use super::report::{Changed, Count, MoveTold, PolicyTold, Report, RuleCount, Totals};
 use super::sample::{Sample, Telling, Told, rank};
 use crate::policies::Compiled;
 use crate::worker::ScanSettings;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use triage_engine::model::Disposition;
@@ -26,6 +27,9 @@ struct Side {
     table: Table,
     mentions: u64,
 }
+
+/// One of the two numbers.
+type Pick = fn(&mut Changed) -> &mut u64;
 
 /// Mentions that go the same way.
 #[derive(Debug, Default)]
@@ -132,7 +136,6 @@ impl Fold {
     pub(super) fn stays(&mut self, side: usize, decision: &Decision, mentions: u64) {
         let side = &mut self.sides[side];
         side.mentions += mentions;
-        self.after.mentions += mentions;
         let place = self.names.place(&side.table, decision);
         self.moves.entry((place, place)).or_default().mentions += mentions;
         self.totals.mentions += mentions;
@@ -146,7 +149,9 @@ impl Fold {
         self.totals.decided_again += 1;
         let from = self.names.place(&side.table, &record.before);
         let to = self.names.place(&self.after.table, &record.after);
-        count_rules(&mut self.rules, &side.table, &record.before, record.matched[0], |counted| &mut counted.before);
+        count_rules(&mut self.rules, &side.table, &record.before, record.matched[0], |counted| {
+            &mut counted.before
+        });
         count_rules(&mut self.rules, &self.after.table, &record.after, record.matched[1], |counted| {
             &mut counted.after
         });
@@ -184,8 +189,7 @@ impl Fold {
     }
 
     /// What was counted.
-    pub(super) fn close(self) -> Report {
-        let places = self.names.places();
+    pub(super) fn close(mut self) -> Report {
         let mut report = Report { input: self.input, totals: self.totals, ..Report::default() };
         let told = |side: &Side| PolicyTold {
             policy: side.generation.to_string(),
@@ -194,54 +198,61 @@ impl Fold {
         };
         report.before = self.sides.iter().filter(|side| side.mentions > 0).map(told).collect();
         report.after = self.after.generation.to_string();
-        let mut dispositions: BTreeMap<Disposition, Changed> = BTreeMap::new();
-        let mut queues: BTreeMap<(&str, &str), Changed> = BTreeMap::new();
-        let mut desks: BTreeMap<&str, Changed> = BTreeMap::new();
-        for (&(from, to), moved) in &self.moves {
-            let sides: [(usize, fn(&mut Changed) -> &mut u64); 2] =
-                [(from, |changed| &mut changed.before), (to, |changed| &mut changed.after)];
-            for (place, count) in sides {
-                let place = &places[place];
-                *count(dispositions.entry(place.disposition()).or_default()) += moved.mentions;
-                if let Place::Queue { desk, queue } = place {
-                    *count(queues.entry((desk, queue)).or_default()) += moved.mentions;
-                    *count(desks.entry(desk).or_default()) += moved.mentions;
-                }
-            }
-        }
-        let order = |disposition: &Disposition| disposition.code();
-        let mut listed: Vec<_> = dispositions.into_iter().collect();
-        listed.sort_by_key(|(disposition, _)| order(disposition));
-        let count = |name: &str, changed| Count { name: name.to_owned(), changed };
-        report.dispositions = listed.into_iter().map(|(disposition, c)| count(disposition.name(), c)).collect();
-        report.desks = desks.into_iter().map(|(name, changed)| count(name, changed)).collect();
-        report.queues = queues.into_iter().map(|((_, name), changed)| count(name, changed)).collect();
-        let known = self.sides.iter().all(|side| side.policy.is_some() || side.mentions == 0);
-        report.rules_before_known = known;
+        count_places(&self.moves, self.names.places(), &mut report);
+        report.rules_before_known = report.before.iter().all(|side| side.known);
         let named = self.rules.into_iter().enumerate().map(|(number, [matched, took])| RuleCount {
-            rule: self.names.rules().get(number).map_or(UNKNOWN.to_owned(), Clone::clone),
+            rule: self.names.rules()[number].clone(),
             matched,
             took,
         });
         report.rules = named.filter(|rule| !rule.is_silent()).collect();
         report.rules.sort_by(|a, b| a.rule.cmp(&b.rule));
-        let moved = self.moves.into_iter().filter(|((from, to), _)| from != to);
-        report.moves = moved
-            .map(|((from, to), moved)| MoveTold {
-                from: places[from].name().to_owned(),
-                to: places[to].name().to_owned(),
-                mentions: moved.mentions,
-                samples: moved.samples.into_values().collect(),
-            })
-            .collect();
-        report.moves.sort_by(|a, b| {
-            let key = |told: &MoveTold| (std::cmp::Reverse(told.mentions), told.from.clone(), told.to.clone());
-            key(a).cmp(&key(b))
-        });
+        self.moves.retain(|(from, to), _| from != to);
+        for ((from, to), moved) in self.moves {
+            let [from, to] = way(self.names.places(), [from, to]);
+            let samples = moved.samples.into_values().collect();
+            report.moves.push(MoveTold { from, to, mentions: moved.mentions, samples });
+        }
+        let key = |told: &MoveTold| (Reverse(told.mentions), told.from.clone(), told.to.clone());
+        report.moves.sort_by_key(key);
         report.otherwise = self.otherwise.mentions;
         report.otherwise_samples = self.otherwise.samples.into_values().collect();
         report
     }
+}
+
+/// Adds up by disposition, desk and queue.
+fn count_places(moves: &BTreeMap<(usize, usize), Move>, places: &[Place], report: &mut Report) {
+    let mut dispositions: BTreeMap<u8, (&str, Changed)> = BTreeMap::new();
+    let mut queues: BTreeMap<(&str, &str), Changed> = BTreeMap::new();
+    let mut desks: BTreeMap<&str, Changed> = BTreeMap::new();
+    let picks: [Pick; 2] = [|changed| &mut changed.before, |changed| &mut changed.after];
+    for (&(from, to), moved) in moves {
+        for (place, pick) in [from, to].into_iter().zip(picks) {
+            let disposition = places[place].disposition();
+            let counted =
+                dispositions.entry(disposition.code()).or_insert((disposition.name(), Changed::default()));
+            *pick(&mut counted.1) += moved.mentions;
+            if let Place::Queue { desk, queue } = &places[place] {
+                *pick(queues.entry((desk, queue)).or_default()) += moved.mentions;
+                *pick(desks.entry(desk).or_default()) += moved.mentions;
+            }
+        }
+    }
+    let count = |name: &str, changed| Count { name: name.to_owned(), changed };
+    report.dispositions = dispositions.into_values().map(|(name, changed)| count(name, changed)).collect();
+    report.desks = desks.into_iter().map(|(name, changed)| count(name, changed)).collect();
+    report.queues = queues.into_iter().map(|((_, name), changed)| count(name, changed)).collect();
+}
+
+/// The names of two places; of one queue that changes its desk, with the desks.
+fn way(places: &[Place], ends: [usize; 2]) -> [String; 2] {
+    let [from, to] = ends.map(|end| &places[end]);
+    let full = |place: &Place| match place {
+        Place::Queue { desk, queue } if from.name() == to.name() => format!("{queue} of {desk}"),
+        place => place.name().to_owned(),
+    };
+    [full(from), full(to)]
 }
 
 /// Counts the rules of one side: those that matched, and the one that kept the mention from desks.
@@ -250,7 +261,7 @@ fn count_rules(
     table: &Table,
     decision: &Decision,
     matched: &[RuleIndex],
-    side: fn(&mut Changed) -> &mut u64,
+    side: Pick,
 ) {
     let mut add = |rule: usize, what: usize| {
         if let Some(number) = table.rule(rule) {

@@ -72,8 +72,7 @@ impl Judge {
         let mut judged =
             Judged { findings: Vec::with_capacity(batch.records.len()), matched: Vec::new(), batch };
         for record in judged.batch.records.iter() {
-            let finding =
-                self.record(record.value, judged.batch.before.as_deref(), &mut judged.matched);
+            let finding = self.record(record.value, judged.batch.before.as_deref(), &mut judged.matched);
             judged.findings.push(finding);
         }
         judged
@@ -118,7 +117,10 @@ impl Judge {
                 let otherwise = was.zip(route).is_some_and(|(was, is)| {
                     let matched_before = &matched[range_before.clone()];
                     let was = Handed { policy: before.policy(), route: was, matched: matched_before };
-                    differs(was, Handed { policy: after.policy(), route: is, matched: &matched[range.clone()] })
+                    differs(
+                        was,
+                        Handed { policy: after.policy(), route: is, matched: &matched[range.clone()] },
+                    )
                 });
                 (Some(wish), otherwise, range_before)
             }

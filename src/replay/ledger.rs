@@ -79,7 +79,13 @@ impl Entries {
             Some(from) => logs.offset_at(&of, from.plus(-SLACK_MS))?.clamp(start, end),
             None => start,
         };
-        let entries = Entries::read_from(logs, wanted, Stretch { of: of.clone(), from: near, to: end }, interrupt, progress)?;
+        let entries = Entries::read_from(
+            logs,
+            wanted,
+            Stretch { of: of.clone(), from: near, to: end },
+            interrupt,
+            progress,
+        )?;
         if near == start || entries.lowest <= wanted.input.from || offsets == 0 {
             return Ok(entries);
         }
@@ -141,7 +147,8 @@ impl Entries {
             return;
         }
         // What is gone has no time of its own any more: the shard's is the highest time of a record so far.
-        let in_time = wanted.from.is_none_or(|from| run.now >= from) && wanted.to.is_none_or(|to| run.now < to);
+        let in_time =
+            wanted.from.is_none_or(|from| run.now >= from) && wanted.to.is_none_or(|to| run.now < to);
         if let Some((first, last)) = run.expired.filter(|_| in_time) {
             self.expired.push((generation, u64::try_from(last - first + 1).unwrap_or(0)));
         }

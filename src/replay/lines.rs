@@ -68,7 +68,8 @@ pub(super) fn replay(
             next += 1;
         }
         let bytes = batch.read;
-        judges.submit(Batch { records, before: Some(before.clone()), side }, &mut |judged| lines.take(&judged));
+        judges
+            .submit(Batch { records, before: Some(before.clone()), side }, &mut |judged| lines.take(&judged));
         let lines = u64::try_from(next).unwrap_or(0);
         progress(Progress { lines, bytes, bytes_all: input.bytes });
     }
@@ -171,6 +172,9 @@ impl Lines {
             if self.dead_letters.len() < DEAD_LETTERS_TOLD_MAX {
                 self.dead_letters.push((record.offset + 1, reason));
             }
+        }
+        if !matches!(finding.verdict, Verdict::Mention { .. }) {
+            return self.fold.stays(self.side, &before, 1);
         }
         self.fold.compare(&Compared {
             position: (0, record.offset),

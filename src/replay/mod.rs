@@ -107,7 +107,9 @@ impl Ready {
 
     /// Notes what would keep the fleet from taking the policy after at a reload.
     fn note_lasting(&mut self, before: &Compiled) {
-        if let Err(policy::Refused::Cluster(wrong)) = policy::check_lasting(before.policy(), self.after.policy()) {
+        if let Err(policy::Refused::Cluster(wrong)) =
+            policy::check_lasting(before.policy(), self.after.policy())
+        {
             self.notes.extend(wrong.into_iter().map(|what| format!("a reload would be refused: {what}")));
         }
     }

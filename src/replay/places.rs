@@ -8,7 +8,7 @@ use triage_engine::policy::Policy;
 use triage_engine::triage::Decision;
 
 /// The name of what cannot be named, since the policy that knew it is not to be had.
-pub(super) const UNKNOWN: &str = "?";
+const UNKNOWN: &str = "?";
 
 /// Where a mention ends.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +84,10 @@ impl Names {
             self.places.number(Place::Queue { desk, queue: queue.name.clone() })
         });
         let queues = queues.collect();
-        Table { queues, rules: policy.rules().iter().map(|rule| self.rules.number(rule.name.clone())).collect() }
+        Table {
+            queues,
+            rules: policy.rules().iter().map(|rule| self.rules.number(rule.name.clone())).collect(),
+        }
     }
 
     /// Where a decision leads.
@@ -94,9 +97,7 @@ impl Names {
         }
         match table.queues.get(usize::from(decision.queue)) {
             Some(&place) => place,
-            None => {
-                self.places.number(Place::Queue { desk: UNKNOWN.to_owned(), queue: UNKNOWN.to_owned() })
-            }
+            None => self.places.number(Place::Queue { desk: UNKNOWN.to_owned(), queue: UNKNOWN.to_owned() }),
         }
     }
 

@@ -151,8 +151,13 @@ fn row(f: &mut fmt::Formatter<'_>, indent: usize, name: &str, changed: Changed) 
         0 => String::new(),
         delta => format!("{delta:+}"),
     };
-    let line =
-        format!("{:indent$}{name:<width$} {:>12} {:>12} {delta:>12}", "", changed.before, changed.after, width = 40 - indent);
+    let line = format!(
+        "{:indent$}{name:<width$} {:>12} {:>12} {delta:>12}",
+        "",
+        changed.before,
+        changed.after,
+        width = 40 - indent
+    );
     writeln!(f, "{}", line.trim_end())
 }
 
@@ -167,7 +172,11 @@ fn rows(f: &mut fmt::Formatter<'_>, what: &str, counts: &[Count]) -> fmt::Result
 impl Report {
     fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Totals { mentions, decided_again, .. } = self.totals;
-        writeln!(f, "replayed   {mentions} records of {}, {decided_again} of them decided again", self.input)?;
+        writeln!(
+            f,
+            "replayed   {mentions} records of {}, {decided_again} of them decided again",
+            self.input
+        )?;
         for (index, told) in self.before.iter().enumerate() {
             let known = if told.known { "" } else { "; its files are not to be had" };
             let title = if index == 0 { "before" } else { "" };
@@ -178,7 +187,9 @@ impl Report {
 
     fn rules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.rules_before_known {
-            return Ok(());
+            let what =
+                "what rules matched before is not known for all records: the numbers before are too low";
+            writeln!(f, "\n{what}")?;
         }
         let (same, mut changed): (Vec<_>, Vec<_>) = self.rules.iter().partition(|rule| rule.is_as_before());
         changed.sort_by_key(|rule| std::cmp::Reverse(rule.matched.delta().abs()));
@@ -234,7 +245,10 @@ impl Report {
             (blank, "are blank lines"),
             (damaged, "records of the ledger cannot be read by this release; what they say is left out"),
         ];
-        told.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect()
+        let told = told.into_iter().filter(|(count, _)| *count > 0);
+        let interrupted = "it was asked to end before it was through: these are the numbers so far";
+        let interrupted = self.interrupted.then(|| interrupted.to_owned());
+        told.map(|(count, what)| format!("{count} {what}")).chain(interrupted).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::worker::ScanSettings;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use triage_engine::model::{Disposition, Mention};
-use triage_engine::policy::{Policy, Rule, RuleIndex};
+use triage_engine::policy::{Policy, QueueIndex, Rule, RuleIndex};
 use triage_engine::triage::{DETAIL_NONE, Decision};
 
 /// One mention.
@@ -98,7 +98,14 @@ fn fate(side: Told<'_>, mention: Option<&Mention<'_>>) -> String {
             };
             let desk = policy.desks().get(usize::from(decision.desk)).map_or("?", |desk| &desk.name);
             let queue = policy.queues().get(usize::from(decision.queue)).map_or("?", |queue| &queue.name);
-            format!("{name} for desk `{desk}`, queue `{queue}`, by {by}")
+            let said = policy.assertion(matched, QueueIndex(decision.queue));
+            let mut tags = Vec::new();
+            policy.tags(matched, &mut tags);
+            let tags = if tags.is_empty() { String::new() } else { format!(", tags {}", tags.join(" ")) };
+            let (category, priority) = (said.category.name(), said.priority);
+            format!(
+                "{name} for desk `{desk}`, queue `{queue}`, by {by}; {category}, priority {priority}{tags}"
+            )
         }
         Disposition::Noise | Disposition::Blocked if decision.detail == DETAIL_NONE => {
             let list = policy.listed_author(mention).unwrap_or("blocked");

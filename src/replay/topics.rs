@@ -21,7 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::dedup::ExactWindow;
 use triage_engine::model::{Disposition, Millis};
-use triage_engine::triage::{DETAIL_NONE, DETAIL_NOT_A_MENTION, Decision, Event, ROUTE_NONE, Triage, Verdict};
+use triage_engine::triage::{
+    DETAIL_NONE, DETAIL_NOT_A_MENTION, Decision, Event, ROUTE_NONE, Triage, Verdict,
+};
 
 /// Records that are decided together, and their bytes.
 const BATCH: usize = 1_024;
@@ -53,11 +55,18 @@ pub(super) fn replay(
     if let Some(last) = &last {
         ready.note_lasting(last);
     }
-    let fold = ready.fold(wishes, &plan.input, |input, partition, offset| format!("{input}/{partition}/{offset}"));
+    let fold =
+        ready.fold(wishes, &plan.input, |input, partition, offset| format!("{input}/{partition}/{offset}"));
     let mut judges = ready.judges(settings)?;
-    let mut replay = Replay { logs, wishes, plan: &plan, against, published, redup, clock: SystemClock::new(), fold };
+    let mut replay =
+        Replay { logs, wishes, plan: &plan, against, published, redup, clock: SystemClock::new(), fold };
     for partition in 0..partitions {
-        replay.partition(&TopicPartition::new(&plan.input, partition), &mut judges, (&ready, interrupt), progress)?;
+        replay.partition(
+            &TopicPartition::new(&plan.input, partition),
+            &mut judges,
+            (&ready, interrupt),
+            progress,
+        )?;
         if interrupt.is_asked() {
             break;
         }
