@@ -5,7 +5,7 @@
 //! ```text
 //! clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
 //!     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
-//!     <- demo, files, explain, tap <- cli <- main
+//!     <- demo, files, explain, tap <- replay <- cli <- main
 //! ```
 #![deny(unsafe_code)]
 
@@ -31,6 +31,7 @@ pub mod pipeline;
 pub mod policies;
 pub mod policy_folder;
 pub mod progress;
+pub mod replay;
 pub mod shard;
 #[cfg(test)]
 mod simulator;

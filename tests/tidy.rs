@@ -17,7 +17,7 @@ model <- text <- scan <- policy <- signals <- dedup <- triage, desk, plans <- ex
 const DAEMON_LAYERS: &str = "\
 clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
-    <- demo, files, explain, tap <- cli <- main";
+    <- demo, files, explain, tap <- replay <- cli <- main";
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;

@@ -11,6 +11,7 @@ mod load;
 mod memory;
 mod pages;
 mod release;
+mod replay;
 mod run;
 mod tap;
 mod topics;
@@ -71,6 +72,11 @@ enum Verb {
         after_help = "Examples:\n  triaged explain mentions/0/1043\n  triaged explain x:1790001\n  triaged explain c0-17 --json\n  triaged explain --mention one.json\n\nExit codes: 0 found, 1 not found, with what was searched."
     )]
     Explain(explain::Options),
+    /// Decide yesterday's mentions again under another policy, and tell what would differ
+    #[command(
+        after_help = "Examples:\n  triaged replay --policy tomorrow/ --from 2026-11-22 --to 2026-11-23\n  triaged replay --policy tomorrow/ --against today/ --from 2026-11-22 --json\n  zcat mentions.ndjson.gz | triaged replay --policy tomorrow/ --mentions -\n\nNothing is emitted, committed or written. Exit codes: 0 told, whatever differs; 75 asked to end before."
+    )]
+    Replay(replay::Options),
     /// Watch decisions live, one line each, without personal data
     #[command(
         after_help = "Examples:\n  triaged tap\n  triaged tap 'refund AND NOT lang:fr' --disposition noise\n  triaged tap --from 2026-11-22T09:00:00Z --count 100 --json | jq .rule"
@@ -188,6 +194,7 @@ fn act(verb: Verb) -> Result<ExitCode, Error> {
         Verb::Topics(options) => topics::topics(&options),
         Verb::Audit(words) => audit(&words),
         Verb::Explain(options) => explain::explain(&options),
+        Verb::Replay(options) => replay::replay(&options),
         Verb::Tap(options) => tap::tap(&options),
         Verb::Release(options) => release::release(&options),
         Verb::Requeue(options) => release::requeue(&options),

@@ -1,6 +1,7 @@
 //! One record as it may be shown: decoded, personal data taken out, the author hashed; and what a policy makes of it.
 //!
-//! Owns the decoder and the redactor. May not read logs. Called by `explain`.
+//! Owns the decoder and the redactor. May not read logs. Called by `explain`, and by
+//! `replay` for its samples.
 
 use super::MentionTold;
 use crate::wire::mention::{Decoded, Decoder};
@@ -15,19 +16,19 @@ use triage_engine::policy::Policy;
 const TEXT_CHARACTERS_MAX: usize = 280;
 
 /// What one record's telling needs.
-pub(super) struct Reading {
+pub(crate) struct Reading {
     decoder: Decoder,
     redactor: Redactor,
 }
 
 impl Reading {
-    pub(super) fn new(scan: &ScanSettings) -> Reading {
+    pub(crate) fn new(scan: &ScanSettings) -> Reading {
         let decoder = Decoder::new(scan.map.clone(), scan.limits);
         Reading { decoder, redactor: Redactor::new(scan.map.clone()) }
     }
 
     /// What may be shown of a record, and what `policy` makes of it, if it is a mention.
-    pub(super) fn tell(
+    pub(crate) fn tell(
         &mut self,
         value: Option<&[u8]>,
         policy: Option<&Policy>,

@@ -17,7 +17,7 @@ use crate::error::{Error, Kind};
 use crate::log::Logs;
 use crate::pipeline::policy;
 use crate::worker::ScanSettings;
-use mention::Reading;
+pub(crate) use mention::Reading;
 use search::Search;
 use std::io::Read;
 use triage_engine::model::CaseId;

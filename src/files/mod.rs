@@ -7,7 +7,7 @@
 //! Memory: three batches of lines, and what the policy lets dedup and desks remember, whatever the size of the file.
 
 mod output;
-mod reading;
+pub(crate) mod reading;
 mod stage;
 
 pub use output::To;
@@ -133,7 +133,7 @@ pub fn run(
     let scan = ScanSettings::of(settings)?;
     let folder = &settings.policy.folder;
     let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
-    let input = reading::open(from, &scan)?;
+    let input = reading::open(from, reading::own_times(&scan))?;
     let output = Output::open(to, &stage::outputs(settings, &local.policy))?;
     let mut run = Run { stage: None, output, summary: Summary::default() };
     let open = |at| Stage::open(settings, &local, scan.clone(), at);

@@ -2,7 +2,7 @@
 //!
 //! Owns the reading thread and the time of each line: the mention's own, never going back. What has no time of its own,
 //! or one that is not here yet, happened when the line before it did. May hold no more than a few batches, whatever the
-//! size of the file. Called by `mod.rs`.
+//! size of the file. Called by `mod.rs`, and by `replay`.
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Kind};
@@ -47,34 +47,34 @@ impl From {
 
 /// One line.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// When it happened; not before the line before it.
-    pub(super) at: Millis,
+    pub(crate) at: Millis,
     /// Its bytes without the line's end; empty for a blank line, which is no mention.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Consecutive lines.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) lines: Vec<Line>,
+pub(crate) struct Batch {
+    pub(crate) lines: Vec<Line>,
     /// Bytes of the file up to the end of this batch.
-    pub(super) read: u64,
+    pub(crate) read: u64,
 }
 
 /// An open input.
-pub(super) struct Input {
+pub(crate) struct Input {
     /// Batches in order; ends with the input.
-    pub(super) batches: Receiver<Result<Batch, Error>>,
+    pub(crate) batches: Receiver<Result<Batch, Error>>,
     /// Bytes in all, for a file.
-    pub(super) bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
 }
 
-/// Opens the input and begins to read it.
+/// Opens the input and begins to read it; `time` gives each line its own.
 ///
 /// # Errors
 /// 66 when the file cannot be opened, 65 when it is compressed.
-pub(super) fn open(from: &From, scan: &ScanSettings) -> Result<Input, Error> {
+pub(crate) fn open(from: &From, time: impl FnMut(&[u8]) -> Millis + Send + 'static) -> Result<Input, Error> {
     let (source, shown, bytes): (Box<dyn Read + Send>, String, _) = match from {
         From::Standard => (Box::new(io::stdin()), "standard input".to_owned(), None),
         From::File(path) => {
@@ -83,8 +83,7 @@ pub(super) fn open(from: &From, scan: &ScanSettings) -> Result<Input, Error> {
         }
     };
     let (send, batches) = bounded(BATCHES_AHEAD);
-    let decoder = Decoder::new(scan.map.clone(), scan.limits);
-    let reading = Reading { decoder, clock: SystemClock::new(), now: Millis(0), read: 0 };
+    let reading = Reading { time, read: 0 };
     let work = move || {
         let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
         if let Err(error) = reading.read_all(&mut source, &shown, &send) {
@@ -111,15 +110,49 @@ fn open_file(path: &Path) -> Result<(File, Option<u64>), Error> {
     Ok((file, known.is_file().then_some(known.len())))
 }
 
-struct Reading {
-    decoder: Decoder,
+/// The time of each line that it is shown: its mention's own.
+pub(super) fn own_times(scan: &ScanSettings) -> impl FnMut(&[u8]) -> Millis + Send + 'static {
+    let (mut decoder, mut times) = (Decoder::new(scan.map.clone(), scan.limits), LineTimes::default());
+    move |line| match decoder.decode(Some(line)) {
+        Ok(Decoded::Mention { mention, .. }) => times.next(mention.posted_at),
+        _ => times.next(None),
+    }
+}
+
+/// The clock that the lines of a file drive.
+#[derive(Debug)]
+pub(crate) struct LineTimes {
     clock: SystemClock,
     /// The time of the last line.
     now: Millis,
+}
+
+impl Default for LineTimes {
+    fn default() -> LineTimes {
+        LineTimes { clock: SystemClock::new(), now: Millis(0) }
+    }
+}
+
+impl LineTimes {
+    /// The time of a line whose mention says that it was posted then.
+    pub(crate) fn next(&mut self, posted_at: Option<Millis>) -> Millis {
+        if let Some(own) = posted_at
+            && own > self.now
+            && own <= self.clock.wall()
+        {
+            self.now = own;
+        }
+        self.now
+    }
+}
+
+struct Reading<T> {
+    /// Gives each line its time.
+    time: T,
     read: u64,
 }
 
-impl Reading {
+impl<T: FnMut(&[u8]) -> Millis> Reading<T> {
     fn read_all(
         mut self,
         source: &mut BufReader<Box<dyn Read + Send>>,
@@ -136,7 +169,7 @@ impl Reading {
         let (mut batch, mut held) = (Batch::default(), 0);
         while let Some(bytes) = self.line(source).map_err(failed)? {
             held += bytes.len();
-            let at = self.time(&bytes);
+            let at = (self.time)(&bytes);
             batch.lines.push(Line { at, bytes });
             batch.read = self.read;
             let full = batch.lines.len() >= LINES_MAX || held >= BATCH_BYTES_MAX;
@@ -183,17 +216,6 @@ impl Reading {
         }
         Ok(any.then_some(line))
     }
-
-    fn time(&mut self, line: &[u8]) -> Millis {
-        if let Ok(Decoded::Mention { mention, .. }) = self.decoder.decode(Some(line))
-            && let Some(own) = mention.posted_at
-            && own > self.now
-            && own <= self.clock.wall()
-        {
-            self.now = own;
-        }
-        self.now
-    }
 }
 
 #[cfg(test)]
@@ -206,7 +228,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text).unwrap();
         let scan = ScanSettings::of(&Settings::default()).unwrap();
-        let input = open(&From::File(file.path().to_owned()), &scan).unwrap();
+        let input = open(&From::File(file.path().to_owned()), own_times(&scan)).unwrap();
         let batches: Vec<Batch> = input.batches.iter().map(Result::unwrap).collect();
         let lines = batches.into_iter().flat_map(|batch| batch.lines);
         lines.map(|line| (line.at.0, String::from_utf8(line.bytes).unwrap())).collect()
@@ -242,7 +264,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(&[0x1f, 0x8b, 8, 0]).unwrap();
         let scan = ScanSettings::of(&Settings::default()).unwrap();
-        let input = open(&From::File(file.path().to_owned()), &scan).unwrap();
+        let input = open(&From::File(file.path().to_owned()), own_times(&scan)).unwrap();
         let error = input.batches.recv().unwrap().unwrap_err();
         assert_eq!(error.exit_code(), 65);
         assert!(error.to_string().contains("zcat"), "{error}");

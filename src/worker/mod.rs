@@ -7,7 +7,7 @@
 mod scan;
 mod scanned;
 
-pub use scan::{ScanSettings, Scanning};
+pub use scan::{Rules, ScanSettings, Scanning};
 pub use scanned::{Scanned, ScannedRecord};
 
 use crate::clock::Stopwatch;

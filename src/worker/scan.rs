@@ -15,7 +15,7 @@ use std::sync::Arc;
 use triage_engine::dedup::{author_key, mention_key};
 use triage_engine::desk::{Event, QueuedMention};
 use triage_engine::model::{DeadLetterReason, Mention, Position};
-use triage_engine::policy::{Action, Generation, Policy, RuleIndex, Scratch};
+use triage_engine::policy::{Action, Generation, Policy, Route, RuleIndex, Scratch};
 use triage_engine::scan::{Hit, Scanner};
 use triage_engine::text::{NormalText, Normaliser};
 use triage_engine::triage::{DETAIL_NONE, Verdict, Wish};
@@ -64,8 +64,10 @@ pub struct Scanning {
     bodies_expected: usize,
 }
 
-/// The rules' part of it, apart from the decoder that the mention borrows from.
-struct Rules {
+/// The rules' part of it, apart from the decoder that the mention borrows from: what one policy makes of one mention
+/// after the other. Those who compare policies have one for each.
+#[derive(Default)]
+pub struct Rules {
     scanner: Option<(Generation, Box<dyn Scanner>)>,
     normaliser: Normaliser,
     text: NormalText,
@@ -81,14 +83,7 @@ impl Scanning {
         Scanning {
             decoder: Decoder::new(settings.map.clone(), settings.limits),
             redactor: redact::Redactor::new(settings.map.clone()),
-            rules: Rules {
-                scanner: None,
-                normaliser: Normaliser::new(),
-                text: NormalText::default(),
-                hits: Vec::new(),
-                scratch: Scratch::default(),
-                matched: Vec::new(),
-            },
+            rules: Rules::default(),
             redacted: Vec::new(),
             bodies_expected: 0,
         }
@@ -156,22 +151,15 @@ impl Scanning {
         };
         let hash_key = policy.policy().hash_key();
         let key = mention_key(mention.network, mention.mention_id, &hash_key);
-        self.rules.evaluate(&mention, policy);
-        let rules = &self.rules;
-        let wish = match action(policy.policy(), &mention, &rules.matched, job.lift) {
-            Action::Noise(rule) => Wish::Noise(rule.0),
-            Action::Block(rule) => Wish::Block(rule.map_or(DETAIL_NONE, |rule| rule.0)),
-            Action::Route => {
-                let route = policy.policy().route(&mention, &rules.matched);
-                let raw = value.expect("invariant: a record without a value is a dead letter");
-                let found = self.redactor.redact(raw, &mut self.redacted);
-                let raw = if found.is_empty() { raw } else { &self.redacted };
-                let queued =
-                    rules.queued(&mention, policy, route, timestamp, position, &found, raw, &hash_key);
-                desk_log::encode_event(&Event::Mention(queued), bodies);
-                Wish::Route { desk: route.desk.0, queue: route.queue.0 }
-            }
-        };
+        let (wish, route) = self.rules.wish(&mention, policy, job.lift);
+        if let Some(route) = route {
+            let raw = value.expect("invariant: a record without a value is a dead letter");
+            let found = self.redactor.redact(raw, &mut self.redacted);
+            let raw = if found.is_empty() { raw } else { &self.redacted };
+            let queued =
+                self.rules.queued(&mention, policy, route, timestamp, position, &found, raw, &hash_key);
+            desk_log::encode_event(&Event::Mention(queued), bodies);
+        }
         Verdict::Mention { key, wish }
     }
 }
@@ -189,6 +177,25 @@ fn action(policy: &Policy, mention: &Mention<'_>, matched: &[RuleIndex], lift: L
 }
 
 impl Rules {
+    /// What the rules that match ask for, but for those that are lifted, and the way to the desk if it is one.
+    pub fn wish(&mut self, mention: &Mention<'_>, policy: &Compiled, lift: Lift) -> (Wish, Option<Route>) {
+        self.evaluate(mention, policy);
+        match action(policy.policy(), mention, &self.matched, lift) {
+            Action::Noise(rule) => (Wish::Noise(rule.0), None),
+            Action::Block(rule) => (Wish::Block(rule.map_or(DETAIL_NONE, |rule| rule.0)), None),
+            Action::Route => {
+                let route = policy.policy().route(mention, &self.matched);
+                (Wish::Route { desk: route.desk.0, queue: route.queue.0 }, Some(route))
+            }
+        }
+    }
+
+    /// The rules that matched the last mention.
+    #[must_use]
+    pub fn matched(&self) -> &[RuleIndex] {
+        &self.matched
+    }
+
     /// Finds the rules that match.
     fn evaluate(&mut self, mention: &Mention<'_>, policy: &Compiled) {
         let generation = policy.generation();
@@ -208,7 +215,7 @@ impl Rules {
         &self,
         mention: &Mention<'a>,
         policy: &'a Compiled,
-        route: triage_engine::policy::Route,
+        route: Route,
         timestamp: triage_engine::model::Millis,
         input: Position,
         found: &[&'static str],
