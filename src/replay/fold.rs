@@ -275,9 +275,9 @@ fn count_rules(
     if decision.disposition == Disposition::Duplicate {
         return;
     }
-    matched.iter().for_each(|index| add(usize::from(index.0), 0));
+    matched.iter().for_each(|index| add(index.place(), 0));
     let kept = matches!(decision.disposition, Disposition::Noise | Disposition::Blocked);
     if kept && ![DETAIL_NONE, DETAIL_NOT_A_MENTION].contains(&decision.detail) {
-        add(usize::from(decision.detail), 1);
+        add(decision.detail as usize, 1);
     }
 }
