@@ -7,6 +7,9 @@
 
 use crate::scan::Literal;
 use crate::text::{Edges, Form, normalise_term};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// A language, its name in English, and its most frequent words.
 pub struct Language {
@@ -58,17 +61,27 @@ pub const LANGUAGES: [Language; 6] = [
 ];
 
 impl Language {
-    /// Whether the literal is found in nearly every text of this language.
+    /// Whether the literal is found in nearly every text of this language. Accents and capitals do not make a word rare:
+    /// `QUE` is none, whatever its rule distinguishes.
     pub fn is_common(&self, literal: &Literal) -> bool {
-        self.words.split_whitespace().any(|word| {
-            // Accents and capitals do not make a word rare: `QUE` is one, whatever its rule distinguishes.
-            let word = normalise_term(word, Form::default());
-            let text = normalise_term(&literal.text, Form::default());
-            match literal.edges {
-                Edges::Whole => word == text,
-                Edges::Prefix => word.starts_with(&text),
-                Edges::Suffix => word.ends_with(&text),
-            }
-        })
+        let text = match literal.form == Form::default() {
+            true => Cow::Borrowed(literal.text.as_str()),
+            false => Cow::Owned(normalise_term(&literal.text, Form::default())),
+        };
+        let mut words = NORMAL.get(self.code).into_iter().flatten();
+        match literal.edges {
+            Edges::Whole => words.any(|word| *word == text),
+            Edges::Prefix => words.any(|word| word.starts_with(&*text)),
+            Edges::Suffix => words.any(|word| word.ends_with(&*text)),
+        }
     }
 }
+
+/// The words of each language as texts have them, by the language's code.
+static NORMAL: LazyLock<BTreeMap<&str, Vec<String>>> = LazyLock::new(|| {
+    let normal = |word| normalise_term(word, Form::default());
+    LANGUAGES
+        .iter()
+        .map(|language| (language.code, language.words.split_whitespace().map(normal).collect()))
+        .collect()
+});

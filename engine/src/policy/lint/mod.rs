@@ -250,45 +250,56 @@ impl Linter<'_> {
     }
 
     fn filters(&mut self, filters: &[FilterText]) {
-        let mut before: Vec<(&str, Expression)> = Vec::new();
+        let mut before: Vec<Earlier<'_>> = Vec::new();
         for filter in filters {
             let (Some(name), Some(when)) = (&filter.name, &filter.when) else { continue };
             let Ok(condition) = parse(&when.value, Dialect::Filter) else { continue };
             let name = name.value.as_str();
+            let subjects = subjects(&condition);
+            let always = possible(&[(&condition, false)]) == Some(false);
             if possible(&[(&condition, true)]) == Some(false) {
                 let what = format!("the condition of the filter `{name}` can never hold");
                 self.note(LintKind::UnreachableFilter, &when.place, what, "its parts exclude each other");
-            } else if let Some(culprit) = covered_by(&condition, &before) {
+            } else if let Some(culprit) = covered_by(&condition, &subjects, &before) {
                 let what = format!("the filter `{name}` can never decide: {culprit} whenever it does");
                 let hint = "filters are asked from top to bottom: move it up, or remove it";
                 self.note(LintKind::UnreachableFilter, &when.place, what, hint);
-            } else if possible(&[(&condition, false)]) == Some(false) {
+            } else if always {
                 let what = format!("the filter `{name}` always holds: nothing below it is ever asked");
                 let hint = "the workflow's default queue is for what no filter takes";
                 self.note(LintKind::UnreachableFilter, &when.place, what, hint);
             }
-            before.push((name, condition));
+            before.push(Earlier { name, condition, subjects, always });
         }
     }
 }
 
-/// Which filters above leave nothing to this condition, in words.
-fn covered_by(condition: &Expression, before: &[(&str, Expression)]) -> Option<String> {
-    let own = subjects(condition);
-    let related: Vec<&(&str, Expression)> =
-        before.iter().filter(|(_, earlier)| !subjects(earlier).is_disjoint(&own)).collect();
-    let leaves_nothing = |goals: Vec<Goal<'_>>| possible(&goals) == Some(false);
-    let always = before.iter().find(|(_, earlier)| leaves_nothing(vec![(earlier, false)]));
-    let one =
-        || related.iter().find(|(_, earlier)| leaves_nothing(vec![(condition, true), (earlier, false)]));
-    if let Some((name, _)) = always.or_else(|| one().copied()) {
-        return Some(format!("`{name}` above it holds"));
-    }
-    let goals = related.iter().map(|(_, earlier)| (earlier, false)).chain([(condition, true)]).collect();
-    (related.len() > 1 && leaves_nothing(goals)).then(|| "one of those above it holds".to_owned())
+/// A filter above the one that is looked at.
+struct Earlier<'f> {
+    name: &'f str,
+    condition: Expression,
+    subjects: BTreeSet<String>,
+    /// Whether it always holds.
+    always: bool,
 }
 
-/// What a condition asks about: filters that share nothing cannot cover each other.
+/// Which filters above leave nothing to this condition, in words.
+fn covered_by(condition: &Expression, own: &BTreeSet<String>, before: &[Earlier<'_>]) -> Option<String> {
+    let leaves_nothing = |goals: &[Goal<'_>]| possible(goals) == Some(false);
+    // Filters that ask about nothing in common cannot cover each other.
+    let related: Vec<&Earlier<'_>> =
+        before.iter().filter(|earlier| !earlier.subjects.is_disjoint(own)).collect();
+    let covers = |earlier: &&&Earlier<'_>| leaves_nothing(&[(condition, true), (&earlier.condition, false)]);
+    let one = before.iter().find(|earlier| earlier.always).or_else(|| related.iter().find(covers).copied());
+    if let Some(earlier) = one {
+        return Some(format!("`{}` above it holds", earlier.name));
+    }
+    let mut goals: Vec<Goal<'_>> = related.iter().map(|earlier| (&earlier.condition, false)).collect();
+    goals.push((condition, true));
+    (related.len() > 1 && leaves_nothing(&goals)).then(|| "one of those above it holds".to_owned())
+}
+
+/// What a condition asks about.
 fn subjects(condition: &Expression) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     condition.leaves(&mut |leaf| {

@@ -327,8 +327,8 @@ pub fn is_network(value: &str) -> bool {
     !value.is_empty() && value.len() <= 64 && value.bytes().all(allowed)
 }
 
-/// Whether this can be a handle, without its `@`.
+/// Whether this can be a handle, without its `@`: `jane`, `jane.bsky.social`, `jane@example.social`.
 fn is_handle(value: &str) -> bool {
-    !value.is_empty()
-        && !value.contains(|c: char| c.is_whitespace() || matches!(c, '*' | '?' | ',' | '"' | '$'))
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@');
+    value.starts_with(|c: char| c.is_alphanumeric() || c == '_') && value.chars().all(allowed)
 }

@@ -9,6 +9,7 @@ mod lints;
 mod mistakes;
 mod oracle;
 mod page;
+mod parser;
 mod queries;
 mod rule_tests;
 

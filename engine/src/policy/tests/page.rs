@@ -58,7 +58,7 @@ fn holds(query: &str, mentions: &[Mention<'_>]) -> Vec<bool> {
 fn every_example_of_a_text_does_what_the_page_says() {
     let page = page();
     let rows = rows(&page, "| Query | Matches | Does not match |");
-    assert!(rows.len() > 60, "{} examples", rows.len());
+    assert!(rows.len() >= 60, "{} examples", rows.len());
     let mut wrong = String::new();
     for row in rows {
         let query = one(&row[0]);

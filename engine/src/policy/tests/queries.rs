@@ -263,3 +263,32 @@ fn capitals_are_asked_for_rule_by_rule() {
     assert_eq!(names(&policy, &mention("call us")), ["ignore"]);
     assert_eq!(names(&policy, &mention("my Set Top")), ["exact"]);
 }
+
+#[test]
+fn regular_expressions_run_over_the_form_that_their_rule_asks_for() {
+    let policy = policy(
+        "[[rule]]\nname = \"ignore\"\nquery = '/caf[éè] [A-Z]{2}/'\n\
+         [[rule]]\nname = \"capitals\"\nquery = '/caf. [A-Z]{2}/'\ncase = \"exact\"\n\
+         [[rule]]\nname = \"accents\"\nquery = '/caf[à-ü] ny/'\naccents = \"exact\"\n",
+    );
+    for (text, expected) in [
+        ("Café NY", &["accents", "ignore"][..]),
+        ("café NY", &["accents", "capitals", "ignore"]),
+        ("cafe ny", &["ignore"]),
+        ("cafe  NY", &["capitals", "ignore"]),
+        ("caf NY", &[]),
+    ] {
+        assert_eq!(names(&policy, &mention(text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_pattern_and_a_distance_stay_in_the_text_and_out_of_its_hashtags() {
+    let policy = policy(
+        "[[rule]]\nname = \"near\"\nquery = 'broken NEAR/1 delayed'\n\
+         [[rule]]\nname = \"regex\"\nquery = '/broken\\W+delayed/'\n\
+         [[rule]]\nname = \"inside\"\nquery = '/^delayed again$/'\n",
+    );
+    assert_eq!(names(&policy, &mention("#DelayedAgain it is broken")), ["inside"]);
+    assert_eq!(names(&policy, &mention("broken, delayed")), ["near", "regex"]);
+}
