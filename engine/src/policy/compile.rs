@@ -5,14 +5,17 @@
 //! loaded, never on the data path.
 
 use super::accounts::AccountList;
+use super::asks;
 use super::bundle::{Bundle, parse_hex};
 use super::file::{Files, RuleText};
+use super::lists::check_lists;
 use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
 use super::program::{Programs, RulePrograms, TagsAlone};
-use super::query::{Dialect, Expression, Field, Lists, parse};
+use super::queries::{Queries, check_regexes};
+use super::query::{Dialect, Expression};
 use super::table::Located;
 use super::{DedupLimits, Desk, DeskIndex, Filter, Policy, Queue, QueueIndex, Resolution, Rule, RuleAction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many rules a policy may have: twice what the largest of brands run, and what a restart is measured with.
 pub const RULES_MAX: usize = 200_000;
@@ -71,8 +74,13 @@ impl Compiler<'_> {
 
         let desks = desks(&mut files, &desk_names);
         let queues = self.queues(&files, &queue_names, &desk_names);
-        let (rules, queries, tags) = self.rules(&mut files, &rule_names);
-        let (filters, conditions) = self.filters(&files, &queue_names, &tags);
+        let lists = check_lists(&files.lists, &mut self.mistakes);
+        let tags = self.tags(&files);
+        let reader = Queries { tags: &tags, lists: &lists, whole: self.whole };
+        let (rules, queries) = self.rules(&files, &rule_names, &reader);
+        let (filters, conditions) = self.filters(&files, &queue_names, &reader);
+        check_regexes(&queries, &mut self.mistakes);
+        let askers = asks::order(&rules, &queries, &files, &mut self.mistakes);
         let default = self.workflow_default(&files, &queue_names);
         if self.whole {
             self.expect_some("desk", desks.len(), "write [[desk]] with name and log_partition");
@@ -83,8 +91,11 @@ impl Compiler<'_> {
         let hash_key = self.hash_key(&files);
         let dedup = dedup(&files);
 
+        if !self.mistakes.is_empty() {
+            return None;
+        }
         let number = |tag: &str| tag_number(&tags, tag).unwrap_or(u32::MAX);
-        let (programs, literals) = RulePrograms::new(&queries, &Lists::new(), &number, Vec::new());
+        let (programs, literals) = RulePrograms::new(&queries, &lists, &number, askers?);
         let mut filter_programs = Programs::default();
         for condition in &conditions {
             filter_programs.push(condition, &mut TagsAlone(&number));
@@ -193,27 +204,41 @@ impl Compiler<'_> {
         queues.into_values().collect()
     }
 
-    /// The rules by name, their queries in the same order, and every tag in order.
-    fn rules(&mut self, files: &mut Files, names: &Names) -> (Vec<Rule>, Vec<Expression>, Vec<String>) {
+    /// Every tag that a rule gives, in order.
+    fn tags(&mut self, files: &Files) -> Vec<String> {
+        let mut tags = BTreeSet::new();
+        for rule in &files.rules {
+            for tag in &rule.tags {
+                self.check_name("tag", tag, true);
+                tags.insert(tag.value.clone());
+            }
+            tags.extend(rule.class.as_ref().map(|class| class.value.name().to_owned()));
+        }
+        tags.into_iter().collect()
+    }
+
+    /// The rules by name, and their queries in the same order.
+    fn rules(&mut self, files: &Files, names: &Names, queries: &Queries<'_>) -> (Vec<Rule>, Vec<Expression>) {
         let mut found: BTreeMap<String, (Rule, Expression)> = BTreeMap::new();
-        let mut tags: Vec<String> = Vec::new();
-        for text in &mut files.rules {
+        for text in &files.rules {
             let mut own_tags: Vec<String> = Vec::new();
             for tag in &text.tags {
-                self.check_name("tag", tag, true);
                 if !own_tags.contains(&tag.value) {
                     own_tags.push(tag.value.clone());
                 }
             }
             let class = text.class.as_ref().map(|class| class.value);
             own_tags.extend(class.map(|class| class.name().to_owned()).filter(|tag| !own_tags.contains(tag)));
-            tags.extend(own_tags.iter().cloned());
-            let query =
-                text.query.as_ref().and_then(|query| self.query("query", query, Dialect::Rule(text.accents)));
+            let dialect = Dialect::Rule(text.form);
+            let query = text.query.as_ref();
+            let query = query.and_then(|query| queries.read("query", query, dialect, &mut self.mistakes));
             self.check_never_drop(text);
             let (Some(name), Some(query), Some(query_text)) = (&text.name, query, &text.query) else {
                 continue;
             };
+            let mut tag_numbers: Vec<u32> =
+                own_tags.iter().filter_map(|tag| tag_number(queries.tags, tag)).collect();
+            tag_numbers.sort_unstable();
             let rule = Rule {
                 name: name.value.clone(),
                 query: query_text.value.clone(),
@@ -225,19 +250,12 @@ impl Compiler<'_> {
                 action: text.action.as_ref().map_or(RuleAction::Tag, |action| action.value),
                 never_drop: class.is_some()
                     || text.never_drop.as_ref().is_some_and(|never_drop| never_drop.value),
-                tag_numbers: Vec::new(),
+                tag_numbers,
             };
             found.entry(name.value.clone()).or_insert((rule, query));
         }
-        tags.sort();
-        tags.dedup();
-        for (rule, _) in found.values_mut() {
-            rule.tag_numbers = rule.tags.iter().filter_map(|tag| tag_number(&tags, tag)).collect();
-            rule.tag_numbers.sort_unstable();
-        }
         found.retain(|name, _| names.get(name).is_some_and(|(index, _)| (*index as usize) < RULES_MAX));
-        let (rules, queries) = found.into_values().unzip();
-        (rules, queries, tags)
+        found.into_values().unzip()
     }
 
     /// A rule that is never dropped, by its key or by its class, cannot drop, and a class cannot be switched off.
@@ -262,54 +280,27 @@ impl Compiler<'_> {
         }
     }
 
-    fn query(&mut self, key: &str, text: &Located<String>, dialect: Dialect) -> Option<Expression> {
-        match parse(&text.value, dialect) {
-            Ok(expression) => Some(expression),
-            Err(found) => {
-                for mistake in found {
-                    let place = self.mistakes.inside(&text.place, mistake.at);
-                    self.mistakes.at(&place, format!("in `{key}`: {}", mistake.what), mistake.hint);
-                }
-                None
-            }
-        }
-    }
-
     /// The filters from top to bottom, files in the order of their paths.
-    fn filters(&mut self, files: &Files, queues: &Names, tags: &[String]) -> (Vec<Filter>, Vec<Expression>) {
+    fn filters(
+        &mut self,
+        files: &Files,
+        queues: &Names,
+        queries: &Queries<'_>,
+    ) -> (Vec<Filter>, Vec<Expression>) {
         let mut filters = Vec::new();
         let mut conditions = Vec::new();
         for text in &files.filters {
             let queue = QueueIndex(self.refer("queue", text.queue.as_ref(), queues));
             let Some(when) = &text.when else { continue };
-            let Some(condition) = self.query("when", when, Dialect::Filter) else { continue };
-            self.check_tags(when, &condition, tags);
+            let Some(condition) = queries.read("when", when, Dialect::Filter, &mut self.mistakes) else {
+                continue;
+            };
             if let Some(name) = &text.name {
                 filters.push(Filter { name: name.value.clone(), when: when.value.clone(), queue });
                 conditions.push(condition);
             }
         }
         (filters, conditions)
-    }
-
-    /// A filter that asks for a tag which no rule gives would never hold.
-    fn check_tags(&mut self, when: &Located<String>, condition: &Expression, tags: &[String]) {
-        if !self.whole {
-            return;
-        }
-        let mut asked: Vec<(&str, usize)> = Vec::new();
-        condition.leaves(&mut |leaf| {
-            if let Expression::Field(Field::Tag(tag), at) = leaf {
-                asked.push((tag, at.at));
-            }
-        });
-        for (tag, at) in asked {
-            if tag_number(tags, tag).is_none() {
-                let place = self.mistakes.inside(&when.place, at);
-                let hint = did_you_mean(tag, tags.iter().map(String::as_str));
-                self.mistakes.at(&place, format!("in `when`: no rule gives the tag `{tag}`"), hint);
-            }
-        }
     }
 
     fn workflow_default(&mut self, files: &Files, queues: &Names) -> Option<QueueIndex> {
@@ -374,6 +365,6 @@ fn dedup(files: &Files) -> DedupLimits {
 }
 
 /// A tag's place in the sorted table of tags.
-fn tag_number(tags: &[String], tag: &str) -> Option<u32> {
+pub(super) fn tag_number(tags: &[String], tag: &str) -> Option<u32> {
     tags.binary_search_by(|known| known.as_str().cmp(tag)).ok().and_then(|place| u32::try_from(place).ok())
 }

@@ -4,6 +4,7 @@
 //! (names, references, queries) is `compile`'s work. Nothing outside this folder ever sees these types.
 
 use super::mistake::{Mistakes, Place, did_you_mean, toml_hint};
+use super::query::{Case, Form};
 use super::table::{Located, Table, describe};
 use super::{Category, Resolution, RuleAction, RuleClass};
 use crate::text::Accents;
@@ -19,6 +20,7 @@ const LOG_PARTITION_MAX: i64 = 9_999;
 #[derive(Default)]
 pub(super) struct Files {
     pub rules: Vec<RuleText>,
+    pub lists: Vec<ListText>,
     pub desks: Vec<DeskText>,
     pub queues: Vec<QueueText>,
     pub filters: Vec<FilterText>,
@@ -42,7 +44,12 @@ pub(super) struct RuleText {
     pub resolution: Option<Resolution>,
     pub action: Option<Located<RuleAction>>,
     pub never_drop: Option<Located<bool>>,
-    pub accents: Accents,
+    pub form: Form,
+}
+
+pub(super) struct ListText {
+    pub name: Option<Located<String>>,
+    pub terms: Vec<Located<String>>,
 }
 
 pub(super) struct DeskText {
@@ -65,7 +72,8 @@ pub(super) struct FilterText {
     pub queue: Option<Located<String>>,
 }
 
-const TABLES: [&str; 8] = ["rule", "desk", "queue", "filter", "workflow", "accounts", "dedup", "fleet"];
+const TABLES: [&str; 9] =
+    ["rule", "list", "desk", "queue", "filter", "workflow", "accounts", "dedup", "fleet"];
 const TABLES_LATER: [&str; 4] = ["calendar", "plan", "response", "agent"];
 
 impl Files {
@@ -79,7 +87,7 @@ impl Files {
             let place = Place { file, bytes: key.span() };
             let name: &str = key.get_ref();
             match name {
-                "rule" | "desk" | "queue" | "filter" => {
+                "rule" | "list" | "desk" | "queue" | "filter" => {
                     for (table, place) in tables(name, value.get_ref(), &place, mistakes) {
                         self.read_listed(name, table, place, mistakes);
                     }
@@ -120,6 +128,7 @@ impl Files {
     fn read_listed(&mut self, name: &str, table: &DeTable<'_>, place: Place, mistakes: &mut Mistakes<'_>) {
         match name {
             "rule" => self.rules.push(read_rule(Table::new(table, "[[rule]]", place, mistakes))),
+            "list" => self.lists.push(read_list(Table::new(table, "[[list]]", place, mistakes))),
             "desk" => self.desks.push(read_desk(Table::new(table, "[[desk]]", place, mistakes))),
             "queue" => self.queues.push(read_queue(Table::new(table, "[[queue]]", place, mistakes))),
             _ => self.filters.push(read_filter(Table::new(table, "[[filter]]", place, mistakes))),
@@ -237,12 +246,26 @@ fn read_rule(mut table: Table<'_, '_, '_>) -> RuleText {
         resolution: resolution(&mut table),
         action: table.choice("action", &RuleAction::ALL.map(|a| (a.name(), a))),
         never_drop: table.boolean("never_drop"),
-        accents: table
-            .choice("accents", &[("ignore", Accents::Ignore), ("exact", Accents::Exact)])
-            .map_or(Accents::Ignore, |accents| accents.value),
+        form: Form {
+            accents: table
+                .choice("accents", &[("ignore", Accents::Ignore), ("exact", Accents::Exact)])
+                .map_or(Accents::Ignore, |accents| accents.value),
+            case: table
+                .choice("case", &[("ignore", Case::Ignore), ("exact", Case::Exact)])
+                .map_or(Case::Ignore, |case| case.value),
+        },
     };
     table.finish(&["expert"]);
     rule
+}
+
+fn read_list(mut table: Table<'_, '_, '_>) -> ListText {
+    let name = table.text("name");
+    let name = table.require("name", name, "queries name the list by it: $name");
+    let terms = table.texts("terms");
+    table.require_members("terms", "such as terms = [\"tv\", \"set top box\", \"router*\"]");
+    table.finish(&[]);
+    ListText { name, terms }
 }
 
 fn read_desk(mut table: Table<'_, '_, '_>) -> DeskText {

@@ -115,6 +115,11 @@ impl<'a> Mistakes<'a> {
         Place { file: string.file, bytes: start..end.max(start) }
     }
 
+    /// Whether nothing was found so far.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// All of them, by file and place, each once.
     pub fn finish(mut self) -> Vec<Mistake> {
         self.found.sort();

@@ -13,13 +13,16 @@
 //! false (domain.md section 4), so there is no error to count.
 
 mod accounts;
+mod asks;
 mod bundle;
 mod compile;
 mod duration;
 mod file;
 mod lint;
+mod lists;
 mod mistake;
 mod program;
+mod queries;
 mod query;
 mod rule;
 mod rule_test;
@@ -37,11 +40,12 @@ pub use bundle::{
 pub use compile::{DESKS_MAX, FILTERS_MAX, QUEUES_MAX, RULES_MAX};
 pub use duration::parse_duration;
 pub use lint::{Lint, LintKind, lint};
+pub use lists::{LIST_TERMS_MAX, LISTS_MAX, LISTS_TERMS_MAX};
 pub use mistake::{Mistake, did_you_mean, toml_hint};
 pub use program::{NEAR_SPANS_MAX, Scratch};
 pub use query::{
-    NEAR_WORDS_MAX, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX,
-    REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX,
+    NEAR_WORDS_MAX, PREFIX_CHARS_MIN, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX,
+    REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX, SUFFIX_CHARS_MIN,
 };
 pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction, RuleClass};
 pub use rule_test::{

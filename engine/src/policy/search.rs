@@ -4,11 +4,11 @@
 //! Called by the daemon's verbs.
 
 use super::program::{RulePrograms, Scratch};
-use super::query::{Dialect, Lists, parse};
+use super::query::{Dialect, Expression, Field, Form, Lists, QueryMistake, parse};
 use super::{Mistake, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Matcher, ReferenceMatcher, Scanner};
-use crate::text::{Accents, NormalText, Normaliser};
+use crate::text::{NormalText, Normaliser};
 
 /// A query with what one thread needs to ask it of many mentions.
 pub struct Search {
@@ -27,23 +27,34 @@ impl Search {
     /// # Errors
     /// Every mistake in it, with its column.
     pub fn new(query: &str) -> Result<Search, Vec<Mistake>> {
-        let expression = parse(query, Dialect::Rule(Accents::Ignore)).map_err(|found| {
-            let mistakes = found.into_iter().map(|mistake| {
-                let before = query[..mistake.at.min(query.len())].chars().count();
-                let column = u32::try_from(before + 1).unwrap_or(u32::MAX);
-                let (what, hint) = (mistake.what, mistake.hint);
-                Mistake {
-                    file: "query".to_owned(),
-                    line: 1,
-                    column,
-                    length: 1,
-                    line_text: query.to_owned(),
-                    what,
-                    hint,
-                }
-            });
-            mistakes.collect::<Vec<_>>()
-        })?;
+        let told = |mistake: QueryMistake| {
+            let before = query[..mistake.at.min(query.len())].chars().count();
+            Mistake {
+                file: "query".to_owned(),
+                line: 1,
+                column: u32::try_from(before + 1).unwrap_or(u32::MAX),
+                length: 1,
+                line_text: query.to_owned(),
+                what: mistake.what,
+                hint: mistake.hint,
+            }
+        };
+        let expression = parse(query, Dialect::Rule(Form::default()))
+            .map_err(|found| found.into_iter().map(told).collect::<Vec<_>>())?;
+        let mut wrong = Vec::new();
+        expression.leaves(&mut |leaf| {
+            let (mark, what) = match leaf {
+                Expression::List(_, mark) => (mark, "lists are part of a policy"),
+                Expression::Field(Field::Tag(_), mark) => (mark, "tags are given by rules"),
+                Expression::Field(Field::Category(_), mark) => (mark, "categories are given by rules"),
+                _ => return,
+            };
+            let (at, what) = (mark.at, format!("`{}` has no meaning here: {what}", mark.of(query)));
+            wrong.push(told(QueryMistake { at, what, hint: String::new() }));
+        });
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
         let (programs, literals) = RulePrograms::new(&[expression], &Lists::new(), &|_| u32::MAX, Vec::new());
         Ok(Search {
             programs,

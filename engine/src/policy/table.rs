@@ -91,6 +91,18 @@ impl<'t, 'm, 'f> Table<'t, 'm, 'f> {
         texts
     }
 
+    /// Says so when a list is not there or has no members; wrong values have been told already.
+    pub fn require_members(&mut self, key: &'static str, hint: &str) {
+        let what = match self.table.get(key) {
+            None => format!("{} lacks `{key}`", self.title),
+            Some(value) if value.get_ref().as_array().is_some_and(|list| list.is_empty()) => {
+                format!("`{key}` in {} is empty", self.title)
+            }
+            Some(_) => return,
+        };
+        self.mistakes.at(&self.place, what, hint);
+    }
+
     /// A whole number inside `range`.
     pub fn integer(&mut self, key: &'static str, range: RangeInclusive<i64>) -> Option<Located<i64>> {
         let (value, place) = self.take(key)?;

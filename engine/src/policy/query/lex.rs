@@ -1,12 +1,10 @@
-//! Cuts a query into tokens and reads its terms.
+//! Cuts a query into tokens and reads its terms; collects every mistake of a single term.
 //!
-//! Owns every message about a single term, among them the constructs that other search languages have and
-//! this one does not have yet. Collects all of them. Called by `parse` alone.
+//! Owns where a token begins and ends. What a word, a phrase or a pattern means is `words`' business, what a field
+//! means is `fields`', and what other search languages mean by it is `dialect`'s. Called by `parse` alone.
 
-use super::{Bounds, Dialect, Field, Mark, QueryMistake};
-use crate::model::Kind;
-use crate::policy::Category;
-use crate::policy::mistake::did_you_mean;
+use super::tree::{Expression, ListTerm, Mark};
+use super::{Dialect, Form, NEAR_WORDS_MAX, QueryMistake, dialect, fields, words};
 
 /// A token and where it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,28 +19,35 @@ pub enum TokenKind {
     Close,
     And,
     Or,
+    /// `NOT`, `-` or `!`.
     Not,
-    /// A word or a phrase as written, without its quotes.
-    Text(String),
-    Field(Field),
+    /// The `+` of Lucene: what follows is required, as every term here is.
+    Plus,
+    /// `NEAR/n` or `ONEAR/n`.
+    Near {
+        ordered: bool,
+        words_max: u32,
+    },
+    /// A leaf, or the OR of a field's set.
+    Term(Expression),
 }
 
-const FIELDS: [&str; 7] = ["lang", "kind", "network", "account", "followers", "verified", "repost"];
-const FILTER_FIELDS: [&str; 2] = ["tag", "category"];
-const FIELDS_LATER: [&str; 3] = ["tier", "sentiment", "has"];
-const KINDS: [Kind; 6] = [Kind::Post, Kind::Reply, Kind::Repost, Kind::Quote, Kind::Message, Kind::Other];
-const TYPOGRAPHIC_QUOTES: [char; 5] = ['“', '”', '„', '«', '»'];
+/// What is wrong, and a hint.
+pub type Wrong = (String, String);
 
 /// All tokens of a query, and every mistake of its single terms.
 pub fn tokens(query: &str, dialect: Dialect) -> (Vec<Token>, Vec<QueryMistake>) {
     let mut lexer = Lexer { query, at: 0, dialect, tokens: Vec::new(), mistakes: Vec::new() };
     while let Some(next) = lexer.rest().chars().next() {
         match next {
-            '(' => lexer.push_one(TokenKind::Open),
-            ')' => lexer.push_one(TokenKind::Close),
+            '(' => lexer.push_bytes(1, TokenKind::Open),
+            ')' => lexer.push_bytes(1, TokenKind::Close),
             '"' => lexer.phrase(),
             '/' => lexer.regex(),
             c if c.is_whitespace() => lexer.at += c.len_utf8(),
+            _ if lexer.rest().starts_with("&&") => lexer.push_bytes(2, TokenKind::And),
+            _ if lexer.rest().starts_with("||") => lexer.push_bytes(2, TokenKind::Or),
+            '+' | '-' | '!' => lexer.sign(next),
             _ => lexer.bare(),
         }
     }
@@ -62,72 +67,137 @@ impl<'q> Lexer<'q> {
         &self.query[self.at..]
     }
 
+    /// From `at` to where the lexer stands.
+    fn mark(&self, at: usize) -> Mark {
+        assert!(at < self.at, "a token has at least one byte");
+        Mark { at, length: self.at - at }
+    }
+
     /// A token from `at` to where the lexer stands.
     fn push(&mut self, at: usize, kind: TokenKind) {
-        assert!(at < self.at, "a token has at least one byte");
-        self.tokens.push(Token { mark: Mark { at, length: self.at - at }, kind });
+        self.tokens.push(Token { mark: self.mark(at), kind });
     }
 
-    fn push_one(&mut self, kind: TokenKind) {
-        self.at += 1;
-        self.push(self.at - 1, kind);
+    fn push_bytes(&mut self, bytes: usize, kind: TokenKind) {
+        self.at += bytes;
+        self.push(self.at - bytes, kind);
     }
 
-    fn refuse(&mut self, at: usize, what: impl Into<String>, hint: impl Into<String>) {
+    fn refuse(&mut self, at: usize, (what, hint): Wrong) {
         self.mistakes.push(QueryMistake::new(at, what, hint));
     }
 
-    fn phrase(&mut self) {
-        let start = self.at;
-        let inside = &self.rest()[1..];
-        let Some(length) = inside.find('"') else {
-            self.refuse(start, "this quote is never closed: expected another `\"`", "");
-            self.at = self.query.len();
-            return;
-        };
-        self.at += length + 2;
-        let phrase = &inside[..length];
-        if phrase.trim().is_empty() {
-            self.refuse(start, "the phrase is empty: expected words between the quotes", "");
-        } else if let Some(next) = self.rest().chars().next().filter(|c| !c.is_whitespace() && *c != ')') {
-            let what = format!("expected a blank, `)` or the end after a phrase, found `{next}`");
-            let hint = if next == '~' { "proximity is not there yet" } else { "" };
-            self.refuse(self.at, what, hint);
-            self.bare_text();
-        } else {
-            self.text(start, phrase);
+    /// A term from `at` to where the lexer stands, or what is wrong with it.
+    fn term(&mut self, at: usize, read: Result<Expression, Wrong>) {
+        match read {
+            Ok(term) => self.push(at, TokenKind::Term(term)),
+            Err(wrong) => self.refuse(at, wrong),
         }
     }
 
-    fn text(&mut self, at: usize, text: &str) {
-        if self.dialect == Dialect::Filter {
-            let what = format!("a workflow filter asks fields, not words: found `{text}`");
-            self.refuse(at, what, "put the word into a rule that gives a tag, and ask for `tag:…` here");
+    /// The form of words in this query; none in a workflow filter, which asks no words.
+    fn form(&mut self, at: usize, text: &str) -> Option<Form> {
+        match self.dialect {
+            Dialect::Rule(form) => Some(form),
+            Dialect::Filter => {
+                let what = format!("a workflow filter asks fields, not words: found `{text}`");
+                let hint = "put the word into a rule that gives a tag, and ask for `tag:…` here";
+                self.refuse(at, (what, hint.into()));
+                None
+            }
         }
-        self.push(at, TokenKind::Text(text.to_owned()));
-    }
-
-    fn regex(&mut self) {
-        let start = self.at;
-        let end = self.rest()[1..].find('/').map_or(self.query.len(), |length| start + length + 2);
-        let shown = &self.query[start..end];
-        self.refuse(
-            start,
-            format!(
-                "the regular expression `{shown}` is not there yet: expected a word, a phrase or a field"
-            ),
-            "to search for the text itself, put it in quotes",
-        );
-        self.at = end;
     }
 
     /// Takes everything up to the next blank, parenthesis or quote.
     fn bare_text(&mut self) -> &'q str {
         let rest = self.rest();
-        let end =
-            rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"')).unwrap_or(rest.len());
+        let end = rest.find(ends_word).unwrap_or(rest.len());
         self.at += end;
         &rest[..end]
+    }
+
+    fn phrase(&mut self) {
+        let start = self.at;
+        let Some(length) = closing_quote(&self.rest()[1..]) else {
+            self.refuse(start, ("this quote is never closed: expected another `\"`".into(), String::new()));
+            self.at = self.query.len();
+            return;
+        };
+        let phrase = &self.rest()[1..1 + length];
+        self.at += length + 2;
+        if phrase.trim().is_empty() {
+            let what = "the phrase is empty: expected words between the quotes";
+            self.refuse(start, (what.into(), String::new()));
+            return;
+        }
+        if let Some(next) = self.rest().chars().next().filter(|&c| !c.is_whitespace() && c != ')') {
+            let at = self.at;
+            let after = self.bare_text();
+            let wrong = dialect::after_phrase(phrase, after).unwrap_or_else(|| {
+                let what = format!("expected a blank, `)` or the end after a phrase, found `{next}`");
+                (what, String::new())
+            });
+            self.refuse(at, wrong);
+            return;
+        }
+        if let Some(form) = self.form(start, phrase) {
+            let read = words::read_phrase(phrase, form)
+                .map(|literal| Expression::Literal(literal, self.mark(start)));
+            self.term(start, read);
+        }
+    }
+
+    fn regex(&mut self) {
+        let start = self.at;
+        let inside = &self.rest()[1..];
+        let Some(length) = closing_slash(inside) else {
+            let what = "this `/` is never closed: expected another `/` at the end of the regular expression";
+            self.refuse(start, (what.into(), "to search for a slash, put it in quotes".into()));
+            self.bare_text();
+            return;
+        };
+        self.at += length + 2;
+        let after = self.at;
+        let flags = self.bare_text();
+        if !flags.is_empty() {
+            let what =
+                format!("expected a blank, `)` or the end after a regular expression, found `{flags}`");
+            let hint = "it has no flags: capitals count only in a rule with case = \"exact\"; \
+                a slash inside is written `\\/`";
+            self.refuse(after, (what, hint.into()));
+            return;
+        }
+        if let Some(form) = self.form(start, &self.query[start..after]) {
+            let read = super::regex::read(&inside[..length], form);
+            let mark = self.mark(start);
+            self.term(start, read.map(|pattern| Expression::Regex(pattern, mark)));
+        }
+    }
+
+    /// `-term`, `!term` and `+term`, as on Twitter and in Lucene.
+    fn sign(&mut self, sign: char) {
+        let start = self.at;
+        let word = &self.rest()[..self.rest().find(ends_word).unwrap_or(self.rest().len())];
+        let opens = self.rest()[word.len()..].starts_with(['(', '"']);
+        if word.len() == 1 && !opens {
+            self.at += 1;
+            let instead = if sign == '+' { "" } else { "write NOT before a term, or " };
+            let what = format!("`{sign}` stands alone: expected a term right after it");
+            self.refuse(start, (what, format!("{instead}put the sign in quotes to search for it")));
+            return;
+        }
+        let signs = word.chars().take_while(|c| matches!(c, '+' | '-' | '!')).count();
+        if words::is_punctuation(word) && !(word.len() == 1 && opens) || signs > 1 {
+            self.bare_text();
+            let wrong = words::is_punctuation(word).then(|| words::punctuation(word));
+            let several = || {
+                let what = format!("several signs in `{word}`: expected one `-` or `+` before a term");
+                (what, format!("to search for exactly that, write \"{word}\""))
+            };
+            self.refuse(start, wrong.unwrap_or_else(several));
+            return;
+        }
+        self.push_bytes(1, if sign == '+' { TokenKind::Plus } else { TokenKind::Not });
     }
 
     fn bare(&mut self) {
@@ -139,199 +209,150 @@ impl<'q> Lexer<'q> {
             "NOT" => return self.push(start, TokenKind::Not),
             _ => {}
         }
-        if let Some((what, hint)) = foreign_construct(word) {
-            self.refuse(start, what, hint);
-            return;
+        if let Some(read) = near(word) {
+            return match read {
+                Ok(kind) => self.push(start, kind),
+                Err(wrong) => self.refuse(start, wrong),
+            };
         }
-        if let Some((name, rest)) = field_shape(word) {
-            // A quoted value is part of the field, so that one mistake gives one message.
-            let quoted = rest.len() == 1 && self.rest().starts_with('"');
-            if quoted && let Some(length) = self.rest()[1..].find('"') {
-                self.at += length + 2;
+        // A bracket, a set or a quoted value belongs to its field, so that one mistake gives one message.
+        if let Some((name, rest)) = fields::shape(word) {
+            return self.field(start, name, rest);
+        }
+        if let Some(wrong) = dialect::foreign_word(word) {
+            return self.refuse(start, wrong);
+        }
+        if let Some(name) = word.strip_prefix('$') {
+            if let Err(wrong) = words::check_list_name(name) {
+                return self.refuse(start, wrong);
             }
-            let hint = || "fields take their value without quotes".to_owned();
-            match read_field(name, rest, self.dialect) {
-                _ if quoted => {
-                    self.refuse(start, format!("expected a value after `{word}`, found a quote"), hint())
-                }
-                Ok(field) => self.push(start, TokenKind::Field(field)),
-                Err((what, hint)) => self.refuse(start, what, hint),
+            if let Some(form) = self.form(start, word) {
+                let list = ListTerm { name: name.to_owned(), form };
+                self.term(start, Ok(Expression::List(list, self.mark(start))));
             }
             return;
         }
         if self.rest().starts_with('"') {
-            self.refuse(self.at, "expected a blank before the phrase", "");
+            let what = "expected a blank before the phrase";
+            self.refuse(self.at, (what.into(), String::new()));
         }
-        self.text(start, word);
+        if let Some(form) = self.form(start, word) {
+            let read =
+                words::read_word(word, form).map(|literal| Expression::Literal(literal, self.mark(start)));
+            self.term(start, read);
+        }
+    }
+
+    /// A field whose name and sign have been read, and as much of its value as has no blank.
+    fn field(&mut self, start: usize, name: &str, rest: &str) {
+        let filter = self.dialect == Dialect::Filter;
+        let value_at = start + name.len() + 1;
+        let after = self.rest();
+        if rest == ":" && after.starts_with('(') {
+            let Some(length) = after.find(')') else {
+                let what = format!("this `(` is never closed: expected `)` after the values of `{name}:`");
+                self.refuse(self.at, (what, String::new()));
+                self.at = self.query.len();
+                return;
+            };
+            self.at += length + 1;
+            match fields::read_set(name, &after[1..length], value_at + 1, filter) {
+                Ok(set) => self.push(start, TokenKind::Term(set)),
+                Err(wrong) => wrong.into_iter().for_each(|(at, wrong)| self.refuse(at, wrong)),
+            }
+            return;
+        }
+        let value = if rest == ":" && after.starts_with('"') {
+            let Some(length) = closing_quote(&after[1..]) else {
+                let what = "this quote is never closed: expected another `\"`";
+                self.refuse(self.at, (what.into(), String::new()));
+                self.at = self.query.len();
+                return;
+            };
+            self.at += length + 2;
+            format!(":{}", &after[1..1 + length])
+        } else if rest.starts_with([':', '=']) && rest[1..].starts_with(['[', '{']) {
+            let from_bracket = &self.query[value_at..];
+            let Some(length) = from_bracket.find([']', '}']) else {
+                let what = format!("this range is never closed: expected `]` or `}}` after `{name}:`");
+                let hint = "such as `followers:[1000 TO 5000]`";
+                self.refuse(value_at, (what, hint.into()));
+                self.at = self.query.len();
+                return;
+            };
+            self.at = value_at + length + 1;
+            self.query[value_at - 1..self.at].to_owned()
+        } else {
+            rest.to_owned()
+        };
+        let read = fields::read(name, &value, filter);
+        self.term(start, read.map(|field| Expression::Field(field, self.mark(start))));
     }
 }
 
-/// What other search languages write, said in this one; `None` for a plain word.
-fn foreign_construct(word: &str) -> Option<(String, String)> {
-    let upper = word.to_ascii_uppercase();
-    let refuse = |what: String, hint: String| Some((what, hint));
-    if matches!(upper.as_str(), "AND" | "OR" | "NOT") {
-        return refuse(
-            format!("operators are written in capitals: found `{word}`"),
-            format!("write {upper}; to search for the word, write \"{word}\""),
-        );
-    }
-    if word == "NEAR" || word.starts_with("NEAR/") {
-        return refuse(
-            format!("the proximity operator `{word}` is not there yet: expected AND, OR or a term"),
-            "a phrase finds words that stand together".into(),
-        );
-    }
-    if word.contains(TYPOGRAPHIC_QUOTES) {
-        return refuse(format!("typographic quotes in `{word}`"), "write straight quotes: \"…\"".into());
-    }
-    for (sign, operator) in
-        [("&&", "AND"), ("||", "OR"), ("&", "AND"), ("|", "OR"), ("!", "NOT"), ("-", "NOT")]
-    {
-        let Some(rest) = word.strip_prefix(sign) else { continue };
-        let instead = if rest.is_empty() { operator.to_owned() } else { format!("{operator} {rest}") };
-        return refuse(
-            format!("`{sign}` is no operator here: found `{word}`"),
-            format!("write {instead}; to search for the sign itself, put it in quotes"),
-        );
-    }
-    if let Some(rest) = word.strip_prefix('+') {
-        return refuse(
-            format!("`+` is no operator here: found `{word}`"),
-            format!("terms side by side are all required: write {rest}"),
-        );
-    }
-    if word.contains('*') {
-        return refuse(
-            format!("the wildcard in `{word}` is not there yet: expected a whole word"),
-            "write its forms: (refund OR refunds OR refunded)".into(),
-        );
-    }
-    if word.ends_with([',', ';']) {
-        return refuse(
-            format!("`{word}` ends in a comma or semicolon, which is no operator"),
-            "write OR or AND between terms; to search for the sign itself, put it in quotes".into(),
-        );
-    }
-    if word.chars().all(|c| c.is_ascii_punctuation()) {
-        return refuse(
-            format!("`{word}` is nothing but punctuation: expected a term"),
-            format!("to search for exactly that, write \"{word}\""),
-        );
+fn ends_word(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '(' | ')' | '"')
+}
+
+/// Where the quote stands that closes a phrase; `\"` does not.
+fn closing_quote(inside: &str) -> Option<usize> {
+    closing(inside, '"')
+}
+
+/// Where the slash stands that closes a pattern; `\/` does not.
+fn closing_slash(inside: &str) -> Option<usize> {
+    closing(inside, '/')
+}
+
+fn closing(inside: &str, sign: char) -> Option<usize> {
+    let mut escaped = false;
+    for (at, character) in inside.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            found if found == sign => return Some(at),
+            _ => {}
+        }
     }
     None
 }
 
-/// Splits `name:value` and `name>number`; the second part keeps its sign. `None` for a plain word.
-fn field_shape(word: &str) -> Option<(&str, &str)> {
-    let sign = word.find([':', '>', '<', '='])?;
-    let (name, rest) = word.split_at(sign);
-    let looks_like_a_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-    looks_like_a_name.then_some((name, rest))
-}
-
-/// Reads a field term; the mistake is what is wrong, and a hint.
-fn read_field(name: &str, rest: &str, dialect: Dialect) -> Result<Field, (String, String)> {
-    check_name(name, rest, dialect)?;
-    if name == "followers" {
-        return read_followers(rest);
-    }
-    let Some(value) = rest.strip_prefix(':') else {
-        return Err((format!("expected `{name}:value`, found `{name}{rest}`"), String::new()));
+/// `NEAR/n`, `ONEAR/n` and Brandwatch's `NEAR/nf`; none when the word is none of these, however it is misspelled.
+fn near(word: &str) -> Option<Result<TokenKind, Wrong>> {
+    let (name, number) = word.split_once('/').unwrap_or((word, ""));
+    let upper = name.to_ascii_uppercase();
+    let ordered = match upper.as_str() {
+        "NEAR" => false,
+        "ONEAR" => true,
+        _ => return None,
     };
-    if value.is_empty() {
-        return Err((format!("expected a value after `{name}:`"), String::new()));
+    let lower_case = name != upper;
+    if lower_case && number.is_empty() {
+        // The word `near` is a word.
+        return None;
     }
-    let wrong = |expected: &str| {
-        Err((format!("expected {expected} after `{name}:`, found `{value}`"), String::new()))
-    };
-    match name {
-        "lang" if is_language(value) => Ok(Field::Lang(value.to_ascii_lowercase())),
-        "lang" => wrong("a language such as `en` or `pt-BR`"),
-        "kind" => match KINDS.into_iter().find(|kind| kind.name() == value) {
-            Some(kind) => Ok(Field::Kind(kind)),
-            None => Err((
-                format!("there is no kind `{value}`: expected {}", list(KINDS.map(Kind::name))),
-                String::new(),
-            )),
-        },
-        "network" if is_network(value) => Ok(Field::Network(value.to_owned())),
-        "network" => wrong("a network's short name in lower case, such as `x`"),
-        "account" => match value.strip_prefix('@').filter(|account| !account.is_empty()) {
-            Some(account) => Ok(Field::Account(account.to_ascii_lowercase())),
-            None => wrong("an account such as `@brandcare`"),
-        },
-        "verified" | "repost" => match value {
-            "true" | "false" if name == "verified" => Ok(Field::Verified(value == "true")),
-            "true" | "false" => Ok(Field::Repost(value == "true")),
-            _ => wrong("`true` or `false`"),
-        },
-        "tag" => Ok(Field::Tag(value.to_owned())),
-        _ => Category::from_name(value).map(Field::Category).ok_or_else(|| {
-            let names = Category::ALL.map(Category::name);
-            (format!("there is no category `{value}`: expected {}", list(names)), did_you_mean(value, names))
-        }),
+    let digits = number.strip_suffix('f').unwrap_or(number);
+    let ordered = ordered || digits.len() < number.len();
+    let shown = if ordered { "ONEAR" } else { "NEAR" };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        let what = format!("expected a number of words after `{name}/`, found `{word}`");
+        return Some(Err((
+            what,
+            format!("such as `{shown}/3`: at most 3 words between; for the word, write \"{word}\""),
+        )));
     }
-}
-
-fn check_name(name: &str, rest: &str, dialect: Dialect) -> Result<(), (String, String)> {
-    if FIELDS.contains(&name) || (dialect == Dialect::Filter && FILTER_FIELDS.contains(&name)) {
-        return Ok(());
+    if lower_case {
+        let what = format!("operators are written in capitals: found `{word}`");
+        return Some(Err((
+            what,
+            format!("write {shown}/{digits}; to search for the word, write \"{word}\""),
+        )));
     }
-    if FILTER_FIELDS.contains(&name) {
-        let what = format!(
-            "`{name}:` is for workflow filters: a rule gives tags and a category, it cannot ask for them"
-        );
-        return Err((what, format!("use `{name}{rest}` in a [[filter]]")));
-    }
-    if FIELDS_LATER.contains(&name) {
-        return Err((format!("the field `{name}` is not there yet"), String::new()));
-    }
-    let known = FIELDS.iter().chain(FILTER_FIELDS.iter().filter(|_| dialect == Dialect::Filter));
-    let near = did_you_mean(name, known.copied());
-    let quoted = || format!("to search for the text itself, write \"{name}{rest}\"");
-    Err((format!("there is no field `{name}`"), if near.is_empty() { quoted() } else { near }))
-}
-
-fn read_followers(rest: &str) -> Result<Field, (String, String)> {
-    for sign in [">=", "<=", ">", "<", "="] {
-        let Some(digits) = rest.strip_prefix(sign) else { continue };
-        let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        let bounds = match (digits.parse::<u64>(), sign) {
-            (Ok(limit), ">=") => Some((limit, u64::MAX)),
-            (Ok(limit), "<=") => Some((0, limit)),
-            (Ok(limit), ">") => limit.checked_add(1).map(|least| (least, u64::MAX)),
-            (Ok(limit), "<") => limit.checked_sub(1).map(|most| (0, most)),
-            (Ok(limit), _) => Some((limit, limit)),
-            (Err(_), _) => None,
-        };
-        return match bounds.filter(|_| whole) {
-            Some((least, most)) => Ok(Field::Followers(Bounds { least, most })),
-            None => Err((
-                format!("expected a whole number after `followers{sign}`, found `{digits}`"),
-                "write it out, such as `followers>10000`".into(),
-            )),
-        };
-    }
-    let what = format!("expected `>`, `>=`, `<`, `<=` or `=` after `followers`, found `{rest}`");
-    Err((what, "such as `followers>10000`".into()))
-}
-
-fn list<const N: usize>(names: [&str; N]) -> String {
-    names.map(|name| format!("`{name}`")).join(", ")
-}
-
-/// The shape of a BCP 47 tag, as far as a filter needs it.
-fn is_language(value: &str) -> bool {
-    let mut parts = value.split('-');
-    let first = parts.next().unwrap_or_default();
-    (2..=3).contains(&first.len())
-        && first.bytes().all(|b| b.is_ascii_alphabetic())
-        && parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
-}
-
-/// Whether this can be a network's short name.
-pub fn is_network(value: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
-    !value.is_empty() && value.len() <= 64 && value.bytes().all(allowed)
+    Some(match digits.parse() {
+        Ok(words_max) if words_max <= NEAR_WORDS_MAX => Ok(TokenKind::Near { ordered, words_max }),
+        _ => Err((
+            format!("`{word}` reaches too far: the limit NEAR_WORDS_MAX is {NEAR_WORDS_MAX} words between"),
+            "for words anywhere in the text, write AND".into(),
+        )),
+    })
 }

@@ -3,8 +3,8 @@
 //! Owns what an entry may be. Made by `policy::compile`; the literals of a list are made once for each form in which a
 //! rule asks for it.
 
+use super::{Form, words};
 use crate::scan::Literal;
-use crate::text::Form;
 use std::collections::BTreeMap;
 
 /// The lists of a policy, by name.
@@ -13,7 +13,7 @@ pub type Lists = BTreeMap<String, List>;
 /// The terms of one list, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct List {
-    /// As written, with their blanks normalised; each leaves something in every form.
+    /// As written; each can be read in every form.
     pub terms: Vec<String>,
 }
 
@@ -21,7 +21,7 @@ impl List {
     /// What to look for in one form of a text, each once.
     pub fn literals(&self, form: Form) -> Vec<Literal> {
         let mut literals: Vec<Literal> =
-            self.terms.iter().filter_map(|term| Literal::of_term(term, form)).collect();
+            self.terms.iter().filter_map(|term| words::read_list_term(term, form).ok()).collect();
         literals.sort_unstable();
         literals.dedup();
         literals

@@ -20,19 +20,25 @@
 //! with its blanks normalised. A query of nothing but NOTs is allowed. Asking a field that the mention lacks
 //! is false, so `NOT lang:en` holds for a mention of unknown language.
 
+mod dialect;
 mod field;
+mod fields;
 mod lex;
 mod list;
 mod parse;
 pub(super) mod regex;
+mod shape;
 mod tree;
+pub(super) mod words;
 
-pub(super) use field::{Bounds, Field};
-pub(super) use lex::is_network;
+pub(super) use crate::text::{Case, Edges, Form};
+pub(super) use field::Field;
+pub(super) use fields::is_network;
 pub(super) use list::{List, Lists};
 pub(super) use parse::parse;
 pub use regex::{REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX};
 pub(super) use tree::{Expression, ListTerm, Mark, Near, Pattern};
+pub use words::{PREFIX_CHARS_MIN, SUFFIX_CHARS_MIN};
 
 /// The longest query, in bytes.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;
@@ -47,7 +53,7 @@ pub const QUERY_DEPTH_MAX: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// A rule's query, whose literals are normalised this way.
-    Rule(crate::text::Accents),
+    Rule(Form),
     /// A workflow filter's condition.
     Filter,
 }

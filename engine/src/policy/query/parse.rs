@@ -1,12 +1,11 @@
 //! Reads tokens as a tree, by recursive descent: one function for each line of the grammar.
 //!
 //! Owns precedence and the messages about structure. The depth is bounded, so no query can exhaust the stack.
-//! Called by `policy::compile` alone.
+//! Called by `policy::compile`, the lints and whoever explains a decision.
 
 use super::lex::{Token, TokenKind, tokens};
-use super::{Dialect, Expression, Mark, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, QueryMistake};
-use crate::scan::Literal;
-use crate::text::{Accents, Edges, normalise_term};
+use super::tree::{Expression, Mark, Near};
+use super::{Dialect, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, QueryMistake};
 
 /// Reads a query.
 ///
@@ -14,27 +13,36 @@ use crate::text::{Accents, Edges, normalise_term};
 /// Every mistake of single terms; or, when there are none, the first mistake of structure.
 pub fn parse(query: &str, dialect: Dialect) -> Result<Expression, Vec<QueryMistake>> {
     if query.len() > QUERY_BYTES_MAX {
-        let what = format!("the query has {} bytes, the limit is {QUERY_BYTES_MAX}", query.len());
-        return Err(vec![QueryMistake::new(0, what, "split it into several rules with the same tags")]);
+        let what =
+            format!("the query has {} bytes, the limit QUERY_BYTES_MAX is {QUERY_BYTES_MAX}", query.len());
+        return Err(vec![QueryMistake::new(0, what, SPLIT)]);
     }
     let (tokens, mistakes) = tokens(query, dialect);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let accents = match dialect {
-        Dialect::Rule(accents) => accents,
-        Dialect::Filter => Accents::Ignore,
-    };
-    let mut parser = Parser { tokens: &tokens, next: 0, end: query.len(), accents, depth: 0 };
+    let mut parser = Parser { query, tokens: &tokens, next: 0, depth: 0 };
     parser.query().map_err(|mistake| vec![mistake])
 }
 
+const SPLIT: &str = "split it into several rules with the same tags, or move words into a list: $name";
+
 struct Parser<'t> {
+    query: &'t str,
     tokens: &'t [Token],
     next: usize,
-    end: usize,
-    accents: Accents,
     depth: usize,
+}
+
+/// A part of an AND, and how it is joined.
+#[derive(Clone, Copy, PartialEq)]
+enum Joint {
+    /// By `+`.
+    Plus,
+    /// By AND, `-` or NOT: it is required or excluded in every language.
+    Plain,
+    /// By nothing.
+    Bare,
 }
 
 impl<'t> Parser<'t> {
@@ -42,27 +50,28 @@ impl<'t> Parser<'t> {
         self.tokens.get(self.next).map(|token| &token.kind)
     }
 
-    fn at(&self) -> usize {
-        self.tokens.get(self.next).map_or(self.end, |token| token.mark.at)
+    fn mark(&self) -> Mark {
+        self.tokens.get(self.next).map_or(Mark { at: self.query.len(), length: 0 }, |token| token.mark)
     }
 
     fn query(&mut self) -> Result<Expression, QueryMistake> {
         if self.tokens.is_empty() {
             return Err(QueryMistake::new(0, "it is empty: expected a term", ""));
         }
-        let is_term = |token: &&Token| matches!(token.kind, TokenKind::Text(_) | TokenKind::Field(_));
-        let terms = self.tokens.iter().filter(is_term).count();
+        let mut terms = 0;
+        for token in self.tokens {
+            if let TokenKind::Term(term) = &token.kind {
+                term.leaves(&mut |_| terms += 1);
+            }
+        }
         if terms > QUERY_TERMS_MAX {
-            let what = format!("the query has {terms} terms, the limit is {QUERY_TERMS_MAX}");
-            return Err(QueryMistake::new(0, what, "split it into several rules with the same tags"));
+            let what = format!("the query has {terms} terms, the limit QUERY_TERMS_MAX is {QUERY_TERMS_MAX}");
+            return Err(QueryMistake::new(0, what, SPLIT));
         }
         let expression = self.or()?;
         if self.next < self.tokens.len() {
-            return Err(QueryMistake::new(
-                self.at(),
-                "this `)` closes nothing: expected AND, OR or a term",
-                "",
-            ));
+            let what = "this `)` closes nothing: expected AND, OR or a term";
+            return Err(QueryMistake::new(self.mark().at, what, ""));
         }
         Ok(expression)
     }
@@ -77,32 +86,95 @@ impl<'t> Parser<'t> {
     }
 
     fn and(&mut self) -> Result<Expression, QueryMistake> {
-        let mut parts = vec![self.not()?];
+        let mut parts = Vec::new();
+        let mut joints: Vec<(Joint, usize)> = Vec::new();
+        let mut operator = false;
+        let in_or = self.next.checked_sub(1).is_some_and(|before| self.tokens[before].kind == TokenKind::Or);
         loop {
-            match self.peek() {
-                Some(TokenKind::And) => self.next += 1,
-                None | Some(TokenKind::Or | TokenKind::Close) => break,
-                // Two terms side by side mean AND.
-                Some(TokenKind::Not | TokenKind::Open | TokenKind::Text(_) | TokenKind::Field(_)) => {}
+            let at = self.mark().at;
+            let joint = match self.peek() {
+                Some(TokenKind::Plus) => Joint::Plus,
+                Some(TokenKind::Not) => Joint::Plain,
+                _ if operator => Joint::Plain,
+                _ => Joint::Bare,
+            };
+            if joint == Joint::Plus {
+                self.next += 1;
             }
             parts.push(self.not()?);
+            joints.push((joint, at));
+            operator = false;
+            match self.peek() {
+                Some(TokenKind::And) => {
+                    self.next += 1;
+                    operator = true;
+                    if let Some((last, _)) = joints.last_mut().filter(|(joint, _)| *joint == Joint::Bare) {
+                        *last = Joint::Plain;
+                    }
+                }
+                Some(TokenKind::Not | TokenKind::Open | TokenKind::Plus | TokenKind::Term(_)) => {}
+                Some(TokenKind::Near { .. }) => return Err(self.chained_near()),
+                None | Some(TokenKind::Or | TokenKind::Close) => break,
+            }
         }
+        self.check_plus(&joints, in_or || self.peek() == Some(&TokenKind::Or))?;
         Ok(if parts.len() == 1 { parts.remove(0) } else { Expression::And(parts) })
     }
 
-    fn not(&mut self) -> Result<Expression, QueryMistake> {
-        let at = self.at();
-        let mark = self.tokens.get(self.next).map_or(Mark { at, length: 0 }, |token| token.mark);
-        self.depth += 1;
-        if self.depth > QUERY_DEPTH_MAX {
-            let what = format!("nested deeper than {QUERY_DEPTH_MAX} parentheses and NOTs");
-            return Err(QueryMistake::new(at, what, ""));
+    /// In Lucene a term beside a `+` term decides nothing; here every term is required. So the two may not be mixed.
+    fn check_plus(&self, joints: &[(Joint, usize)], in_or: bool) -> Result<(), QueryMistake> {
+        let plus = joints.iter().any(|(joint, _)| *joint == Joint::Plus);
+        if let [(Joint::Plus, at)] = joints
+            && in_or
+        {
+            let what = "a `+` beside OR: in Lucene the term would be required, and the OR decide nothing";
+            return Err(QueryMistake::new(*at, what, "write AND if it is required, else leave the sign out"));
         }
+        let Some((_, at)) = joints.iter().find(|(joint, _)| *joint == Joint::Bare).filter(|_| plus) else {
+            return Ok(());
+        };
+        let word = self.query[*at..].split([' ', '\t', '\n', '(', ')']).next().unwrap_or_default();
+        let what =
+            format!("`{word}` has no `+` beside a term that has one: in Lucene it would decide nothing");
+        let hint = "put + before it too if it is required, else leave it out";
+        Err(QueryMistake::new(*at, what, hint))
+    }
+
+    fn not(&mut self) -> Result<Expression, QueryMistake> {
+        if self.peek() != Some(&TokenKind::Not) {
+            return self.near();
+        }
+        self.enter()?;
+        self.next += 1;
+        let part = self.not()?;
+        self.depth -= 1;
+        Ok(Expression::Not(Box::new(part)))
+    }
+
+    fn near(&mut self) -> Result<Expression, QueryMistake> {
+        let left_at = self.mark().at;
+        let left = self.unit()?;
+        let Some(&TokenKind::Near { ordered, words_max }) = self.peek() else { return Ok(left) };
+        let mark = self.mark();
+        self.next += 1;
+        self.check_operand(&left, left_at)?;
+        let right_at = self.mark().at;
+        if self.peek() == Some(&TokenKind::Not) {
+            return Err(self.no_operand("NOT", right_at));
+        }
+        let right = self.unit()?;
+        self.check_operand(&right, right_at)?;
+        if let Some(TokenKind::Near { .. }) = self.peek() {
+            return Err(self.chained_near());
+        }
+        let near = Near { words_max, ordered, left: Box::new(left), right: Box::new(right) };
+        Ok(Expression::Near(near, mark))
+    }
+
+    fn unit(&mut self) -> Result<Expression, QueryMistake> {
+        self.enter()?;
+        let at = self.mark().at;
         let read = match self.peek() {
-            Some(TokenKind::Not) => {
-                self.next += 1;
-                Expression::Not(Box::new(self.not()?))
-            }
             Some(TokenKind::Open) => {
                 self.next += 1;
                 let inside = self.or()?;
@@ -112,13 +184,9 @@ impl<'t> Parser<'t> {
                 self.next += 1;
                 inside
             }
-            Some(TokenKind::Text(text)) => {
+            Some(TokenKind::Term(term)) => {
                 self.next += 1;
-                self.literal(mark, text)?
-            }
-            Some(TokenKind::Field(field)) => {
-                self.next += 1;
-                Expression::Field(field.clone(), mark)
+                term.clone()
             }
             other => return Err(self.expected_a_term(at, other)),
         };
@@ -126,24 +194,52 @@ impl<'t> Parser<'t> {
         Ok(read)
     }
 
-    fn literal(&self, mark: Mark, text: &str) -> Result<Expression, QueryMistake> {
-        let blanks_normalised = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text = normalise_term(&blanks_normalised, self.accents);
-        if text.trim().is_empty() {
+    fn enter(&mut self) -> Result<(), QueryMistake> {
+        self.depth += 1;
+        if self.depth > QUERY_DEPTH_MAX {
             let what = format!(
-                "nothing is left of `{blanks_normalised}` after normalisation: expected a visible term"
+                "nested deeper than {QUERY_DEPTH_MAX} parentheses and NOTs, the limit QUERY_DEPTH_MAX"
             );
-            return Err(QueryMistake::new(mark.at, what, ""));
+            return Err(QueryMistake::new(self.mark().at, what, ""));
         }
-        Ok(Expression::Literal(Literal { text, form: self.accents.into(), edges: Edges::Whole }, mark))
+        Ok(())
+    }
+
+    /// What stands beside NEAR must stand somewhere in the text.
+    fn check_operand(&self, operand: &Expression, at: usize) -> Result<(), QueryMistake> {
+        match operand {
+            _ if operand.has_spans() => Ok(()),
+            Expression::Regex(..) => Err(self.no_operand("a regular expression", at)),
+            Expression::Field(_, mark) => Err(self.no_operand(&format!("`{}`", mark.of(self.query)), at)),
+            Expression::And(_) => Err(self.no_operand("AND", at)),
+            Expression::Not(_) => Err(self.no_operand("NOT", at)),
+            // The OR itself is no mistake: one of its parts is.
+            Expression::Or(parts) => parts.iter().try_for_each(|part| self.check_operand(part, at)),
+            Expression::Literal(..) | Expression::List(..) | Expression::Near(..) => Ok(()),
+        }
+    }
+
+    fn no_operand(&self, found: &str, at: usize) -> QueryMistake {
+        let what =
+            format!("expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found {found}");
+        let hint = match found {
+            "AND" => "for words that stand together, write a phrase in quotes or a NEAR in parentheses",
+            "NOT" => "write NOT around the whole: tv AND NOT (tv NEAR/3 radio)",
+            _ => "join it with AND, outside of the NEAR",
+        };
+        QueryMistake::new(at, what, hint)
+    }
+
+    fn chained_near(&self) -> QueryMistake {
+        let what = "which words belong together? expected parentheses around one NEAR of several";
+        QueryMistake::new(self.mark().at, what, "such as (tv NEAR/3 broken) NEAR/5 again")
     }
 
     fn expected_a_term(&self, at: usize, found: Option<&TokenKind>) -> QueryMistake {
         let found = match found {
-            Some(TokenKind::And) => "`AND`",
-            Some(TokenKind::Or) => "`OR`",
-            Some(TokenKind::Close) => "`)`",
-            _ => "the end",
+            Some(TokenKind::Plus) => "`+`".to_owned(),
+            Some(_) => format!("`{}`", self.mark().of(self.query)),
+            None => "the end".to_owned(),
         };
         QueryMistake::new(at, format!("expected a term or `(`, found {found}"), "")
     }

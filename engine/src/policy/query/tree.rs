@@ -110,6 +110,22 @@ impl Expression {
         }
     }
 
+    /// Where a leaf is written.
+    ///
+    /// # Panics
+    /// For NOT, AND and OR, which have no place of their own.
+    #[cfg(test)]
+    pub fn mark(&self) -> Mark {
+        match self {
+            Expression::Literal(_, mark)
+            | Expression::Regex(_, mark)
+            | Expression::List(_, mark)
+            | Expression::Near(_, mark)
+            | Expression::Field(_, mark) => *mark,
+            Expression::Not(_) | Expression::And(_) | Expression::Or(_) => panic!("no leaf: {self:?}"),
+        }
+    }
+
     /// Whether this stands for spans of the text, and so may stand beside NEAR.
     pub fn has_spans(&self) -> bool {
         match self {

@@ -4,9 +4,12 @@
 //! whether the compiled form agrees with the naive one.
 
 mod decisions;
+mod dialects;
 mod lints;
 mod mistakes;
 mod oracle;
+mod page;
+mod parser;
 mod queries;
 mod rule_tests;
 

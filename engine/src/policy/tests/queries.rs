@@ -67,6 +67,63 @@ const TABLE: &[(&str, &str, bool)] = &[
     ("verified:false", "", true),
     ("verified:true", "", false),
     ("repost:true", "", false),
+    ("lang:(en OR es)", "", true),
+    ("lang:(de OR es)", "", false),
+    ("NOT lang:(de OR es)", "", true),
+    ("lang:\"en\"", "", true),
+    ("kind:(reply OR post)", "", true),
+    ("network:(bsky OR x)", "", true),
+    ("network:(bsky OR mastodon)", "", false),
+    ("followers:[100 TO *]", "", true),
+    ("followers:{100 TO *}", "", false),
+    ("followers:[50 TO 100]", "", true),
+    ("followers:[50 TO 100}", "", false),
+    ("followers:{99 TO 101}", "", true),
+    ("followers:[* TO 99]", "", false),
+    ("followers:>99", "", true),
+    ("followers_count:100..200", "", true),
+    ("min_followers:101", "", false),
+    ("author:@Jane", "", true),
+    ("from:jane", "", true),
+    ("author:(@john OR @janet)", "", false),
+    ("visibility:public", "", true),
+    ("visibility:private", "", false),
+    ("promoted:false", "", true),
+    ("promoted:true", "", false),
+    ("is:retweet OR is:reply OR is:quote OR is:verified", "", false),
+    ("has:link", "see https://t.co/x", true),
+    ("has:links", "no link", false),
+    ("has:mention", "hey @united", true),
+    ("has:hashtags", "we are #1", false),
+    ("has:emoji", "so 😡", true),
+    ("has:pii", "mail jane@example.com", true),
+    ("has:pii", "mail me", false),
+    // Other languages' operators.
+    ("tv -giveaway", "my tv", true),
+    ("tv -giveaway", "tv giveaway", false),
+    ("tv -(giveaway OR contest)", "tv contest", false),
+    ("tv -\"free gift\"", "tv with free gift", false),
+    ("+tv +broken", "broken tv", true),
+    ("+tv +broken -radio", "tv", false),
+    ("tv && !giveaway", "tv giveaway", false),
+    ("tv || radio", "the radio", true),
+    // Quoted operators and escapes.
+    ("\"AND\"", "this and that", true),
+    ("\"NEAR/3\"", "NEAR/3", true),
+    ("\"say \\\"hi\\\"\"", "they say \"hi\" to me", true),
+    ("\"f\\*ck\"", "what the f*ck", true),
+    ("\"f\\*ck\"", "what the fuck", false),
+    // Wildcards.
+    ("refund*", "it was refunded", true),
+    ("refund*", "a refund", true),
+    ("refund*", "prerefunded", false),
+    ("*phone", "my iPhone", true),
+    ("*phone", "phones", false),
+    ("\"broken scr*\"", "a broken screen", true),
+    ("\"broken scr*\"", "a broken old screen", false),
+    ("@americ*", "hey @AmericanAir", true),
+    ("#delay*", "so #delayedagain", true),
+    ("停*", "今天停电了", true),
     ("tv AND lang:en", "tv", true),
     ("tv AND lang:de", "tv", false),
     ("lang:de OR tv", "tv", true),
@@ -146,4 +203,92 @@ fn a_scratch_serves_one_policy_after_another() {
         assert_eq!(matched(&large, &mention("w7 w7"), &mut scratch).len(), 1);
         assert_eq!(matched(&small, &mention("two"), &mut scratch).len(), 0);
     }
+}
+
+#[test]
+fn lists_are_terms_that_many_rules_share() {
+    let policy = policy(
+        "[[list]]\nname = \"products\"\nterms = [\"tv\", \"set top box\", \"router*\", \"#outage\", \"@desk\", \"📺\", \"Café\"]\n\
+         [[rule]]\nname = \"a\"\nquery = '$products AND broken'\n\
+         [[rule]]\nname = \"b\"\nquery = 'NOT $products'\n\
+         [[rule]]\nname = \"c\"\nquery = '$products'\naccents = \"exact\"\n",
+    );
+    for (text, expected) in [
+        ("my TV", &["c"][..]),
+        ("broken set-top box", &["b"]),
+        ("broken set top box", &["a", "c"]),
+        ("both routers broken", &["a", "c"]),
+        ("#Outage", &["c"]),
+        ("hey @desk 📺", &["c"]),
+        ("cafe broken", &["a"]),
+        ("café broken", &["a", "c"]),
+        ("radio", &["b"]),
+    ] {
+        assert_eq!(names(&policy, &mention(text)), expected, "{text}");
+    }
+    let tvs = policy.literals().iter().filter(|literal| literal.text == "tv").count();
+    assert_eq!(tvs, 2, "one for each form, however many rules name the list");
+}
+
+#[test]
+fn a_rule_may_ask_what_other_rules_assert() {
+    // By name the rules stand in another order than they have to be asked in.
+    let policy = policy(
+        "[[rule]]\nname = \"a\"\nquery = 'tag:broken-tv AND again'\ntags = [\"repeat\"]\n\
+         [[rule]]\nname = \"b\"\nquery = 'tag:tv AND broken'\ntags = [\"broken-tv\"]\n\
+         [[rule]]\nname = \"c\"\nquery = 'tv OR television'\ntags = [\"tv\"]\ncategory = \"technical\"\n\
+         [[rule]]\nname = \"d\"\nquery = 'NOT tag:(tv OR repeat) AND broken'\n\
+         [[rule]]\nname = \"e\"\nquery = 'category:technical'\n\
+         [[rule]]\nname = \"f\"\nquery = 'category:general AND broken'\n\
+         [[rule]]\nname = \"g\"\nquery = 'awful'\ncategory = \"complaint\"\npriority = 50\n",
+    );
+    for (text, expected) in [
+        ("my television", &["c", "e"][..]),
+        ("broken tv again", &["a", "b", "c", "e"]),
+        ("broken again", &["d", "f"]),
+        ("awful tv", &["c", "g"]),
+        ("hello", &[]),
+    ] {
+        assert_eq!(names(&policy, &mention(text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn capitals_are_asked_for_rule_by_rule() {
+    let policy = policy(
+        "[[rule]]\nname = \"exact\"\nquery = 'US OR \"Set Top\"'\ncase = \"exact\"\n\
+         [[rule]]\nname = \"ignore\"\nquery = 'US'\n",
+    );
+    assert_eq!(names(&policy, &mention("in the US")), ["exact", "ignore"]);
+    assert_eq!(names(&policy, &mention("call us")), ["ignore"]);
+    assert_eq!(names(&policy, &mention("my Set Top")), ["exact"]);
+}
+
+#[test]
+fn regular_expressions_run_over_the_form_that_their_rule_asks_for() {
+    let policy = policy(
+        "[[rule]]\nname = \"ignore\"\nquery = '/caf[éè] [A-Z]{2}/'\n\
+         [[rule]]\nname = \"capitals\"\nquery = '/caf. [A-Z]{2}/'\ncase = \"exact\"\n\
+         [[rule]]\nname = \"accents\"\nquery = '/caf[à-ü] ny/'\naccents = \"exact\"\n",
+    );
+    for (text, expected) in [
+        ("Café NY", &["accents", "ignore"][..]),
+        ("café NY", &["accents", "capitals", "ignore"]),
+        ("cafe ny", &["ignore"]),
+        ("cafe  NY", &["capitals", "ignore"]),
+        ("caf NY", &[]),
+    ] {
+        assert_eq!(names(&policy, &mention(text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_pattern_and_a_distance_stay_in_the_text_and_out_of_its_hashtags() {
+    let policy = policy(
+        "[[rule]]\nname = \"near\"\nquery = 'broken NEAR/1 delayed'\n\
+         [[rule]]\nname = \"regex\"\nquery = '/broken\\W+delayed/'\n\
+         [[rule]]\nname = \"inside\"\nquery = '/^delayed again$/'\n",
+    );
+    assert_eq!(names(&policy, &mention("#DelayedAgain it is broken")), ["inside"]);
+    assert_eq!(names(&policy, &mention("broken, delayed")), ["near", "regex"]);
 }

@@ -4,19 +4,22 @@
 //! Works on the files of a bundle that compiles, apart from `compile`, so that a start pays nothing for it. Called by
 //! `triaged check` alone.
 
+mod common;
+mod possible;
+
 use super::RuleAction;
 use super::bundle::Bundle;
 use super::file::{Files, FilterText};
 use super::mistake::{Mistake, Mistakes, Place};
-use super::query::{Dialect, Expression, Field, parse};
+use super::query::{Dialect, Expression, Field, Form, Mark, parse, words};
 use super::table::Located;
 use crate::scan::Literal;
-use std::collections::BTreeMap;
+use common::LANGUAGES;
+use possible::{Goal, common_words, possible};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The shortest literal, in bytes, that may be enough for a rule.
 const LITERAL_BYTES_MIN: usize = 3;
-/// Questions that the filters compared may ask together: every combination of answers is tried.
-const QUESTIONS_MAX: usize = 12;
 
 macro_rules! lints {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
@@ -44,10 +47,16 @@ macro_rules! lints {
 }
 
 lints! {
+    /// A rule for which words alone are enough that stand in nearly every text of a language.
+    CommonWord = "common-word",
     /// A desk that has no queue.
     IdleDesk = "idle-desk",
     /// A rule that gives no tag, category, priority or resolution and asks for no action.
     IdleRule = "idle-rule",
+    /// A rule that can never match.
+    ImpossibleRule = "impossible-rule",
+    /// Two lists with the same terms.
+    SameList = "same-list",
     /// Two rules with the same query.
     SameQuery = "same-query",
     /// Desks that share one partition of the desk log.
@@ -56,6 +65,8 @@ lints! {
     ShortLiteral = "short-literal",
     /// A filter that can never decide.
     UnreachableFilter = "unreachable-filter",
+    /// A list that no rule names.
+    UnusedList = "unused-list",
     /// A queue to which no filter sends anything.
     UnusedQueue = "unused-queue",
 }
@@ -79,6 +90,7 @@ pub fn lint(bundle: &Bundle) -> Vec<Lint> {
     }
     let mut linter = Linter { mistakes, found: Vec::new() };
     linter.rules(&files);
+    linter.lists(&files);
     linter.desks(&files);
     linter.filters(&files.filters);
     linter.found.sort_by(|a, b| (&a.mistake, a.kind).cmp(&(&b.mistake, b.kind)));
@@ -111,10 +123,16 @@ impl Linter<'_> {
                 let hint = "give it `tags`, or one of category, priority, resolution, action";
                 self.note(LintKind::IdleRule, &name.place, what, hint);
             }
-            let Ok(query) = parse(&text.value, Dialect::Rule(rule.accents)) else { continue };
-            self.short_literals(&name.value, text, &query);
-            let mut shape = String::new();
-            write_shape(&query, &mut shape);
+            let Ok(query) = parse(&text.value, Dialect::Rule(rule.form)) else { continue };
+            if possible(&[(&query, true)]) == Some(false) {
+                let what = format!("the rule `{}` can never match", name.value);
+                self.note(LintKind::ImpossibleRule, &text.place, what, "its parts exclude each other");
+                continue;
+            }
+            if !self.short_literals(&name.value, text, &query) {
+                self.common_words(&name.value, text, &query);
+            }
+            let shape = query.meaning();
             match queries.get(&shape) {
                 Some((other, place)) => {
                     let where_is = self.mistakes.describe(place);
@@ -126,23 +144,76 @@ impl Linter<'_> {
         }
     }
 
-    fn short_literals(&mut self, rule: &str, text: &Located<String>, query: &Expression) {
-        let mut short: Vec<&Literal> = Vec::new();
+    /// Whether a short literal was found.
+    fn short_literals(&mut self, rule: &str, text: &Located<String>, query: &Expression) -> bool {
+        let mut short: Vec<(&Literal, Mark)> = Vec::new();
         query.leaves(&mut |leaf| {
-            if let Expression::Literal(literal, _) = leaf
+            if let Expression::Literal(literal, mark) = leaf
                 && literal.text.len() < LITERAL_BYTES_MIN
-                && !short.contains(&literal)
+                && !short.iter().any(|(known, _)| *known == literal)
             {
-                short.push(literal);
+                short.push((literal, *mark));
             }
         });
-        for literal in short.into_iter().filter(|literal| suffices(query, literal, true)) {
-            // The normalised text may not stand in the query as it is; then the whole query is meant.
-            let at = text.value.to_lowercase().find(&literal.text);
-            let place = at.map_or_else(|| text.place.clone(), |at| self.mistakes.inside(&text.place, at));
+        short.retain(|(literal, _)| suffices(query, literal, true));
+        for (literal, mark) in &short {
+            let place = self.mistakes.inside(&text.place, mark.at);
             let what = format!("for the rule `{rule}` the word `{}` alone is enough", literal.text);
             let hint = "so short a word is common and may mean many things: join it to another with AND";
             self.note(LintKind::ShortLiteral, &place, what, hint);
+        }
+        !short.is_empty()
+    }
+
+    fn common_words(&mut self, rule: &str, text: &Located<String>, query: &Expression) {
+        let found = LANGUAGES.iter().find_map(|language| Some((language, common_words(query, language)?)));
+        let Some((language, words)) = found else { return };
+        let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+        let what = format!(
+            "for the rule `{rule}` words are enough that stand in nearly every {} text: {}",
+            language.name,
+            words.join(", ")
+        );
+        let hint = format!(
+            "join them to a word of the matter with AND, write a phrase, or exclude the language: NOT lang:{}",
+            language.code
+        );
+        self.note(LintKind::CommonWord, &text.place, what, &hint);
+    }
+
+    fn lists(&mut self, files: &Files) {
+        let mut named: BTreeSet<String> = BTreeSet::new();
+        for rule in &files.rules {
+            let query =
+                rule.query.as_ref().and_then(|text| parse(&text.value, Dialect::Rule(rule.form)).ok());
+            query.iter().for_each(|query| {
+                query.leaves(&mut |leaf| {
+                    if let Expression::List(list, _) = leaf {
+                        named.insert(list.name.clone());
+                    }
+                });
+            });
+        }
+        let mut contents: BTreeMap<Vec<Literal>, (&str, &Place)> = BTreeMap::new();
+        for list in &files.lists {
+            let Some(name) = &list.name else { continue };
+            if !named.contains(&name.value) {
+                let what = format!("no rule names the list `{}`", name.value);
+                self.note(LintKind::UnusedList, &name.place, what, "name it in a query, or remove it");
+            }
+            let terms = list.terms.iter();
+            let mut content: Vec<Literal> =
+                terms.filter_map(|term| words::read_list_term(&term.value, Form::default()).ok()).collect();
+            content.sort_unstable();
+            content.dedup();
+            match contents.get(&content) {
+                Some((other, place)) => {
+                    let first = self.mistakes.describe(place);
+                    let what = format!("the list `{}` has the terms of `{other}` ({first})", name.value);
+                    self.note(LintKind::SameList, &name.place, what, "name one of them in both rules");
+                }
+                None => _ = contents.insert(content, (&name.value, &name.place)),
+            }
         }
     }
 
@@ -179,101 +250,67 @@ impl Linter<'_> {
     }
 
     fn filters(&mut self, filters: &[FilterText]) {
-        let mut before: Vec<(&str, Expression)> = Vec::new();
+        let mut before: Vec<Earlier<'_>> = Vec::new();
         for filter in filters {
             let (Some(name), Some(when)) = (&filter.name, &filter.when) else { continue };
             let Ok(condition) = parse(&when.value, Dialect::Filter) else { continue };
             let name = name.value.as_str();
-            if can_be(&condition, true, &[]) == Some(false) {
+            let subjects = subjects(&condition);
+            let always = possible(&[(&condition, false)]) == Some(false);
+            if possible(&[(&condition, true)]) == Some(false) {
                 let what = format!("the condition of the filter `{name}` can never hold");
                 self.note(LintKind::UnreachableFilter, &when.place, what, "its parts exclude each other");
-            } else if let Some(culprit) = covered_by(&condition, &before) {
+            } else if let Some(culprit) = covered_by(&condition, &subjects, &before) {
                 let what = format!("the filter `{name}` can never decide: {culprit} whenever it does");
                 let hint = "filters are asked from top to bottom: move it up, or remove it";
                 self.note(LintKind::UnreachableFilter, &when.place, what, hint);
-            } else if can_be(&condition, false, &[]) == Some(false) {
+            } else if always {
                 let what = format!("the filter `{name}` always holds: nothing below it is ever asked");
                 let hint = "the workflow's default queue is for what no filter takes";
                 self.note(LintKind::UnreachableFilter, &when.place, what, hint);
             }
-            before.push((name, condition));
+            before.push(Earlier { name, condition, subjects, always });
         }
     }
+}
+
+/// A filter above the one that is looked at.
+struct Earlier<'f> {
+    name: &'f str,
+    condition: Expression,
+    subjects: BTreeSet<String>,
+    /// Whether it always holds.
+    always: bool,
 }
 
 /// Which filters above leave nothing to this condition, in words.
-fn covered_by(condition: &Expression, before: &[(&str, Expression)]) -> Option<String> {
-    let one = before.iter().find(|(_, earlier)| can_be(condition, true, &[earlier]) == Some(false));
-    if let Some((name, _)) = one {
-        return Some(format!("`{name}` above it holds"));
+fn covered_by(condition: &Expression, own: &BTreeSet<String>, before: &[Earlier<'_>]) -> Option<String> {
+    let leaves_nothing = |goals: &[Goal<'_>]| possible(goals) == Some(false);
+    // Filters that ask about nothing in common cannot cover each other.
+    let related: Vec<&Earlier<'_>> =
+        before.iter().filter(|earlier| !earlier.subjects.is_disjoint(own)).collect();
+    let covers = |earlier: &&&Earlier<'_>| leaves_nothing(&[(condition, true), (&earlier.condition, false)]);
+    let one = before.iter().find(|earlier| earlier.always).or_else(|| related.iter().find(covers).copied());
+    if let Some(earlier) = one {
+        return Some(format!("`{}` above it holds", earlier.name));
     }
-    let own = questions(&[condition]);
-    let related: Vec<&Expression> = before
-        .iter()
-        .map(|(_, earlier)| earlier)
-        .filter(|earlier| questions(&[*earlier]).iter().any(|question| own.contains(question)))
-        .collect();
-    let together = related.len() > 1 && can_be(condition, true, &related) == Some(false);
-    together.then(|| "one of those above it holds".to_owned())
+    let mut goals: Vec<Goal<'_>> = related.iter().map(|earlier| (&earlier.condition, false)).collect();
+    goals.push((condition, true));
+    (related.len() > 1 && leaves_nothing(&goals)).then(|| "one of those above it holds".to_owned())
 }
 
-/// Whether the condition can be `wanted` where none of `before` holds; `None` when that would take too long to find out.
-/// What a mention may answer to one question does not depend on another, save that some exclude each other; so `false`
-/// is certain.
-fn can_be(condition: &Expression, wanted: bool, before: &[&Expression]) -> Option<bool> {
-    let mut all = vec![condition];
-    all.extend(before);
-    let asked = questions(&all);
-    if asked.len() > QUESTIONS_MAX {
-        return None;
-    }
-    let possible = |answers: u32| {
-        let yes = |place: usize| answers & (1 << place) != 0;
-        let apart = (0..asked.len())
-            .all(|a| (0..a).all(|b| !(yes(a) && yes(b) && exclude_each_other(asked[a], asked[b]))));
-        let answer = |field: &Field| asked.iter().position(|question| *question == field).is_some_and(yes);
-        apart && holds(condition, &answer) == wanted && !before.iter().any(|earlier| holds(earlier, &answer))
-    };
-    Some((0..1_u32 << asked.len()).any(possible))
-}
-
-/// Every field question that the conditions ask, each once.
-fn questions<'t>(conditions: &[&'t Expression]) -> Vec<&'t Field> {
-    let mut asked: Vec<&'t Field> = Vec::new();
-    for condition in conditions {
-        condition.leaves(&mut |leaf| {
-            if let Expression::Field(field, _) = leaf
-                && !asked.contains(&field)
-            {
-                asked.push(field);
-            }
-        });
-    }
-    asked
-}
-
-fn exclude_each_other(a: &Field, b: &Field) -> bool {
-    use Field::{Category, Kind, Network, Repost, Verified};
-    match (a, b) {
-        (Category(a), Category(b)) => a != b,
-        (Kind(a), Kind(b)) => a != b,
-        (Network(a), Network(b)) => a != b,
-        (Repost(a), Repost(b)) | (Verified(a), Verified(b)) => a != b,
-        _ => false,
-    }
-}
-
-fn holds(condition: &Expression, answer: &impl Fn(&Field) -> bool) -> bool {
-    match condition {
-        // A filter asks no words.
-        Expression::Literal(..) | Expression::Regex(..) | Expression::List(..) | Expression::Near(..) => {
-            false
+/// What a condition asks about.
+fn subjects(condition: &Expression) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    condition.leaves(&mut |leaf| {
+        if let Expression::Field(field, _) = leaf {
+            found.insert(match field {
+                Field::Tag(tag) => format!("tag:{tag}"),
+                other => format!("{:?}", std::mem::discriminant(other)),
+            });
         }
-        Expression::Field(field, _) => answer(field),
-        Expression::Not(part) => !holds(part, answer),
-        Expression::And(parts) => parts.iter().all(|part| holds(part, answer)),
-        Expression::Or(parts) => parts.iter().any(|part| holds(part, answer)),
-    }
+    });
+    found
 }
 
 /// Whether the query can be `wanted` for a text that holds this literal and no other.
@@ -289,31 +326,5 @@ fn suffices(query: &Expression, literal: &Literal, wanted: bool) -> bool {
         (Expression::Or(parts), true) | (Expression::And(parts), false) => {
             parts.iter().any(|part| suffices(part, literal, wanted))
         }
-    }
-}
-
-/// A query's meaning without its places and its blanks, for comparing.
-fn write_shape(query: &Expression, shape: &mut String) {
-    fn list<'q>(sign: &str, parts: impl IntoIterator<Item = &'q Expression>, shape: &mut String) {
-        shape.push_str(sign);
-        shape.push('(');
-        for part in parts {
-            write_shape(part, shape);
-            shape.push(' ');
-        }
-        shape.push(')');
-    }
-    match query {
-        Expression::Literal(literal, _) => shape.push_str(&format!("{literal:?}")),
-        Expression::Regex(pattern, _) => shape.push_str(&format!("{pattern:?}")),
-        Expression::List(list, _) => shape.push_str(&format!("{list:?}")),
-        Expression::Near(near, _) => {
-            let sign = format!("{}{}", if near.ordered { "ONEAR/" } else { "NEAR/" }, near.words_max);
-            list(&sign, [&*near.left, &*near.right], shape);
-        }
-        Expression::Field(field, _) => shape.push_str(&format!("{field:?}")),
-        Expression::Not(part) => list("!", [&**part], shape),
-        Expression::And(parts) => list("&", parts, shape),
-        Expression::Or(parts) => list("|", parts, shape),
     }
 }

@@ -1,0 +1,171 @@
+//! Rules that ask what other rules assert: in which order they are evaluated, and that nothing goes round in a circle.
+//!
+//! Owns the order and the message about circles. Knows of a rule only what it gives and what it asks. Called by `compile`.
+
+use super::file::Files;
+use super::mistake::Mistakes;
+use super::query::{Expression, Field, Mark};
+use super::{Rule, RuleIndex};
+use std::collections::BTreeMap;
+
+/// A circle of questions, in words, and where in which rule's query it is asked.
+struct Circle {
+    rule: RuleIndex,
+    mark: Mark,
+    what: String,
+}
+
+/// What is asked of other rules. All rules that give a category are asked together, since the highest priority decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked<'q> {
+    Tag(&'q str),
+    Category,
+}
+
+impl Asked<'_> {
+    fn shown(&self) -> String {
+        match self {
+            Asked::Tag(tag) => format!("tag:{tag}"),
+            Asked::Category => "the category".to_owned(),
+        }
+    }
+}
+
+/// The rules that ask what others assert, each after all those that it asks; none when they ask in a circle, which is
+/// told where it begins.
+pub(super) fn order(
+    rules: &[Rule],
+    queries: &[Expression],
+    files: &Files,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Vec<RuleIndex>> {
+    let circles = match order_of(rules, queries) {
+        Ok(order) => return Some(order),
+        Err(circles) => circles,
+    };
+    for circle in circles {
+        let name = &rules[circle.rule.place()].name;
+        let text = files.rules.iter().find(|text| text.name.as_ref().is_some_and(|n| n.value == *name));
+        let query = text.and_then(|text| text.query.as_ref()).expect("invariant: the rule has its query");
+        let place = mistakes.inside(&query.place, circle.mark.at);
+        let hint = "a tag or category is given before it is asked for: ask for words in one of them";
+        mistakes.at(&place, format!("in `query`: {}", circle.what), hint);
+    }
+    None
+}
+
+fn order_of(rules: &[Rule], queries: &[Expression]) -> Result<Vec<RuleIndex>, Vec<Circle>> {
+    let asked: Vec<Vec<(Asked<'_>, Mark)>> = queries.iter().map(questions).collect();
+    let mut givers: BTreeMap<Asked<'_>, Vec<usize>> = BTreeMap::new();
+    for (place, rule) in rules.iter().enumerate() {
+        for tag in &rule.tags {
+            givers.entry(Asked::Tag(tag)).or_default().push(place);
+        }
+        if rule.category.is_some() {
+            givers.entry(Asked::Category).or_default().push(place);
+        }
+    }
+    let mut askers: BTreeMap<Asked<'_>, Vec<usize>> = BTreeMap::new();
+    for (place, questions) in asked.iter().enumerate() {
+        questions.iter().for_each(|(question, _)| askers.entry(*question).or_default().push(place));
+    }
+    // A question is answered when all its givers are evaluated, a rule can be evaluated when its questions are answered.
+    let mut open: BTreeMap<Asked<'_>, usize> =
+        askers.keys().map(|question| (*question, givers.get(question).map_or(0, Vec::len))).collect();
+    let mut waits: Vec<usize> = asked.iter().map(Vec::len).collect();
+    let mut ready: Vec<usize> = (0..rules.len()).filter(|&place| waits[place] == 0).collect();
+    let mut order = Vec::new();
+    let answer = |question: &Asked<'_>, waits: &mut Vec<usize>, ready: &mut Vec<usize>| {
+        for &place in &askers[question] {
+            waits[place] -= 1;
+            if waits[place] == 0 {
+                ready.push(place);
+            }
+        }
+    };
+    let unanswerable: Vec<Asked<'_>> =
+        open.iter().filter(|(_, left)| **left == 0).map(|(asked, _)| *asked).collect();
+    unanswerable.iter().for_each(|question| answer(question, &mut waits, &mut ready));
+    while let Some(place) = ready.pop() {
+        if !asked[place].is_empty() {
+            order.push(RuleIndex::new(place));
+        }
+        let tags = rules[place].tags.iter().map(|tag| Asked::Tag(tag));
+        for given in tags.chain(rules[place].category.is_some().then_some(Asked::Category)) {
+            let Some(left) = open.get_mut(&given) else { continue };
+            *left -= 1;
+            if *left == 0 {
+                answer(&given, &mut waits, &mut ready);
+            }
+        }
+    }
+    let stuck: Vec<usize> = (0..rules.len()).filter(|&place| waits[place] > 0).collect();
+    if stuck.is_empty() { Ok(order) } else { Err(circles(rules, &asked, &givers, &waits, &stuck)) }
+}
+
+/// What a query asks of other rules, each once.
+fn questions(query: &Expression) -> Vec<(Asked<'_>, Mark)> {
+    let mut found: Vec<(Asked<'_>, Mark)> = Vec::new();
+    query.leaves(&mut |leaf| {
+        let question = match leaf {
+            Expression::Field(Field::Tag(tag), mark) => (Asked::Tag(tag), *mark),
+            Expression::Field(Field::Category(_), mark) => (Asked::Category, *mark),
+            _ => return,
+        };
+        if !found.iter().any(|(known, _)| *known == question.0) {
+            found.push(question);
+        }
+    });
+    found
+}
+
+/// Every rule that waits waits for one that waits, so following them from anywhere comes round; each circle once.
+fn circles(
+    rules: &[Rule],
+    asked: &[Vec<(Asked<'_>, Mark)>],
+    givers: &BTreeMap<Asked<'_>, Vec<usize>>,
+    waits: &[usize],
+    stuck: &[usize],
+) -> Vec<Circle> {
+    let next = |place: usize| {
+        asked[place].iter().find_map(|(question, mark)| {
+            let giver = givers.get(question)?.iter().find(|&&giver| waits[giver] > 0)?;
+            Some((*giver, *question, *mark))
+        })
+    };
+    let mut visited = vec![false; rules.len()];
+    let mut circles = Vec::new();
+    for &start in stuck {
+        let (mut way, mut place) = (Vec::new(), start);
+        while !std::mem::replace(&mut visited[place], true) {
+            let (giver, question, mark) = next(place).expect("invariant: what waits waits for something");
+            way.push((place, question, mark));
+            place = giver;
+        }
+        let Some(from) = way.iter().position(|(known, ..)| *known == place) else { continue };
+        // Told from its first rule by name, so that the message does not depend on where the walk began.
+        let circle = &way[from..];
+        let first = circle.iter().enumerate().min_by_key(|(_, (place, ..))| *place).map_or(0, |(at, _)| at);
+        let told: Vec<String> = (0..circle.len())
+            .map(|step| {
+                let (place, question, _) = &circle[(first + step) % circle.len()];
+                let (giver, ..) = &circle[(first + step + 1) % circle.len()];
+                format!(
+                    "`{}` asks for {}, which `{}` gives",
+                    rules[*place].name,
+                    question.shown(),
+                    rules[*giver].name
+                )
+            })
+            .collect();
+        let (place, _, mark) = circle[first];
+        let what = match circle {
+            [(own, question, _)] => {
+                format!("`{}` asks for {}, which it gives itself", rules[*own].name, question.shown())
+            }
+            _ => format!("rules ask each other in a circle: {}", told.join("; ")),
+        };
+        circles.push(Circle { rule: RuleIndex::new(place), mark, what });
+    }
+    circles
+}

@@ -1,0 +1,240 @@
+//! Whether a query can hold at all, and under which assumptions.
+//!
+//! Owns the search for a mention that makes queries true or false. It knows what fields exclude of each other and which
+//! word holds which; it knows nothing of distances, patterns and lists but that each is what it is. So `Some(false)` is
+//! certain, `Some(true)` is not. Called by the lints.
+
+use super::common::Language;
+use crate::model::Visibility;
+use crate::policy::Category;
+use crate::policy::query::{Expression, Field};
+use crate::scan::Literal;
+use crate::text::{Edges, bounded};
+use std::mem::discriminant;
+
+/// How many steps one search may take. A query of a thousand ORs takes a few thousand.
+const STEPS_MAX: usize = 20_000;
+/// The kinds that a mention can have, one of which it has.
+const KINDS: usize = 6;
+
+/// A query and what it is to be.
+pub type Goal<'t> = (&'t Expression, bool);
+
+/// Whether all goals can be reached together; `None` when that takes too long to find out.
+pub fn possible(goals: &[Goal<'_>]) -> Option<bool> {
+    Search { assumed: Vec::new(), common: None, steps: 0 }.reach(goals.to_vec())
+}
+
+/// The words that make a query true in texts that hold nothing but the most frequent words of a language; none when no
+/// such text does, or when it needs no words.
+pub fn common_words<'t>(query: &'t Expression, language: &Language) -> Option<Vec<&'t str>> {
+    let lang = Field::Lang(language.code.to_owned());
+    let mut search = Search { assumed: vec![(Fact::Field(&lang), true)], common: Some(language), steps: 0 };
+    if search.reach(vec![(query, true)]) != Some(true) {
+        return None;
+    }
+    let words = search.assumed.iter().filter_map(|(fact, holds)| match fact {
+        Fact::Literal(literal) if *holds => Some(literal.text.as_str()),
+        _ => None,
+    });
+    // The query outlives the field that was assumed, and so do its words.
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    let mut found: Vec<&'t str> = Vec::new();
+    query.leaves(&mut |leaf| {
+        if let Expression::Literal(literal, _) = leaf
+            && words.contains(&literal.text)
+            && !found.contains(&literal.text.as_str())
+        {
+            found.push(&literal.text);
+        }
+    });
+    (!found.is_empty()).then_some(found)
+}
+
+/// What is assumed of a mention.
+#[derive(Clone, Copy)]
+enum Fact<'t> {
+    Field(&'t Field),
+    Literal(&'t Literal),
+    /// A pattern, a list or a distance.
+    Other(&'t Expression),
+}
+
+struct Search<'t, 'l> {
+    assumed: Vec<(Fact<'t>, bool)>,
+    /// If given, the text has no other words than the most frequent ones of this language.
+    common: Option<&'l Language>,
+    steps: usize,
+}
+
+impl<'t> Search<'t, '_> {
+    /// Whether the goals can be reached under what is assumed. If so, what was assumed to reach them is kept.
+    fn reach(&mut self, mut goals: Vec<Goal<'t>>) -> Option<bool> {
+        let mut choices: Vec<Goal<'t>> = Vec::new();
+        while let Some((goal, wanted)) = goals.pop() {
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                return None;
+            }
+            match (goal, wanted) {
+                (Expression::Not(part), _) => goals.push((part, !wanted)),
+                (Expression::And(parts), true) | (Expression::Or(parts), false) => {
+                    goals.extend(parts.iter().map(|part| (part, wanted)));
+                }
+                (Expression::And(_), false) | (Expression::Or(_), true) => choices.push((goal, wanted)),
+                (Expression::Near(near, _), true) => {
+                    goals.extend([(&*near.left, true), (&*near.right, true)]);
+                    if !self.assume(Fact::Other(goal), true) {
+                        return Some(false);
+                    }
+                }
+                _ => {
+                    let fact = match goal {
+                        Expression::Field(field, _) => Fact::Field(field),
+                        Expression::Literal(literal, _) => Fact::Literal(literal),
+                        other => Fact::Other(other),
+                    };
+                    if !self.assume(fact, wanted) {
+                        return Some(false);
+                    }
+                }
+            }
+        }
+        // The choice with the fewest ways first: it fails soonest.
+        let Some(at) = (0..choices.len()).min_by_key(|&at| ways(choices[at].0).len()) else {
+            return Some(true);
+        };
+        let (choice, wanted) = choices.swap_remove(at);
+        let mut certain = true;
+        for part in ways(choice) {
+            let (assumed, mut goals) = (self.assumed.len(), choices.clone());
+            goals.push((part, wanted));
+            match self.reach(goals) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => certain = false,
+            }
+            self.assumed.truncate(assumed);
+        }
+        certain.then_some(false)
+    }
+
+    /// Adds a fact; false when it contradicts what is assumed.
+    fn assume(&mut self, fact: Fact<'t>, holds: bool) -> bool {
+        let rare = match (fact, self.common) {
+            (Fact::Literal(literal), Some(language)) => !language.is_common(literal),
+            (Fact::Other(other), Some(_)) => !matches!(other, Expression::Near(..)),
+            _ => false,
+        };
+        if holds && rare {
+            return false;
+        }
+        self.assumed.push((fact, holds));
+        match fact {
+            Fact::Field(field) => self.agrees(field),
+            Fact::Literal(literal) => self.assumed.iter().all(|(other, other_holds)| match other {
+                Fact::Literal(other) if holds && !other_holds => !implies(literal, other),
+                Fact::Literal(other) if !holds && *other_holds => !implies(other, literal),
+                _ => true,
+            }),
+            Fact::Other(other) => {
+                let meaning = other.meaning();
+                self.assumed.iter().all(|(fact, other_holds)| match fact {
+                    Fact::Other(other) => *other_holds == holds || other.meaning() != meaning,
+                    _ => true,
+                })
+            }
+        }
+    }
+
+    /// Whether a mention can be as all facts about the subject of this field say.
+    fn agrees(&self, field: &Field) -> bool {
+        let same: Vec<(&Field, bool)> = self
+            .assumed
+            .iter()
+            .filter_map(|(fact, holds)| match fact {
+                Fact::Field(other) if discriminant(*other) == discriminant(field) => Some((*other, *holds)),
+                _ => None,
+            })
+            .collect();
+        let is = || same.iter().filter(|(_, holds)| *holds).map(|(field, _)| *field);
+        let is_not = || same.iter().filter(|(_, holds)| !*holds).map(|(field, _)| *field);
+        if is().any(|one| is_not().any(|other| one == other)) {
+            return false;
+        }
+        let values = match field {
+            // A mention has many of these, or none.
+            Field::Tag(_) | Field::Has(_) => return true,
+            Field::Lang(_) => {
+                return languages_agree(&is().collect::<Vec<_>>(), &is_not().collect::<Vec<_>>());
+            }
+            Field::Followers(_) => {
+                return followers_agree(&is().collect::<Vec<_>>(), &is_not().collect::<Vec<_>>());
+            }
+            Field::Verified(_) | Field::Repost(_) | Field::Promoted(_) => 2,
+            Field::Visibility(_) => [Visibility::Public, Visibility::Private].len(),
+            Field::Kind(_) => KINDS,
+            Field::Category(_) => Category::ALL.len(),
+            Field::Network(_) | Field::Account(_) | Field::Author(_) => usize::MAX,
+        };
+        let mut excluded: Vec<&Field> = is_not().collect();
+        excluded.sort_unstable();
+        excluded.dedup();
+        is().all(|one| is().all(|other| one == other)) && excluded.len() < values
+    }
+}
+
+fn ways(choice: &Expression) -> &[Expression] {
+    match choice {
+        Expression::And(parts) | Expression::Or(parts) => parts,
+        _ => &[],
+    }
+}
+
+/// Whether one language is, or is a variety of, all these and none of those.
+fn languages_agree(is: &[&Field], is_not: &[&Field]) -> bool {
+    let within = |narrow: &Field, wide: &Field| match (narrow, wide) {
+        (Field::Lang(narrow), Field::Lang(wide)) => {
+            narrow.strip_prefix(wide.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        }
+        _ => false,
+    };
+    let related = is.iter().all(|one| is.iter().all(|other| within(one, other) || within(other, one)));
+    related && !is.iter().any(|one| is_not.iter().any(|other| within(one, other)))
+}
+
+/// Whether a number is inside all these bounds and outside of all those.
+fn followers_agree(is: &[&Field], is_not: &[&Field]) -> bool {
+    let bounds = |field: &&Field| match field {
+        Field::Followers(bounds) => Some(*bounds),
+        _ => None,
+    };
+    let least = is.iter().filter_map(bounds).map(|bounds| bounds.least).max().unwrap_or(0);
+    let most = is.iter().filter_map(bounds).map(|bounds| bounds.most).min().unwrap_or(u64::MAX);
+    let mut outside: Vec<_> = is_not.iter().filter_map(bounds).collect();
+    outside.sort_unstable();
+    // The smallest number that nothing excludes so far.
+    let mut free = Some(least);
+    for bounds in outside {
+        if let Some(number) = free.filter(|number| bounds.holds(*number)) {
+            free = bounds.most.checked_add(1).map(|next| next.max(number));
+        }
+    }
+    free.is_some_and(|number| number <= most)
+}
+
+/// Whether every text that holds `one` holds `other`: `"tv broken"` holds `tv`, and `tv` is no part of `*tv`'s words.
+fn implies(one: &Literal, other: &Literal) -> bool {
+    if one.form != other.form {
+        return false;
+    }
+    let (text, part) = (one.text.as_str(), other.text.as_str());
+    let starts = text.char_indices().map(|(start, _)| start).filter(|&start| text[start..].starts_with(part));
+    starts.into_iter().any(|start| {
+        let end = start + part.len();
+        // At an open end of `one`, letters may follow that `other` does not allow.
+        let left = start > 0 || one.edges != Edges::Suffix || other.edges == Edges::Suffix;
+        let right = end < text.len() || one.edges != Edges::Prefix || other.edges == Edges::Prefix;
+        left && right && bounded(text, start, end, other.edges)
+    })
+}

@@ -1,0 +1,90 @@
+//! Reads the queries of a policy's rules and filters, and checks that what they name is there.
+//!
+//! Owns the messages about names in queries and the number of regular expressions. The language itself is `query`'s
+//! business. Called by `compile`.
+
+use super::compile::tag_number;
+use super::mistake::{Mistakes, did_you_mean};
+use super::query::{Dialect, Expression, Field, Lists, Mark, Pattern, REGEX_PER_POLICY_MAX, parse};
+use super::table::Located;
+use std::collections::BTreeSet;
+
+/// What queries may name.
+pub(super) struct Queries<'k> {
+    /// Every tag that a rule gives, in order.
+    pub tags: &'k [String],
+    pub lists: &'k Lists,
+    /// Whether every file could be read. If not, a name that is missing may be in the file that could not.
+    pub whole: bool,
+}
+
+impl Queries<'_> {
+    /// Reads the query that stands under `key`; every mistake in it is told.
+    pub fn read(
+        &self,
+        key: &str,
+        text: &Located<String>,
+        dialect: Dialect,
+        mistakes: &mut Mistakes<'_>,
+    ) -> Option<Expression> {
+        let expression = match parse(&text.value, dialect) {
+            Ok(expression) => expression,
+            Err(found) => {
+                for mistake in found {
+                    let place = mistakes.inside(&text.place, mistake.at);
+                    mistakes.at(&place, format!("in `{key}`: {}", mistake.what), mistake.hint);
+                }
+                return None;
+            }
+        };
+        let mut wrong: Vec<(Mark, String, String)> = Vec::new();
+        expression.leaves(&mut |leaf| wrong.extend(self.missing(leaf).filter(|_| self.whole)));
+        for (mark, what, hint) in wrong {
+            let place = mistakes.inside(&text.place, mark.at);
+            mistakes.at(&place, format!("in `{key}`: {what}"), hint);
+        }
+        Some(expression)
+    }
+
+    /// What a leaf names and nobody gives: where it stands, what is wrong, and a hint. It would never hold.
+    fn missing(&self, leaf: &Expression) -> Option<(Mark, String, String)> {
+        match leaf {
+            Expression::Field(Field::Tag(tag), mark) if tag_number(self.tags, tag).is_none() => {
+                let hint = did_you_mean(tag, self.tags.iter().map(String::as_str));
+                Some((*mark, format!("no rule gives the tag `{tag}`"), hint))
+            }
+            Expression::List(list, mark) if !self.lists.contains_key(&list.name) => {
+                let name = &list.name;
+                let near = did_you_mean(name, self.lists.keys().map(String::as_str));
+                let other = format!(
+                    "write [[list]] with name = \"{name}\"; a cashtag is written in quotes: \"${name}\""
+                );
+                Some((
+                    *mark,
+                    format!("there is no list `{name}`"),
+                    if near.is_empty() { other } else { near },
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Tells when there are more regular expressions than a policy may have.
+pub(super) fn check_regexes(queries: &[Expression], mistakes: &mut Mistakes<'_>) {
+    let mut patterns: BTreeSet<&Pattern> = BTreeSet::new();
+    for query in queries {
+        query.leaves(&mut |leaf| {
+            if let Expression::Regex(pattern, _) = leaf {
+                patterns.insert(pattern);
+            }
+        });
+    }
+    if patterns.len() > REGEX_PER_POLICY_MAX {
+        let what = format!(
+            "{} different regular expressions, the limit REGEX_PER_POLICY_MAX is {REGEX_PER_POLICY_MAX}",
+            patterns.len()
+        );
+        mistakes.nowhere(what, "words, phrases and wildcards cost less: write those where they do");
+    }
+}

@@ -1,0 +1,185 @@
+//! What other search languages write, said in this one.
+//!
+//! Owns the hints for the constructs of Twitter, Lucene, Elasticsearch and Brandwatch-like tools that mean nothing, or
+//! something else, here. What means the same is read where it belongs. Called by `lex` and `fields`.
+
+use super::lex::Wrong;
+use super::words;
+
+const TYPOGRAPHIC_QUOTES: [char; 5] = ['“', '”', '„', '«', '»'];
+
+fn wrong(what: String, hint: impl Into<String>) -> Option<Wrong> {
+    Some((what, hint.into()))
+}
+
+/// What is wrong with a word that another language understands; none for a plain word.
+pub fn foreign_word(word: &str) -> Option<Wrong> {
+    let upper = word.to_ascii_uppercase();
+    if matches!(upper.as_str(), "AND" | "OR" | "NOT") {
+        let what = format!("operators are written in capitals: found `{word}`");
+        return wrong(what, format!("write {upper}; to search for the word, write \"{word}\""));
+    }
+    if word.contains(TYPOGRAPHIC_QUOTES) {
+        return wrong(format!("typographic quotes in `{word}`"), "write straight quotes: \"…\"");
+    }
+    for (sign, operator) in [("&", "AND"), ("|", "OR")] {
+        let Some(rest) = word.strip_prefix(sign) else { continue };
+        let instead = if rest.is_empty() { operator.to_owned() } else { format!("{operator} {rest}") };
+        let hint = format!("write {instead}; to search for the sign itself, put it in quotes");
+        return wrong(format!("`{sign}` is no operator here: found `{word}`"), hint);
+    }
+    for (sign, operator) in [("&&", "AND"), ("||", "OR")] {
+        if let Some((left, right)) = word.split_once(sign) {
+            let hint =
+                format!("write {left} {operator} {right}; to search for the text itself, put it in quotes");
+            return wrong(format!("`{sign}` inside `{word}`: expected blanks around an operator"), hint);
+        }
+    }
+    if let Some(distance) = word.strip_prefix('~') {
+        return wrong(format!("`{word}` after a group: {PROXIMITY}"), group_distance(distance));
+    }
+    if let Some(boosted) = word.strip_prefix('^').filter(|rest| is_number(rest)) {
+        return wrong(format!("`^{boosted}` raises a score: rules match or not, and have none"), BOOST);
+    }
+    if let Some((plain, edits)) = word.rsplit_once('~')
+        && (edits.is_empty() || is_number(edits))
+    {
+        let what = format!("`{word}` is a fuzzy search: expected the word itself");
+        return wrong(
+            what,
+            format!("write the forms and misspellings that are meant: ({plain} OR …), or {plain}*"),
+        );
+    }
+    if let Some((plain, boost)) = word.rsplit_once('^')
+        && is_number(boost)
+    {
+        let what = format!("`^{boost}` in `{word}` raises a score: rules match or not, and have none");
+        return wrong(what, format!("write {plain}; a rule's `priority` orders its cases"));
+    }
+    if word.starts_with(['{', '[', '}', ']']) {
+        let what = format!("`{word}` begins no term: expected a word, a phrase, a field or `(`");
+        return wrong(
+            what,
+            "for capitals that count, give the rule case = \"exact\"; a range follows a field: \
+            followers:[1000 TO *]; to search for the sign itself, put it in quotes",
+        );
+    }
+    if word.contains('?') && !words::is_punctuation(word) {
+        let plain = word.trim_end_matches('?');
+        let what = format!("`?` in `{word}` is no wildcard: expected a plain word");
+        let hint = match plain.contains('?') {
+            true => {
+                format!("for one character, write a regular expression: /\\b{}\\b/", word.replace('?', "\\w"))
+            }
+            false => format!("write {plain} or {plain}*; to search for the sign itself, write \"{word}\""),
+        };
+        return wrong(what, hint);
+    }
+    if word.ends_with([',', ';']) {
+        let what = format!("`{word}` ends in a comma or semicolon, which is no operator");
+        return wrong(what, "write OR or AND between terms; to search for the sign itself, put it in quotes");
+    }
+    // A lone star is no sign but a wildcard without letters.
+    if words::is_punctuation(word) && !word.contains('*') && word != "\\" {
+        return Some(words::punctuation(word));
+    }
+    None
+}
+
+const PROXIMITY: &str = "distances are written between words";
+const BOOST: &str = "leave it out; a rule's `priority` orders its cases";
+
+fn group_distance(distance: &str) -> String {
+    let distance = if is_number(distance) { distance } else { "5" };
+    format!("write (this OR that) NEAR/{distance} (one OR other)")
+}
+
+/// What is wrong with what stands right behind a phrase; none for what no language writes.
+pub fn after_phrase(phrase: &str, after: &str) -> Option<Wrong> {
+    if let Some(distance) = after.strip_prefix('~') {
+        let distance = if is_number(distance) { distance } else { "5" };
+        let what = format!("`{after}` after a phrase: {PROXIMITY}");
+        let words: Vec<&str> = phrase.split_whitespace().collect();
+        let hint = match words[..] {
+            [left, right] => format!("write {left} NEAR/{distance} {right}"),
+            _ => format!("write word NEAR/{distance} word, in pairs"),
+        };
+        return wrong(what, hint);
+    }
+    if after.starts_with('^') {
+        return wrong(format!("`{after}` raises a score: rules match or not, and have none"), BOOST);
+    }
+    if after.starts_with('*') {
+        let what = "the wildcard stands behind the quote: expected it inside".to_owned();
+        return wrong(what, format!("write \"{phrase}*\""));
+    }
+    None
+}
+
+/// What to write instead of a field that other languages have; none for a name that is in none of them.
+pub fn foreign_field(name: &str, rest: &str) -> Option<String> {
+    let value = rest.trim_start_matches(':').trim_matches(['"', '(', ')']);
+    Some(match name {
+        "raw" => format!("write \"{value}\" in a rule with case = \"exact\""),
+        "text" | "body" | "content" | "contents" | "title" | "message" | "contains" | "keyword"
+        | "full_text" => "the text is searched without a field: write the words alone".into(),
+        "site" | "domain" | "source" | "platform" => "`network:x` asks where a mention was posted".into(),
+        "url" | "links" | "link" | "url_contains" | "url_title" | "url_description" => {
+            "`has:link` finds any link; an address that stands in the text is searched in quotes".into()
+        }
+        "to" | "reply_to" | "in_reply_to" => {
+            format!("write account:@{} kind:reply", value.trim_start_matches('@'))
+        }
+        "at_mentions" | "mentions" | "mention" => format!("write @{}", value.trim_start_matches('@')),
+        "hashtags" | "hashtag" => format!("write #{}", value.trim_start_matches('#')),
+        "authorVerified" => "write verified:true or verified:false".into(),
+        "engagementType" | "type" => "write kind:reply, kind:quote or repost:true".into(),
+        "retweets_of" | "retweet_of" => {
+            "`repost:true` finds reposts; an author is asked for with author:@handle".into()
+        }
+        "filter" => "write has:link, has:mention or repost:true".into(),
+        "place"
+        | "place_country"
+        | "country"
+        | "city"
+        | "state"
+        | "region"
+        | "continent"
+        | "location"
+        | "geo"
+        | "point_radius"
+        | "bounding_box"
+        | "near"
+        | "authorGender"
+        | "gender"
+        | "bio"
+        | "bio_name"
+        | "bio_location"
+        | "following_count"
+        | "tweets_count"
+        | "statuses_count"
+        | "listed_count"
+        | "context"
+        | "entity"
+        | "sample"
+        | "embedding"
+        | "embedding_threshold"
+        | "conversation_id"
+        | "in_reply_to_tweet_id"
+        | "retweets_of_tweet_id"
+        | "min_retweets"
+        | "min_faves"
+        | "min_replies"
+        | "reach"
+        | "impact" => "mentions do not carry it; docs/rules.md lists the fields".into(),
+        "since" | "until" | "date" | "time" | "mod_date" | "@timestamp" => {
+            "a rule sees each mention as it comes, and asks no dates".into()
+        }
+        "_exists_" | "exists" => "write the field with the values that are meant".into(),
+        _ => return None,
+    })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}

@@ -1,0 +1,139 @@
+//! Reads words and phrases as literals, wildcards included.
+//!
+//! Owns what may stand in a word and the least length of a wildcard's letters. Called by `lex` for queries and by
+//! `policy::compile` for the terms of lists, so that a term means the same in both.
+
+use super::lex::Wrong;
+use super::{Edges, Form};
+use crate::scan::Literal;
+use crate::text::is_unspaced;
+
+/// How many characters a `prefix*` has at least, its `@` or `#` not counted. One is enough in scripts without blanks.
+pub const PREFIX_CHARS_MIN: usize = 3;
+/// How many characters a `*suffix` has at least. One is enough in scripts without blanks.
+pub const SUFFIX_CHARS_MIN: usize = 3;
+
+/// A word as it stands in a query, without quotes.
+pub fn read_word(word: &str, form: Form) -> Result<Literal, Wrong> {
+    if let Some(at) = word.find('\\') {
+        let what = format!("`\\` in `{word}` escapes nothing: expected a plain word");
+        let plain: String = word.chars().filter(|&c| c != '\\').collect();
+        debug_assert!(at < word.len());
+        return Err((what, format!("signs are searched for in quotes: write \"{plain}\"")));
+    }
+    read(word, word, form)
+}
+
+/// What stands between the quotes of a phrase.
+pub fn read_phrase(phrase: &str, form: Form) -> Result<Literal, Wrong> {
+    read(&phrase.split_whitespace().collect::<Vec<_>>().join(" "), phrase, form)
+}
+
+/// A term of a list: a word or a phrase, no quotes needed.
+pub fn read_list_term(term: &str, form: Form) -> Result<Literal, Wrong> {
+    let plain = term.trim();
+    let first = plain.split_whitespace().next().unwrap_or_default();
+    if plain.is_empty() {
+        return Err(("the term is empty: expected a word or a phrase".into(), String::new()));
+    }
+    if plain.contains(['(', ')', '"']) || (plain.starts_with('/') && plain.len() > 1 && plain.ends_with('/'))
+    {
+        let what = format!("`{plain}` is a query: expected a word or a phrase, as it stands in the text");
+        return Err((what, "a list has one term in each entry; combine lists in a rule's query".into()));
+    }
+    if let Some(operator) =
+        plain.split_whitespace().find(|word| matches!(*word, "AND" | "OR" | "NOT" | "NEAR" | "ONEAR"))
+    {
+        let what = format!("the operator `{operator}` in `{plain}`: expected a word or a phrase");
+        return Err((
+            what,
+            "a list has one term in each entry; write the word in lower case to search for it".into(),
+        ));
+    }
+    if first.starts_with('$') && check_list_name(&first[1..]).is_ok() {
+        let what = format!("`{plain}` names a list: expected a word or a phrase");
+        return Err((what, "a list cannot hold another; name both in the query: ($one OR $other)".into()));
+    }
+    read_phrase(plain, form)
+}
+
+/// Reads a text with wildcards at its ends. `\"`, `\*` and `\\` stand for the sign itself.
+fn read(text: &str, written: &str, form: Form) -> Result<Literal, Wrong> {
+    let mut plain = String::with_capacity(text.len());
+    // Where unescaped wildcards stand, in bytes of `plain`.
+    let mut stars = Vec::new();
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' if matches!(characters.peek(), Some('"' | '*' | '\\')) => plain.extend(characters.next()),
+            '*' => stars.push(plain.len()),
+            other => plain.push(other),
+        }
+    }
+    let edges = match stars[..] {
+        [] => Edges::Whole,
+        _ if plain.trim().is_empty() => {
+            let what = format!("`{written}` matches everything: expected letters before or after `*`");
+            return Err((what, "leave it out; to search for the sign, write \"\\*\"".into()));
+        }
+        [at] if at == plain.len() && !plain.ends_with(' ') => Edges::Prefix,
+        [0] if !plain.starts_with(' ') => Edges::Suffix,
+        _ => return Err(inner_wildcard(written, &plain)),
+    };
+    let (least, limit) = match edges {
+        Edges::Suffix => (SUFFIX_CHARS_MIN, "SUFFIX_CHARS_MIN"),
+        _ => (PREFIX_CHARS_MIN, "PREFIX_CHARS_MIN"),
+    };
+    let letters = plain.trim_start_matches(['@', '#', '＠', '＃']).chars();
+    if edges != Edges::Whole && letters.clone().count() < least && !letters.clone().any(is_unspaced) {
+        let what =
+            format!("`{written}` is too short for a wildcard: the limit {limit} is {least} characters");
+        return Err((what, "write the words that are meant: (tv OR tvs)".into()));
+    }
+    let literal = Literal::of_term(&plain, form).ok_or_else(|| {
+        let what = format!("nothing is left of `{plain}` after normalisation: expected a visible term");
+        (what, String::new())
+    })?;
+    Ok(literal.with_edges(edges))
+}
+
+fn inner_wildcard(written: &str, plain: &str) -> Wrong {
+    let what = format!("the wildcard in `{written}` stands neither at its end nor at its beginning");
+    let words: Vec<&str> = written.split_whitespace().collect();
+    let hint = match words[..] {
+        [.., left, "*", right] => format!("for a word between, write {left} ONEAR/1 {right}"),
+        _ if written.starts_with('*') && written.ends_with('*') => {
+            format!("for letters anywhere in a word, write a regular expression: /{plain}/")
+        }
+        [_] => {
+            let pattern = written.replace('*', "\\w*");
+            format!("write a regular expression: /\\b{pattern}\\b/; for the sign itself, write \\* in quotes")
+        }
+        _ => "a phrase may have one at its end: \"broken scr*\"; for the sign itself, write \\*".to_owned(),
+    };
+    (what, hint)
+}
+
+/// Whether a word has nothing but signs of ASCII.
+pub fn is_punctuation(word: &str) -> bool {
+    word.chars().all(|c| c.is_ascii_punctuation())
+}
+
+/// What is said of a word of signs.
+pub fn punctuation(word: &str) -> Wrong {
+    let what = format!("`{word}` is nothing but punctuation: expected a term");
+    (what, format!("to search for exactly that, write \"{word}\""))
+}
+
+/// Whether this can be the name of a list, without its `$`.
+pub fn check_list_name(name: &str) -> Result<(), Wrong> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    let bytes = name.as_bytes();
+    let last = bytes.last().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if bytes.first().is_some_and(u8::is_ascii_lowercase) && last && bytes.iter().all(|&b| allowed(b)) {
+        return Ok(());
+    }
+    let what = format!("expected the name of a list after `$`, found `${name}`");
+    let shown = if bytes.first().is_some_and(u8::is_ascii_digit) { "an amount" } else { "a cashtag" };
+    Err((what, format!("{shown} is written in quotes: \"${name}\"")))
+}

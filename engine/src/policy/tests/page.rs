@@ -1,0 +1,163 @@
+//! The page `docs/rules.md`: every example in its tables does what the page says.
+//!
+//! Owns the reading of the tables. Which tables are examples is told by their first line.
+
+use super::*;
+use crate::policy::query::{Dialect, Form, parse};
+use crate::policy::{
+    LIST_TERMS_MAX, LISTS_MAX, LISTS_TERMS_MAX, LintKind, NEAR_WORDS_MAX, PREFIX_CHARS_MIN, QUERY_BYTES_MAX,
+    QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX,
+    RULES_MAX, SUFFIX_CHARS_MIN,
+};
+
+/// The list that the page shows.
+const LIST: &str = "[[list]]\nname = \"products\"\n\
+    terms = [\"tv\", \"set top box\", \"router*\", \"#outage\", \"@brandcare\", \"📺\"]\n";
+
+fn page() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
+    std::fs::read_to_string(path).expect("docs/rules.md stands beside the engine")
+}
+
+/// The rows of every table with this first line, each as its cells.
+fn rows(page: &str, first_line: &str) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if line == first_line {
+            lines.next();
+            rows.extend(lines.by_ref().take_while(|line| line.starts_with('|')).map(cells));
+        }
+    }
+    assert!(!rows.is_empty(), "the page has a table `{first_line}`");
+    rows
+}
+
+fn cells(row: &str) -> Vec<String> {
+    let row = row.trim().trim_start_matches('|').trim_end_matches('|').replace("\\|", "\u{1}");
+    row.split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect()
+}
+
+/// The texts between backticks.
+fn spans(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+fn one(cell: &str) -> &str {
+    let [span] = spans(cell)[..] else { panic!("one example in `{cell}`") };
+    span
+}
+
+/// Whether a query holds for each mention.
+fn holds(query: &str, mentions: &[Mention<'_>]) -> Vec<bool> {
+    let policy = policy(&format!("{LIST}[[rule]]\nname = \"r\"\nquery = '''{query}'''\n"));
+    mentions.iter().map(|mention| !names(&policy, mention).is_empty()).collect()
+}
+
+#[test]
+fn every_example_of_a_text_does_what_the_page_says() {
+    let page = page();
+    let rows = rows(&page, "| Query | Matches | Does not match |");
+    assert!(rows.len() >= 60, "{} examples", rows.len());
+    let mut wrong = String::new();
+    for row in rows {
+        let query = one(&row[0]);
+        for (cell, expected) in [(&row[1], true), (&row[2], false)] {
+            let mentions: Vec<Mention<'_>> = spans(cell).into_iter().map(mention).collect();
+            for (mention, found) in mentions.iter().zip(holds(query, &mentions)) {
+                if found != expected {
+                    wrong.push_str(&format!("`{query}` in `{}`: {found}\n", mention.text));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// A mention with one field as `name=value` says.
+fn with_field(example: &str) -> Mention<'_> {
+    let (name, value) = example.split_once('=').expect("an example is name=value");
+    let base = mention("");
+    let flag = || value.parse::<bool>().expect("true or false");
+    match name {
+        "lang" => Mention { lang: value, ..base },
+        "kind" => Mention { kind: Kind::from_name(value), ..base },
+        "network" => Mention { network: value, ..base },
+        "account" => Mention { account: value, ..base },
+        "author" => Mention { author: Author { handle: value, ..base.author }, ..base },
+        "followers" => {
+            let followers = value.parse().expect("a number");
+            Mention { author: Author { followers, ..base.author }, ..base }
+        }
+        "visibility" => {
+            let visibility = if value == "private" { Visibility::Private } else { Visibility::Public };
+            Mention { visibility, ..base }
+        }
+        "verified" => Mention { author: Author { verified: flag(), ..base.author }, ..base },
+        "repost" => Mention { repost_of: flag().then_some("x:7"), ..base },
+        "promoted" => Mention { promoted: flag(), ..base },
+        other => panic!("no field `{other}`"),
+    }
+}
+
+#[test]
+fn every_example_of_a_field_does_what_the_page_says() {
+    for row in rows(&page(), "| Query | Holds | Does not hold |") {
+        let query = one(&row[0]);
+        for (cell, expected) in [(&row[1], true), (&row[2], false)] {
+            let mentions: Vec<Mention<'_>> = spans(cell).into_iter().map(with_field).collect();
+            let found = holds(query, &mentions);
+            assert_eq!(found, vec![expected; mentions.len()], "`{query}` for {cell}");
+        }
+    }
+}
+
+#[test]
+fn what_the_page_says_of_other_languages_is_so() {
+    let read = |query: &str| parse(query, Dialect::Rule(Form::default()));
+    for row in rows(&page(), "| Elsewhere | Read as |") {
+        let [theirs, ours] = [0, 1].map(|at| read(one(&row[at])).expect("both are read").spelled());
+        assert_eq!(theirs, ours, "{row:?}");
+    }
+    for row in rows(&page(), "| Elsewhere | Why not | Write instead |") {
+        assert!(read(one(&row[0])).is_err(), "{} is refused", row[0]);
+        assert!(read(one(&row[2])).is_ok(), "{} is read", row[2]);
+    }
+}
+
+#[test]
+fn the_page_names_every_limit_with_its_value_and_every_lint() {
+    let page = page();
+    let limits = [
+        ("QUERY_BYTES_MAX", QUERY_BYTES_MAX),
+        ("QUERY_TERMS_MAX", QUERY_TERMS_MAX),
+        ("QUERY_DEPTH_MAX", QUERY_DEPTH_MAX),
+        ("NEAR_WORDS_MAX", NEAR_WORDS_MAX as usize),
+        ("PREFIX_CHARS_MIN", PREFIX_CHARS_MIN),
+        ("SUFFIX_CHARS_MIN", SUFFIX_CHARS_MIN),
+        ("LISTS_MAX", LISTS_MAX),
+        ("LIST_TERMS_MAX", LIST_TERMS_MAX),
+        ("LISTS_TERMS_MAX", LISTS_TERMS_MAX),
+        ("REGEX_BYTES_MAX", REGEX_BYTES_MAX),
+        ("REGEX_COMPILED_BYTES_MAX", REGEX_COMPILED_BYTES_MAX),
+        ("REGEX_PER_POLICY_MAX", REGEX_PER_POLICY_MAX),
+        ("RULES_MAX", RULES_MAX),
+    ];
+    let told = rows(&page, "| Limit | Value | What it bounds |");
+    let told: Vec<(&str, &str)> = told.iter().map(|row| (one(&row[0]), row[1].as_str())).collect();
+    for (name, value) in limits {
+        assert!(told.contains(&(name, &value.to_string())), "{name} is {value}");
+    }
+    let lints: Vec<String> =
+        LintKind::ALL.iter().map(|lint| format!("| `{}` | {} |", lint.name(), lint.about())).collect();
+    for lint in &lints {
+        assert!(page.contains(lint), "the page lacks the line\n{}", lints.join("\n"));
+    }
+}
+
+#[test]
+fn the_first_policy_of_the_page_compiles() {
+    let page = page();
+    let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a policy");
+    assert_eq!(policy(text).rules().len(), 1);
+}
