@@ -13,7 +13,7 @@ use std::process::Command;
 /// Each layer may use only what stands to its left; what shares a layer may not use each other. The same picture
 /// stands in the crate's `lib.rs`.
 const ENGINE_LAYERS: &str = "\
-model <- text <- scan <- policy <- signals <- dedup <- triage, desk, plans <- explain";
+model <- text <- scan, signals <- policy <- dedup <- triage, desk, plans <- explain";
 const DAEMON_LAYERS: &str = "\
 clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator

@@ -7,7 +7,7 @@
 //! Each layer may use only what stands to its left (`tests/tidy.rs` of the daemon checks it):
 //!
 //! ```text
-//! model <- text <- scan <- policy <- signals <- dedup <- triage, desk, plans <- explain
+//! model <- text <- scan, signals <- policy <- dedup <- triage, desk, plans <- explain
 //! ```
 #![forbid(unsafe_code)]
 

@@ -5,7 +5,7 @@
 use super::*;
 use crate::policy::query::{Dialect, Form, parse};
 use crate::policy::{
-    LIST_TERMS_MAX, LISTS_MAX, LISTS_TERMS_MAX, LintKind, NEAR_WORDS_MAX, PREFIX_CHARS_MIN, QUERY_BYTES_MAX,
+    LIST_TERMS_MAX, LISTS_MAX, LISTS_TERMS_MAX, LintKind, NEAR_SPANS_MAX, NEAR_WORDS_MAX, PREFIX_CHARS_MIN, QUERY_BYTES_MAX,
     QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX,
     RULES_MAX, SUFFIX_CHARS_MIN,
 };
@@ -133,6 +133,7 @@ fn the_page_names_every_limit_with_its_value_and_every_lint() {
         ("QUERY_TERMS_MAX", QUERY_TERMS_MAX),
         ("QUERY_DEPTH_MAX", QUERY_DEPTH_MAX),
         ("NEAR_WORDS_MAX", NEAR_WORDS_MAX as usize),
+        ("NEAR_SPANS_MAX", NEAR_SPANS_MAX),
         ("PREFIX_CHARS_MIN", PREFIX_CHARS_MIN),
         ("SUFFIX_CHARS_MIN", SUFFIX_CHARS_MIN),
         ("LISTS_MAX", LISTS_MAX),
