@@ -115,7 +115,8 @@ pub(crate) fn is_word_byte(byte: u8) -> bool {
 
 /// Whether a character is part of a word in a script that puts blanks between words. A combining mark is, since
 /// it changes the letter before it.
-pub(crate) fn is_word(character: char) -> bool {
+#[must_use]
+pub fn is_word(character: char) -> bool {
     if character.is_ascii() {
         return WORD_BYTES[character as usize];
     }
@@ -125,7 +126,8 @@ pub(crate) fn is_word(character: char) -> bool {
 
 /// Whether a character is of a script in which words stand without blanks. Hangul counts as one: Korean writes
 /// its particles on to the word (`환불` must be found in `환불을`).
-pub(crate) fn is_unspaced(character: char) -> bool {
+#[must_use]
+pub fn is_unspaced(character: char) -> bool {
     matches!(
         character,
         // Thai and Lao, Tibetan, Myanmar, Hangul letters, Khmer.

@@ -17,8 +17,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use boundary::is_word_byte;
 pub use boundary::{Edges, bounded};
-pub(crate) use boundary::{is_unspaced, is_word, is_word_byte};
+pub use boundary::{is_unspaced, is_word};
 
 use fold::Sink;
 
