@@ -112,7 +112,7 @@ fn fate(side: Told<'_>, mention: Option<&Mention<'_>>) -> String {
             format!("{name} by the list of {list} accounts")
         }
         Disposition::Noise | Disposition::Blocked => {
-            let rule = policy.rules().get(usize::from(decision.detail)).map_or("?", |rule| &rule.name);
+            let rule = policy.rules().get(decision.detail as usize).map_or("?", |rule| &rule.name);
             format!("{name} by rule `{rule}`")
         }
         Disposition::Joined | Disposition::Duplicate | Disposition::DeadLetter | Disposition::Expired => {
@@ -164,7 +164,7 @@ fn because(before: Told<'_>, after: Told<'_>) -> Vec<String> {
 }
 
 fn rule(policy: &Policy, index: RuleIndex) -> &Rule {
-    &policy.rules()[usize::from(index.0)]
+    &policy.rules()[index.place()]
 }
 
 /// What two rules of one name say otherwise of a mention that both match.
