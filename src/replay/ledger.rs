@@ -1,4 +1,4 @@
-//! What the ledger of one input partition said of each offset, 20 bytes an offset.
+//! What the ledger of one input partition said of each offset, 16 bytes an offset.
 //!
 //! Owns the table and its size. The first entry of an offset counts, but for those that a request superseded. May not
 //! judge. Filled from the ledger's topic, read by the replay of topics.
@@ -27,6 +27,10 @@ pub(super) struct Decided {
     pub(super) brought_back: bool,
 }
 
+/// An offset's first entry, and the policy's number.
+type Slot = Option<(Decision, u16)>;
+const _: () = assert!(size_of::<Slot>() == 16, "the limit of offsets is reckoned with this size");
+
 /// The entries of a stretch of the input.
 #[derive(Debug)]
 pub(super) struct Entries {
@@ -40,7 +44,7 @@ pub(super) struct Entries {
     pub(super) damaged: u64,
     input: TopicPartition,
     first: i64,
-    slots: Vec<Option<(Decision, u16)>>,
+    slots: Vec<Slot>,
     again: BTreeMap<i64, (i64, Decided)>,
     /// The lowest offset of which the ledger spoke.
     lowest: i64,
