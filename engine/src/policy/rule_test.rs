@@ -22,6 +22,7 @@ use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
 use super::table::{Located, Table};
 use super::{Category, Policy, Resolution};
 use crate::model::{Kind, Millis, Visibility};
+use crate::signals::pii::PiiKind;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const CASES_MAX: usize = 100_000;
 /// What a test calls "no filter held, the workflow's default queue".
 pub const FILTER_DEFAULT: &str = "default";
+const PII_KINDS: [PiiKind; 2] = [PiiKind::Card, PiiKind::Email];
 const KINDS: [Kind; 6] = [Kind::Post, Kind::Reply, Kind::Repost, Kind::Quote, Kind::Message, Kind::Other];
 
 /// One test: mentions, and what must become of each.
@@ -147,18 +149,16 @@ pub struct Expectation {
     pub pii: Option<Vec<String>>,
 }
 
-/// Reads the test files of a policy: the path inside its folder to the text. `pii_kinds` are the kinds of personal data
-/// that there are.
+/// Reads the test files of a policy: the path inside its folder to the text.
 ///
 /// # Errors
 /// Every mistake in every file, sorted by file and place; never an empty list.
 pub fn read_rule_tests(
     files: &BTreeMap<String, String>,
     policy: &Policy,
-    pii_kinds: &[&str],
 ) -> Result<Vec<RuleTest>, Vec<Mistake>> {
     let mistakes = Mistakes::new(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    let mut reader = Reader { names: Names::of(policy, pii_kinds), mistakes, tests: Vec::new(), cases: 0 };
+    let mut reader = Reader { names: Names::of(policy), mistakes, tests: Vec::new(), cases: 0 };
     for (file, text) in files.values().enumerate() {
         reader.file(file, text);
     }
@@ -185,7 +185,7 @@ struct Names<'p> {
 }
 
 impl<'p> Names<'p> {
-    fn of(policy: &'p Policy, pii_kinds: &[&'p str]) -> Names<'p> {
+    fn of(policy: &'p Policy) -> Names<'p> {
         let filters = policy.filters().iter().map(|filter| filter.name.as_str());
         Names {
             rules: policy.rules().iter().map(|rule| rule.name.as_str()).collect(),
@@ -193,7 +193,7 @@ impl<'p> Names<'p> {
             queues: policy.queues().iter().map(|queue| queue.name.as_str()).collect(),
             desks: policy.desks().iter().map(|desk| desk.name.as_str()).collect(),
             filters: filters.chain([FILTER_DEFAULT]).collect(),
-            pii_kinds: pii_kinds.iter().copied().collect(),
+            pii_kinds: PII_KINDS.map(PiiKind::name).into(),
         }
     }
 }
