@@ -80,7 +80,7 @@ proptest! {
             let reading = policy.reading(&mention, &matched);
             for (place, rule) in policy.rules().iter().enumerate() {
                 let why = reading.rule(rule);
-                let decided = matched.iter().any(|index| usize::from(index.0) == place);
+                let decided = matched.iter().any(|index| index.0 as usize == place);
                 prop_assert_eq!(why.holds, decided, "{} in {:?}", rule.query, text);
                 prop_assert!(!why.term.deciding().is_empty());
                 for leaf in why.term.leaves() {
