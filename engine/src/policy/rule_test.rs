@@ -60,7 +60,7 @@ pub struct RuleTestCase {
 }
 
 /// A mention as a test gives it. Serialised it is a record of triaged's own shape.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestMention {
     /// Its id; `test:1` and so on when the test gives none.
     pub mention_id: String,
@@ -94,8 +94,33 @@ pub struct TestMention {
     pub promoted: bool,
 }
 
+/// What a test does not say.
+impl Default for TestMention {
+    fn default() -> TestMention {
+        TestMention {
+            mention_id: "test:1".to_owned(),
+            network: "x".to_owned(),
+            account: String::new(),
+            kind: None,
+            visibility: None,
+            posted_at: None,
+            author: TestAuthor {
+                id: "x:tester".to_owned(),
+                handle: "@tester".to_owned(),
+                followers: 0,
+                verified: false,
+            },
+            text: String::new(),
+            lang: String::new(),
+            thread: TestThread::default(),
+            repost_of: None,
+            promoted: false,
+        }
+    }
+}
+
 /// The author of a test's mention.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestAuthor {
     /// The network's id; `x:tester` when the test gives none.
     pub id: String,
@@ -291,42 +316,33 @@ fn check_texts(table: &mut Table<'_, '_, '_>, text: Option<&Located<String>>, te
 /// The mention, and its text apart.
 fn read_mention(mut table: Table<'_, '_, '_>) -> (TestMention, Option<Located<String>>) {
     let text = table.text("text");
-    let mut author =
-        TestAuthor { id: "x:tester".to_owned(), handle: "@tester".to_owned(), ..TestAuthor::default() };
+    let mut mention = TestMention::default();
+    let TestMention { author, thread, .. } = &mut mention;
     if let Some(table) = table.table("author", "`author`") {
-        read_author(table, &mut author);
+        read_author(table, author);
     }
     // The two that rules ask for most have a short form, named as in queries.
-    if let Some(followers) = table.integer("followers", 0..=i64::MAX) {
-        author.followers = followers.value;
-    }
-    if let Some(verified) = table.boolean("verified") {
-        author.verified = verified.value;
-    }
-    let mut thread = TestThread::default();
+    read_reach(&mut table, author);
     if let Some(mut table) = table.table("thread", "`thread`") {
         thread.root = table.text("root").map(|root| root.value);
         thread.in_reply_to = table.text("in_reply_to").map(|post| post.value);
         table.finish(&[]);
     }
     let visibilities = [Visibility::Public, Visibility::Private].map(|it| (it.name(), it.name()));
-    let mut optional = |key| table.text(key).map(|text| text.value);
-    let (mention_id, network) = (optional("mention_id"), optional("network"));
-    let (account, lang, repost_of) = (optional("account"), optional("lang"), optional("repost_of"));
-    let mention = TestMention {
-        mention_id: mention_id.unwrap_or_else(|| "test:1".to_owned()),
-        network: network.unwrap_or_else(|| "x".to_owned()),
-        account: account.unwrap_or_default(),
-        kind: table.choice("kind", &KINDS.map(|kind| (kind.name(), kind.name()))).map(|kind| kind.value),
-        visibility: table.choice("visibility", &visibilities).map(|it| it.value),
-        posted_at: None,
-        author,
-        text: String::new(),
-        lang: lang.unwrap_or_default(),
-        thread,
-        repost_of,
-        promoted: table.boolean("promoted").is_some_and(|promoted| promoted.value),
-    };
+    for (key, value) in [
+        ("mention_id", &mut mention.mention_id),
+        ("network", &mut mention.network),
+        ("account", &mut mention.account),
+        ("lang", &mut mention.lang),
+    ] {
+        if let Some(given) = table.text(key) {
+            *value = given.value;
+        }
+    }
+    mention.repost_of = table.text("repost_of").map(|post| post.value);
+    mention.kind = table.choice("kind", &KINDS.map(|kind| (kind.name(), kind.name()))).map(|kind| kind.value);
+    mention.visibility = table.choice("visibility", &visibilities).map(|it| it.value);
+    mention.promoted = table.boolean("promoted").is_some_and(|promoted| promoted.value);
     table.finish(&[]);
     (mention, text)
 }
@@ -338,13 +354,17 @@ fn read_author(mut table: Table<'_, '_, '_>, author: &mut TestAuthor) {
     if let Some(handle) = table.text("handle") {
         author.handle = handle.value;
     }
+    read_reach(&mut table, author);
+    table.finish(&[]);
+}
+
+fn read_reach(table: &mut Table<'_, '_, '_>, author: &mut TestAuthor) {
     if let Some(followers) = table.integer("followers", 0..=i64::MAX) {
         author.followers = followers.value;
     }
     if let Some(verified) = table.boolean("verified") {
         author.verified = verified.value;
     }
-    table.finish(&[]);
 }
 
 fn read_expect(mut table: Table<'_, '_, '_>, names: &Names<'_>) -> Expectation {
