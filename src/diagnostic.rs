@@ -100,6 +100,9 @@ impl Diagnostic {
     /// With the folder of the policy before the file's name.
     #[must_use]
     pub fn in_folder(mut self, folder: &str) -> Diagnostic {
+        if folder.is_empty() {
+            return self;
+        }
         let file = if self.file.is_empty() { String::new() } else { format!("/{}", self.file) };
         self.file = format!("{}{file}", folder.trim_end_matches('/'));
         self

@@ -3,7 +3,7 @@
 //! `pipeline` tells the whole path. Each layer may use only what stands to its left (`tests/tidy.rs`):
 //!
 //! ```text
-//! clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_folder, counters <- offsets, policies <- worker <- shard
+//! clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_folder, counters, shown <- offsets, policies <- worker <- shard, rule_tests
 //!     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
 //!     <- demo, files, explain, tap <- replay <- cli <- main
 //! ```
@@ -32,7 +32,9 @@ pub mod policies;
 pub mod policy_folder;
 pub mod progress;
 pub mod replay;
+pub mod rule_tests;
 pub mod shard;
+pub mod shown;
 #[cfg(test)]
 mod simulator;
 pub mod systemd;

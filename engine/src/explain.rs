@@ -188,10 +188,12 @@ fn explain_rule(rule: &crate::policy::Rule) -> RuleExplained {
 
 fn explain_route(policy: &Policy, mention: &Mention<'_>, matched: &[RuleIndex], told: &mut Explanation) {
     let route = policy.route(mention, matched);
+    let reading = policy.reading(mention, matched);
     for (place, filter) in policy.filters().iter().enumerate() {
         let held = place == usize::from(route.filter);
-        let because = policy.why_false(filter, mention, matched);
-        debug_assert_eq!(because.is_empty(), held, "what is told agrees with what is done: {filter:?}");
+        let why = reading.filter(filter);
+        debug_assert_eq!(why.holds, held, "what is told agrees with what is done: {filter:?}");
+        let because = if held { Vec::new() } else { why.in_words() };
         let (name, when) = (filter.name.clone(), filter.when.clone());
         told.filters.push(FilterExplained { name, when, held, because });
         if held {

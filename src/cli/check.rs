@@ -140,6 +140,12 @@ fn examine(loaded: Loaded, allow: &[String]) -> Outcome {
                 let lints =
                     lint(&local.bundle).into_iter().filter(|l| !allow.iter().any(|a| a == l.kind.name()));
                 findings.extend(lints.map(|lint| Diagnostic::from(lint).in_folder(&folder)));
+                // Tests with mistakes keep a reload away, and a start goes on without them.
+                if let Err(refused) = policy::tests(&settings.policy.folder, &local.policy) {
+                    let told = refused.into_error(&settings.policy.folder).take_diagnostics();
+                    let warning = |told| Diagnostic { severity: Severity::Warning, ..told };
+                    findings.extend(told.into_iter().map(warning));
+                }
                 let needed = Estimate::new(&settings, &local.policy);
                 findings.extend(needed.refusal(&places));
                 summary = Some(Summary::new(&settings, &local));

@@ -14,6 +14,7 @@ mod release;
 mod replay;
 mod run;
 mod tap;
+mod test;
 mod topics;
 
 use crate::audit::{self, AuditOptions};
@@ -59,6 +60,11 @@ enum Verb {
         after_help = "Examples:\n  triaged check --config /etc/triaged/triaged.toml\n  triaged check --live\n  TRIAGED__POLICY__FOLDER=config/policy triaged check --json\n  triaged check --allow shared-partition\n\nExit codes:\n  0 all is well; 1 findings (it would start); 69 no broker answers;\n  77 login or rights are missing; 78 it would not start"
     )]
     Check(check::Options),
+    /// Run the rule tests that stand beside the rules
+    #[command(
+        after_help = "Examples:\n  triaged test config/policy\n  triaged test config/policy/tests/television.toml\n  triaged test --only television --json | jq .tests[0]\n\nExit codes:\n  0 all pass; 1 one fails, or there is none; 78 the policy or a test has mistakes"
+    )]
+    Test(test::Options),
     /// List the topics that the daemon needs; make those that are missing
     #[command(after_help = "Example:\n  triaged topics --create --partitions 48 --replication 3")]
     Topics(topics::Options),
@@ -191,6 +197,7 @@ fn act(verb: Verb) -> Result<ExitCode, Error> {
     match verb {
         Verb::Run(options) => run::run(&options),
         Verb::Check(options) => check::check(&options),
+        Verb::Test(options) => test::test(&options),
         Verb::Topics(options) => topics::topics(&options),
         Verb::Audit(words) => audit(&words),
         Verb::Explain(options) => explain::explain(&options),

@@ -175,6 +175,7 @@ impl Handle {
         if let Some(now) = shared.policies.in_force() {
             policy::check_lasting(now.policy.policy(), &local.policy)?;
         }
+        policy::check_tests(&shared.settings.policy.folder, &local)?;
         let generation = local.bundle.generation();
         shared.local_policy(Ok(generation.to_string()));
         let shown = |now: &crate::policies::InForce| json!({ "generation": now.policy.generation().to_string(), "epoch": now.epoch });

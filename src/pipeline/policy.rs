@@ -11,14 +11,16 @@ use crate::diagnostic::Diagnostic;
 use crate::error::Error;
 use crate::hyperscan;
 use crate::log::{LogError, Logs, Outgoing, Producer, Ticket, TopicPartition};
+use crate::policies::Compiled;
 use crate::policy_folder::read_policy_folder;
+use crate::rule_tests::{self, Unreadable};
 use crate::wire::{control, policies as bundles};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::plans::{ControlRecord, PolicyRequest};
-use triage_engine::policy::{Bundle, Mistake, Policy};
+use triage_engine::policy::{Bundle, Mistake, Policy, RuleTest};
 use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
 
 /// How long the broker may take to acknowledge a bundle or a request.
@@ -41,6 +43,8 @@ pub enum Refused {
     Folder(String),
     /// It holds mistakes.
     Mistakes(Vec<Mistake>),
+    /// Its own tests fail.
+    Tests(Vec<Diagnostic>),
     /// It cannot be put in force on this cluster.
     Cluster(Vec<String>),
     /// The cluster did not answer.
@@ -70,6 +74,10 @@ impl Refused {
                 Error::configuration(format!("the policy in `{shown}` has {count} {plural}"))
                     .diagnostics(mistakes.into_iter().map(in_folder))
             }
+            Refused::Tests(failed) => {
+                Error::configuration(format!("rule tests of the policy in `{shown}` fail"))
+                    .diagnostics(failed)
+            }
             Refused::Cluster(wrong) => topics::refusal(wrong),
             Refused::Log(error) => Error::from(error),
             Refused::Late(what) => Error::try_again(what),
@@ -80,7 +88,7 @@ impl Refused {
     #[must_use]
     pub fn to_refusal(&self) -> Refusal {
         let why = match self {
-            Refused::Folder(_) | Refused::Mistakes(_) | Refused::Cluster(_) => Why::Wrong,
+            Refused::Folder(_) | Refused::Mistakes(_) | Refused::Tests(_) | Refused::Cluster(_) => Why::Wrong,
             Refused::Late(_) => Why::Late,
             Refused::Log(error) => match error {
                 LogError::Away(_) => Why::Away,
@@ -101,6 +109,7 @@ impl Refused {
             Refused::Mistakes(mistakes) => {
                 json!({ "error": "the policy has mistakes", "mistakes": mistakes })
             }
+            Refused::Tests(failed) => json!({ "error": "rule tests of the policy fail", "mistakes": failed }),
             Refused::Cluster(wrong) => {
                 let wrong: Vec<Value> = wrong.iter().map(|what| json!({ "what": what })).collect();
                 json!({ "error": "the policy cannot be put in force here", "mistakes": wrong })
@@ -131,6 +140,33 @@ pub fn load(folder: &Path) -> Result<Local, Refused> {
         return Err(Refused::Mistakes(vec![Mistake { what: error.to_string(), ..Mistake::default() }]));
     }
     Ok(Local { bundle, policy })
+}
+
+/// Reads the rule tests of a folder.
+///
+/// # Errors
+/// Every mistake in them.
+pub fn tests(folder: &Path, policy: &Policy) -> Result<Vec<RuleTest>, Refused> {
+    rule_tests::load(folder, policy).map_err(|unreadable| match unreadable {
+        Unreadable::Folder(error) => Refused::Folder(error.to_string()),
+        Unreadable::Mistakes(mistakes) => Refused::Mistakes(mistakes),
+    })
+}
+
+/// Runs the rule tests of a folder.
+///
+/// # Errors
+/// Every mistake in them, or every mention that is not decided as its test expects.
+pub fn check_tests(folder: &Path, local: &Local) -> Result<(), Refused> {
+    let tests = tests(folder, &local.policy)?;
+    if tests.is_empty() {
+        return Ok(());
+    }
+    let compiled = Compiled::new(&local.bundle, matcher).map_err(Refused::Mistakes)?;
+    let report = rule_tests::run(&Arc::new(compiled), &tests);
+    let report = report.map_err(|error| Refused::Tests(vec![error.to_diagnostic()]))?;
+    let failed = report.findings("");
+    if failed.is_empty() { Ok(()) } else { Err(Refused::Tests(failed)) }
 }
 
 /// Checks that the policy fits the topics.

@@ -109,6 +109,7 @@ impl Compiler<'_> {
             queues,
             filters,
             default: default?,
+            lists,
             programs,
             filter_programs,
             own,
@@ -242,6 +243,7 @@ impl Compiler<'_> {
             let rule = Rule {
                 name: name.value.clone(),
                 query: query_text.value.clone(),
+                form: text.form,
                 tags: own_tags,
                 class,
                 category: text.category,

@@ -52,12 +52,14 @@ pub use rule_test::{
     Expectation, FILTER_DEFAULT, RuleTest, RuleTestCase, TestAuthor, TestMention, TestThread, read_rule_tests,
 };
 pub use search::Search;
+pub use why::{Found, Operator, Reading, Term, Why};
 
 use crate::model::Mention;
 use crate::scan::{Hit, Literal};
 use crate::text::{Forms, NormalText};
 use accounts::AccountList;
 use program::{Programs, RulePrograms};
+use query::Lists;
 use serde::{Deserialize, Serialize};
 
 /// A rule's place in [`Policy::rules`], which is the order of names.
@@ -147,6 +149,8 @@ pub struct Policy {
     queues: Vec<Queue>,
     filters: Vec<Filter>,
     default: QueueIndex,
+    /// As the rules ask for them; `why` reads what the programs have forgotten.
+    lists: Lists,
     programs: RulePrograms,
     filter_programs: Programs,
     own: AccountList,

@@ -4,6 +4,7 @@
 //! verbs.
 
 use super::{DeskIndex, QueueIndex};
+use crate::text::Form;
 use serde::{Deserialize, Serialize};
 
 macro_rules! names {
@@ -90,6 +91,8 @@ pub struct Rule {
     pub name: String,
     /// As written.
     pub query: String,
+    /// Which form of texts its words are looked for in.
+    pub form: Form,
     /// In the order of the file, each once; the tag of the rule's class last, unless the file has it earlier.
     pub tags: Vec<String>,
     /// What must reach people, if the rule is about that.

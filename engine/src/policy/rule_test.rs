@@ -22,6 +22,7 @@ use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
 use super::table::{Located, Table};
 use super::{Category, Policy, Resolution};
 use crate::model::{Kind, Millis, Visibility};
+use crate::signals::pii::PiiKind;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const CASES_MAX: usize = 100_000;
 /// What a test calls "no filter held, the workflow's default queue".
 pub const FILTER_DEFAULT: &str = "default";
+const PII_KINDS: [PiiKind; 2] = [PiiKind::Card, PiiKind::Email];
 const KINDS: [Kind; 6] = [Kind::Post, Kind::Reply, Kind::Repost, Kind::Quote, Kind::Message, Kind::Other];
 
 /// One test: mentions, and what must become of each.
@@ -58,7 +60,7 @@ pub struct RuleTestCase {
 }
 
 /// A mention as a test gives it. Serialised it is a record of triaged's own shape.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestMention {
     /// Its id; `test:1` and so on when the test gives none.
     pub mention_id: String,
@@ -92,8 +94,33 @@ pub struct TestMention {
     pub promoted: bool,
 }
 
+/// What a test does not say.
+impl Default for TestMention {
+    fn default() -> TestMention {
+        TestMention {
+            mention_id: "test:1".to_owned(),
+            network: "x".to_owned(),
+            account: String::new(),
+            kind: None,
+            visibility: None,
+            posted_at: None,
+            author: TestAuthor {
+                id: "x:tester".to_owned(),
+                handle: "@tester".to_owned(),
+                followers: 0,
+                verified: false,
+            },
+            text: String::new(),
+            lang: String::new(),
+            thread: TestThread::default(),
+            repost_of: None,
+            promoted: false,
+        }
+    }
+}
+
 /// The author of a test's mention.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestAuthor {
     /// The network's id; `x:tester` when the test gives none.
     pub id: String,
@@ -147,18 +174,16 @@ pub struct Expectation {
     pub pii: Option<Vec<String>>,
 }
 
-/// Reads the test files of a policy: the path inside its folder to the text. `pii_kinds` are the kinds of personal data
-/// that there are.
+/// Reads the test files of a policy: the path inside its folder to the text.
 ///
 /// # Errors
 /// Every mistake in every file, sorted by file and place; never an empty list.
 pub fn read_rule_tests(
     files: &BTreeMap<String, String>,
     policy: &Policy,
-    pii_kinds: &[&str],
 ) -> Result<Vec<RuleTest>, Vec<Mistake>> {
     let mistakes = Mistakes::new(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    let mut reader = Reader { names: Names::of(policy, pii_kinds), mistakes, tests: Vec::new(), cases: 0 };
+    let mut reader = Reader { names: Names::of(policy), mistakes, tests: Vec::new(), cases: 0 };
     for (file, text) in files.values().enumerate() {
         reader.file(file, text);
     }
@@ -185,7 +210,7 @@ struct Names<'p> {
 }
 
 impl<'p> Names<'p> {
-    fn of(policy: &'p Policy, pii_kinds: &[&'p str]) -> Names<'p> {
+    fn of(policy: &'p Policy) -> Names<'p> {
         let filters = policy.filters().iter().map(|filter| filter.name.as_str());
         Names {
             rules: policy.rules().iter().map(|rule| rule.name.as_str()).collect(),
@@ -193,7 +218,7 @@ impl<'p> Names<'p> {
             queues: policy.queues().iter().map(|queue| queue.name.as_str()).collect(),
             desks: policy.desks().iter().map(|desk| desk.name.as_str()).collect(),
             filters: filters.chain([FILTER_DEFAULT]).collect(),
-            pii_kinds: pii_kinds.iter().copied().collect(),
+            pii_kinds: PII_KINDS.map(PiiKind::name).into(),
         }
     }
 }
@@ -291,42 +316,33 @@ fn check_texts(table: &mut Table<'_, '_, '_>, text: Option<&Located<String>>, te
 /// The mention, and its text apart.
 fn read_mention(mut table: Table<'_, '_, '_>) -> (TestMention, Option<Located<String>>) {
     let text = table.text("text");
-    let mut author =
-        TestAuthor { id: "x:tester".to_owned(), handle: "@tester".to_owned(), ..TestAuthor::default() };
+    let mut mention = TestMention::default();
+    let TestMention { author, thread, .. } = &mut mention;
     if let Some(table) = table.table("author", "`author`") {
-        read_author(table, &mut author);
+        read_author(table, author);
     }
     // The two that rules ask for most have a short form, named as in queries.
-    if let Some(followers) = table.integer("followers", 0..=i64::MAX) {
-        author.followers = followers.value;
-    }
-    if let Some(verified) = table.boolean("verified") {
-        author.verified = verified.value;
-    }
-    let mut thread = TestThread::default();
+    read_reach(&mut table, author);
     if let Some(mut table) = table.table("thread", "`thread`") {
         thread.root = table.text("root").map(|root| root.value);
         thread.in_reply_to = table.text("in_reply_to").map(|post| post.value);
         table.finish(&[]);
     }
     let visibilities = [Visibility::Public, Visibility::Private].map(|it| (it.name(), it.name()));
-    let mut optional = |key| table.text(key).map(|text| text.value);
-    let (mention_id, network) = (optional("mention_id"), optional("network"));
-    let (account, lang, repost_of) = (optional("account"), optional("lang"), optional("repost_of"));
-    let mention = TestMention {
-        mention_id: mention_id.unwrap_or_else(|| "test:1".to_owned()),
-        network: network.unwrap_or_else(|| "x".to_owned()),
-        account: account.unwrap_or_default(),
-        kind: table.choice("kind", &KINDS.map(|kind| (kind.name(), kind.name()))).map(|kind| kind.value),
-        visibility: table.choice("visibility", &visibilities).map(|it| it.value),
-        posted_at: None,
-        author,
-        text: String::new(),
-        lang: lang.unwrap_or_default(),
-        thread,
-        repost_of,
-        promoted: table.boolean("promoted").is_some_and(|promoted| promoted.value),
-    };
+    for (key, value) in [
+        ("mention_id", &mut mention.mention_id),
+        ("network", &mut mention.network),
+        ("account", &mut mention.account),
+        ("lang", &mut mention.lang),
+    ] {
+        if let Some(given) = table.text(key) {
+            *value = given.value;
+        }
+    }
+    mention.repost_of = table.text("repost_of").map(|post| post.value);
+    mention.kind = table.choice("kind", &KINDS.map(|kind| (kind.name(), kind.name()))).map(|kind| kind.value);
+    mention.visibility = table.choice("visibility", &visibilities).map(|it| it.value);
+    mention.promoted = table.boolean("promoted").is_some_and(|promoted| promoted.value);
     table.finish(&[]);
     (mention, text)
 }
@@ -338,13 +354,17 @@ fn read_author(mut table: Table<'_, '_, '_>, author: &mut TestAuthor) {
     if let Some(handle) = table.text("handle") {
         author.handle = handle.value;
     }
+    read_reach(&mut table, author);
+    table.finish(&[]);
+}
+
+fn read_reach(table: &mut Table<'_, '_, '_>, author: &mut TestAuthor) {
     if let Some(followers) = table.integer("followers", 0..=i64::MAX) {
         author.followers = followers.value;
     }
     if let Some(verified) = table.boolean("verified") {
         author.verified = verified.value;
     }
-    table.finish(&[]);
 }
 
 fn read_expect(mut table: Table<'_, '_, '_>, names: &Names<'_>) -> Expectation {

@@ -22,7 +22,9 @@ mod trigger;
 
 pub(super) use facts::holds;
 pub use near::NEAR_SPANS_MAX;
+pub(super) use near::Words;
 pub(super) use steps::{Atom, Names, Programs};
+pub(super) use tones::variants as tone_variants;
 
 use super::query::{Expression, Field, ListTerm, Lists};
 use super::{Category, Rule, RuleIndex};

@@ -172,7 +172,7 @@ impl Operand {
 
 /// Where the words of a text stand, each with how many stand before it.
 #[derive(Debug, Default)]
-struct Words {
+pub struct Words {
     /// In the order of the text, with one beyond the text at the end; empty until it is asked for.
     places: Vec<Place>,
 }
@@ -185,6 +185,13 @@ struct Place {
 }
 
 impl Words {
+    /// The words of a text.
+    pub fn of(text: &str) -> Words {
+        let mut words = Words::default();
+        words.read(text);
+        words
+    }
+
     /// Counts the words of a text, as `query::Near` tells them. A line break counts as more words than NEAR may pass
     /// over, so nothing is near anything on another line.
     fn read(&mut self, text: &str) {
@@ -213,7 +220,7 @@ impl Words {
     }
 
     /// How many whole words stand between two places.
-    fn between(&self, from: u32, to: u32) -> u32 {
+    pub fn between(&self, from: u32, to: u32) -> u32 {
         debug_assert!(from <= to, "what overlaps has nothing between");
         let first = self.places.partition_point(|place| place.start < from);
         let after = first + self.places[first..].partition_point(|place| place.end <= to);

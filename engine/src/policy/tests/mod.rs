@@ -12,6 +12,7 @@ mod page;
 mod parser;
 mod queries;
 mod rule_tests;
+mod why;
 
 use super::*;
 use crate::model::{Author, Kind, Thread, Visibility};
