@@ -984,6 +984,20 @@ const CONDITIONS: &[Case] = &[
         ],
     },
     Case {
+        what: "a list in a filter",
+        text: r#"$products OR tag:tv"#,
+        told: &[
+            "f.toml:8:9: in `when`: a workflow filter asks fields, not words: found `$products` (put the word into a rule that gives a tag, and ask for `tag:…` here)",
+        ],
+    },
+    Case {
+        what: "a regular expression in a filter",
+        text: r#"tag:tv AND /tv/"#,
+        told: &[
+            "f.toml:8:20: in `when`: a workflow filter asks fields, not words: found `/tv/` (put the word into a rule that gives a tag, and ask for `tag:…` here)",
+        ],
+    },
+    Case {
         what: "a category that is none",
         text: r#"category:complaints"#,
         told: &[
@@ -1115,4 +1129,32 @@ fn limits_on_queries_are_named() {
     assert!(query("a ".repeat(1025)).contains("has 1025 terms, the limit QUERY_TERMS_MAX is 1024"));
     assert!(query("a ".repeat(1024)).is_empty());
     assert!(query("a".repeat(16 * 1024 + 1)).contains("has 16385 bytes, the limit QUERY_BYTES_MAX is 16384"));
+}
+
+#[test]
+fn limits_on_lists_and_regular_expressions_are_named() {
+    let list = |name: usize, terms: usize| {
+        let terms: Vec<String> = (0..terms).map(|term| format!("\"w{name}-{term}\"")).collect();
+        format!("[[list]]\nname = \"l{name}\"\nterms = [{}]\n", terms.join(","))
+    };
+    assert_eq!(
+        told("l.toml", &list(0, 10_001)),
+        [
+            "l.toml:2:8: the list `l0` has 10001 terms, the limit LIST_TERMS_MAX is 10000 (split it, and name both in queries: ($one OR $other))"
+        ]
+    );
+    let many: String = (0..1_001).map(|name| list(name, 1)).collect();
+    assert_eq!(told("l.toml", &many), ["policy: 1001 lists, the limit LISTS_MAX is 1000"]);
+    let long: String = (0..11).map(|name| list(name, 9_100)).collect();
+    assert_eq!(told("l.toml", &long), ["policy: 100100 terms of lists, the limit LISTS_TERMS_MAX is 100000"]);
+    let patterns: String =
+        (0..201).map(|n| format!("[[rule]]\nname = \"r{n}\"\nquery = '/a{n}b/ OR /xy/'\n")).collect();
+    assert_eq!(
+        told("r.toml", &patterns),
+        [
+            "policy: 202 different regular expressions, the limit REGEX_PER_POLICY_MAX is 200 (words, phrases and wildcards cost less: write those where they do)"
+        ]
+    );
+    let long = format!("[[rule]]\nname = \"r\"\nquery = '/{}/'\n", "a".repeat(513));
+    assert!(told("r.toml", &long)[0].contains("has 513 bytes, the limit REGEX_BYTES_MAX is 512"));
 }

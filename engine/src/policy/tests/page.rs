@@ -5,9 +5,9 @@
 use super::*;
 use crate::policy::query::{Dialect, Form, parse};
 use crate::policy::{
-    LIST_TERMS_MAX, LISTS_MAX, LISTS_TERMS_MAX, LintKind, NEAR_SPANS_MAX, NEAR_WORDS_MAX, PREFIX_CHARS_MIN, QUERY_BYTES_MAX,
-    QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX,
-    RULES_MAX, SUFFIX_CHARS_MIN,
+    LIST_TERMS_MAX, LISTS_MAX, LISTS_TERMS_MAX, LintKind, NEAR_SPANS_MAX, NEAR_WORDS_MAX, PREFIX_CHARS_MIN,
+    QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX,
+    REGEX_PER_POLICY_MAX, RULES_MAX, SUFFIX_CHARS_MIN,
 };
 
 /// The list that the page shows.
@@ -48,10 +48,21 @@ fn one(cell: &str) -> &str {
     span
 }
 
-/// Whether a query holds for each mention.
-fn holds(query: &str, mentions: &[Mention<'_>]) -> Vec<bool> {
-    let policy = policy(&format!("{LIST}[[rule]]\nname = \"r\"\nquery = '''{query}'''\n"));
+/// Whether a query holds for each mention; `keys` are those of its rule.
+fn holds(keys: &str, query: &str, mentions: &[Mention<'_>]) -> Vec<bool> {
+    let policy = policy(&format!("{LIST}[[rule]]\nname = \"r\"\n{keys}\nquery = '''{query}'''\n"));
     mentions.iter().map(|mention| !names(&policy, mention).is_empty()).collect()
+}
+
+#[test]
+fn every_key_of_a_rule_does_what_the_page_says() {
+    for row in rows(&page(), "| Key of the rule | Query | Matches | Does not match |") {
+        for (cell, expected) in [(&row[2], true), (&row[3], false)] {
+            let mentions: Vec<Mention<'_>> = spans(cell).into_iter().map(mention).collect();
+            let found = holds(one(&row[0]), one(&row[1]), &mentions);
+            assert_eq!(found, vec![expected; mentions.len()], "{row:?}");
+        }
+    }
 }
 
 #[test]
@@ -64,7 +75,7 @@ fn every_example_of_a_text_does_what_the_page_says() {
         let query = one(&row[0]);
         for (cell, expected) in [(&row[1], true), (&row[2], false)] {
             let mentions: Vec<Mention<'_>> = spans(cell).into_iter().map(mention).collect();
-            for (mention, found) in mentions.iter().zip(holds(query, &mentions)) {
+            for (mention, found) in mentions.iter().zip(holds("", query, &mentions)) {
                 if found != expected {
                     wrong.push_str(&format!("`{query}` in `{}`: {found}\n", mention.text));
                 }
@@ -106,7 +117,7 @@ fn every_example_of_a_field_does_what_the_page_says() {
         let query = one(&row[0]);
         for (cell, expected) in [(&row[1], true), (&row[2], false)] {
             let mentions: Vec<Mention<'_>> = spans(cell).into_iter().map(with_field).collect();
-            let found = holds(query, &mentions);
+            let found = holds("", query, &mentions);
             assert_eq!(found, vec![expected; mentions.len()], "`{query}` for {cell}");
         }
     }
@@ -157,8 +168,13 @@ fn the_page_names_every_limit_with_its_value_and_every_lint() {
 }
 
 #[test]
-fn the_first_policy_of_the_page_compiles() {
+fn the_policies_of_the_page_compile() {
     let page = page();
-    let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a policy");
-    assert_eq!(policy(text).rules().len(), 1);
+    let policies: Vec<&str> =
+        page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let rules: usize = policies.iter().map(|text| policy(text).rules().len()).sum();
+    assert_eq!((policies.len(), rules), (2, 3));
+    let again = policy(policies[1]);
+    assert_eq!(names(&again, &mention("my TV is dead, 3rd time")), ["television", "television-again"]);
+    assert_eq!(names(&again, &mention("again!")), [""; 0]);
 }
