@@ -20,11 +20,24 @@ pub const STREAM: StreamId = StreamId(7);
 /// Of a thousand queries, how many ask for what people say today; chosen so that about 29 % of mentions match one.
 const REAL_OF_1000: u64 = 100;
 const REAL_OF_10000: u64 = 11;
+const REAL_OF_100000: u64 = 1;
 
 /// A policy of so many queries; for the firehose mix with the rule that keeps noise out.
 pub fn bundle(count: usize, mix: Mix) -> Bundle {
-    let real = if count > 1_000 { REAL_OF_10000 } else { REAL_OF_1000 };
-    queries::policy(&texts().0, count, mix == Mix::Firehose, real, SEED)
+    queries::policy(&texts().0, count, mix == Mix::Firehose, real_of(count), SEED)
+}
+
+/// A policy of so many queries that use every construct of the language beside words and phrases.
+pub fn bundle_of_every_construct(count: usize, mix: Mix) -> Bundle {
+    queries::every_construct(&texts().0, count, mix == Mix::Firehose, real_of(count), SEED)
+}
+
+fn real_of(count: usize) -> u64 {
+    match count {
+        0..=1_000 => REAL_OF_1000,
+        1_001..=10_000 => REAL_OF_10000,
+        _ => REAL_OF_100000,
+    }
 }
 
 /// A policy with the matcher that the daemon would use.

@@ -2,7 +2,8 @@
 //!
 //! Owns the shapes and the seed. A literal is drawn from a random place of a random text, so it comes as often as it is
 //! written; words in more than one text of a hundred are left out, as nobody alerts on "the". Queries are made from one
-//! half of the texts and mentions from the other. Most queries ask for such words beside the name of a product that
+//! half of the texts and mentions from the other. `every_construct` puts wildcards, NEAR, lists, patterns, tags and fields
+//! into four of ten of them. Most queries ask for such words beside the name of a product that
 //! nobody speaks of today, as most of a large company's queries do; the rest are so many that 29 % of mentions match.
 
 use super::mentions::Random;
@@ -65,8 +66,46 @@ ids_max = 1000000
 hash_key = "00112233445566778899aabbccddeeff"
 "#;
 
+/// Lists that the queries of every construct share.
+const LISTS: u64 = 20;
+/// Patterns that they share.
+const PATTERNS: u64 = 100;
+
 /// A policy of `queries` queries; with `noise` what says nothing that concerns the brand is kept out of the queues.
 pub fn policy(texts: &[String], queries: usize, noise: bool, real_permille: u64, seed: u64) -> Bundle {
+    made(texts, queries, noise, real_permille, seed, false)
+}
+
+/// The same queries, of which some use more of the language than words, phrases and operators.
+pub fn every_construct(
+    texts: &[String],
+    queries: usize,
+    noise: bool,
+    real_permille: u64,
+    seed: u64,
+) -> Bundle {
+    let mut bundle = made(texts, queries, noise, real_permille, seed, true);
+    let mut lists = String::new();
+    for list in 0..LISTS {
+        let terms: Vec<String> = (0..PRODUCTS)
+            .filter(|at| at % LISTS == list)
+            .map(|at| format!("{:?}", product_name(at)))
+            .collect();
+        writeln!(lists, "[[list]]\nname = \"products-{list}\"\nterms = [{}]", terms.join(", "))
+            .expect("writing into a string");
+    }
+    bundle.files.insert("rules/lists.toml".to_owned(), lists);
+    bundle
+}
+
+fn made(
+    texts: &[String],
+    queries: usize,
+    noise: bool,
+    real_permille: u64,
+    seed: u64,
+    every_construct: bool,
+) -> Bundle {
     let mut random = Random(seed);
     let words: Vec<Vec<String>> = texts.iter().map(|text| words_of(text)).filter(|w| w.len() >= 3).collect();
     assert!(words.len() > 100, "queries are made from many texts");
@@ -79,12 +118,15 @@ pub fn policy(texts: &[String], queries: usize, noise: bool, real_permille: u64,
         if !real {
             terms[count - products_of(count)..].fill_with(|| product(&mut random));
         }
-        let query = shape(&terms, !real, &mut random);
+        let special = if every_construct && !real { special(&terms, &mut random) } else { None };
+        let asks = special.as_ref().is_some_and(|query| query.contains("tag:"));
+        let query = special.unwrap_or_else(|| shape(&terms, !real, &mut random));
+        // Who asks for a tag of the others gives one that nobody asks for.
+        let tag = if asks { "late".to_owned() } else { format!("t{}", number % 97) };
         let category = ["complaint", "feedback", "technical", "general"][number % 4];
         write!(
             rules,
-            "[[rule]]\nname = \"q{number:05}\"\nquery = '''{query}'''\ntags = [\"t{}\"]\ncategory = \"{category}\"\npriority = {}\n",
-            number % 97,
+            "[[rule]]\nname = \"q{number:05}\"\nquery = '''{query}'''\ntags = [\"{tag}\"]\ncategory = \"{category}\"\npriority = {}\n",
             number % 90
         )
         .expect("writing into a string");
@@ -138,9 +180,15 @@ fn literal(texts: &[Vec<String>], rare: &BTreeSet<String>, random: &mut Random) 
     }
 }
 
-/// The name of one of 500 products that nobody speaks of today.
+/// How many products there are.
+const PRODUCTS: u64 = 500;
+
+/// The name of one of the products, of which nobody speaks today.
 fn product(random: &mut Random) -> String {
-    let number = random.below(500);
+    product_name(random.below(PRODUCTS))
+}
+
+fn product_name(number: u64) -> String {
     format!("{}-{}", ["kx", "hd", "mr", "zeta"][(number % 4) as usize], 1_000 + 7 * number)
 }
 
@@ -159,6 +207,39 @@ fn shape(terms: &[String], products: bool, random: &mut Random) -> String {
         5..=7 => format!("{} AND {}", any(&terms[..terms.len() / 2]), any(&terms[terms.len() / 2..])),
         _ => format!("{} AND NOT {}", any(&terms[..terms.len() - 1]), any(&terms[terms.len() - 1..])),
     }
+}
+
+/// Of a hundred queries about products: ten with NEAR, ten that ask for a list, ten with prefixes and suffixes, two with
+/// a pattern, four that ask for a tag of the others, four with fields.
+fn special(terms: &[String], random: &mut Random) -> Option<String> {
+    let (said, products) = terms.split_at(terms.len() - products_of(terms.len()));
+    if said.is_empty() {
+        return None;
+    }
+    let any = |terms: &[String]| {
+        let quoted: Vec<String> = terms.iter().map(|term| format!("\"{term}\"")).collect();
+        format!("({})", quoted.join(" OR "))
+    };
+    let open = |term: &String| match term.chars().count() {
+        0..6 => format!("\"{term}\""),
+        length if length % 4 == 0 => {
+            format!("\"*{}\"", term.chars().skip(2).collect::<String>().trim_start())
+        }
+        length => format!("\"{}*\"", term.chars().take(length - 2).collect::<String>().trim_end()),
+    };
+    Some(match random.below(100) {
+        0..10 => {
+            format!("{} {}NEAR/5 {}", any(said), if terms.len() % 2 == 0 { "O" } else { "" }, any(products))
+        }
+        10..20 => format!("{} AND $products-{}", any(said), random.below(LISTS)),
+        20..30 => {
+            format!("({}) AND {}", said.iter().map(open).collect::<Vec<_>>().join(" OR "), any(products))
+        }
+        30..32 => format!("{} AND /\\b{}\\d*\\b/", any(said), product_name(random.below(PATTERNS))),
+        32..36 => format!("{} AND tag:t{}", any(said), random.below(10)),
+        36..40 => format!("{} AND has:link AND lang:(en OR es) AND followers:[5000000 TO *]", any(said)),
+        _ => return None,
+    })
 }
 
 /// How many terms of a query of `terms` are products.

@@ -19,6 +19,7 @@ use path::{BATCH, Path};
 use stages::{Depth, Stages};
 use std::sync::Arc;
 use triage_engine::model::Disposition;
+use triage_engine::policy::Bundle;
 use triaged::log::Records;
 
 #[global_allocator]
@@ -36,14 +37,17 @@ struct Case {
 
 impl Case {
     fn new(mix: Mix, count_queries: usize, mentions: usize) -> Case {
-        let bundle = policies::bundle(count_queries, mix);
+        Case::of(policies::bundle(count_queries, mix), mix, count_queries, "", mentions)
+    }
+
+    fn of(bundle: Bundle, mix: Mix, count_queries: usize, what: &str, mentions: usize) -> Case {
         let compiled = policies::compile(&bundle);
         let (wanted, noise) = policies::split();
         let mut stream = Stream::new(mix, Shape::Native(485), mentions, &wanted, &noise, SEED);
         stream.renumber();
         let stages = Stages::new(compiled.clone());
         Case {
-            name: format!("{} {}", short(count_queries as f64), mix.name()),
+            name: format!("{} {}{what}", short(count_queries as f64), mix.name()),
             mix,
             terms: queries::terms(&bundle),
             stream,
@@ -214,6 +218,9 @@ fn main() {
         .into_iter()
         .flat_map(|queries| [Mix::Firehose, Mix::AllQueued].map(|mix| Case::new(mix, queries, mentions)))
         .collect();
+    cases.push(Case::new(Mix::Firehose, number("BENCH_QUERIES_MOST", 100_000, 3_000), mentions));
+    let constructs = policies::bundle_of_every_construct(many, Mix::Firehose);
+    cases.push(Case::of(constructs, Mix::Firehose, many, ", every construct", mentions));
     let mut rounds = Rounds::default();
     for case in &mut cases {
         case.round(&mut Rounds::default());
@@ -229,6 +236,11 @@ fn main() {
     println!();
     for mix in [0, 1] {
         let (few, many) = (&cases[mix].name, &cases[mix + 2].name);
+        let ratio = rounds.ratio(&format!("{many}: whole"), &format!("{few}: whole"));
+        results.row(&format!("{many} over {few}"), "times", ratio);
+    }
+    for case in &cases[4..] {
+        let (few, many) = (&cases[0].name, &case.name);
         let ratio = rounds.ratio(&format!("{many}: whole"), &format!("{few}: whole"));
         results.row(&format!("{many} over {few}"), "times", ratio);
     }
