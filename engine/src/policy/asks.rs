@@ -169,3 +169,74 @@ fn circles(
     }
     circles
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::RuleAction;
+    use crate::policy::query::{Dialect, Form, parse};
+    use proptest::prelude::*;
+
+    fn rule(place: usize, gives: &[u8]) -> Rule {
+        Rule {
+            name: format!("r{place}"),
+            query: String::new(),
+            form: Form::default(),
+            tags: gives.iter().map(|tag| format!("t{tag}")).collect(),
+            class: None,
+            category: None,
+            priority: None,
+            resolution: None,
+            action: RuleAction::Tag,
+            never_drop: false,
+            tag_numbers: Vec::new(),
+        }
+    }
+
+    fn query(asks: &[u8]) -> Expression {
+        let written: String = asks.iter().map(|tag| format!("tag:t{tag} ")).collect();
+        parse(&format!("word {written}"), Dialect::Rule(Form::default())).expect("a query of words and tags")
+    }
+
+    proptest! {
+        /// Each rule gives and asks a few of six tags.
+        #[test]
+        fn rules_stand_behind_those_that_they_ask_or_a_circle_is_told(
+            drawn in proptest::collection::vec(
+                (proptest::collection::vec(0..6_u8, 0..2), proptest::collection::vec(0..6_u8, 0..2)), 1..8
+            ),
+        ) {
+            let rules: Vec<Rule> = drawn.iter().enumerate().map(|(place, (gives, _))| rule(place, gives)).collect();
+            let queries: Vec<Expression> = drawn.iter().map(|(_, asks)| query(asks)).collect();
+            let asks = |asker: usize, giver: usize| drawn[asker].1.iter().any(|tag| drawn[giver].0.contains(tag));
+            // Who can be reached by asking: a circle is a rule that reaches itself.
+            let mut reaches = vec![vec![false; rules.len()]; rules.len()];
+            for _ in 0..rules.len() {
+                for one in 0..rules.len() {
+                    for other in 0..rules.len() {
+                        let through = (0..rules.len()).any(|third| asks(one, third) && reaches[third][other]);
+                        reaches[one][other] |= asks(one, other) || through;
+                    }
+                }
+            }
+            match order_of(&rules, &queries) {
+                Ok(order) => {
+                    prop_assert!((0..rules.len()).all(|place| !reaches[place][place]), "{:?}", drawn);
+                    let askers = drawn.iter().filter(|(_, asks)| !asks.is_empty()).count();
+                    prop_assert_eq!(order.len(), askers);
+                    for (at, rule) in order.iter().enumerate() {
+                        for later in &order[at..] {
+                            prop_assert!(!asks(rule.place(), later.place()), "{:?}", drawn);
+                        }
+                    }
+                }
+                Err(circles) => {
+                    prop_assert!(!circles.is_empty());
+                    for circle in circles {
+                        prop_assert!(reaches[circle.rule.place()][circle.rule.place()], "{:?}", drawn);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -88,7 +88,8 @@ pub fn lint(bundle: &Bundle) -> Vec<Lint> {
     for (number, text) in bundle.files.values().enumerate() {
         files.read(number, text, &mut mistakes);
     }
-    let mut linter = Linter { mistakes, found: Vec::new() };
+    let lists = list_facts(&files);
+    let mut linter = Linter { mistakes, lists, found: Vec::new() };
     linter.rules(&files);
     linter.lists(&files);
     linter.desks(&files);
@@ -97,8 +98,34 @@ pub fn lint(bundle: &Bundle) -> Vec<Lint> {
     linter.found
 }
 
+/// What the lints want to know of a list.
+#[derive(Default)]
+struct ListFacts {
+    /// Its terms in the default form, each once.
+    terms: BTreeSet<Literal>,
+    /// A term for each language in which it has one that stands in nearly every text.
+    common: BTreeMap<&'static str, String>,
+}
+
+fn list_facts(files: &Files) -> BTreeMap<String, ListFacts> {
+    let mut lists: BTreeMap<String, ListFacts> = BTreeMap::new();
+    for list in &files.lists {
+        let Some(name) = &list.name else { continue };
+        let facts = lists.entry(name.value.clone()).or_default();
+        for term in &list.terms {
+            let Ok(literal) = words::read_list_term(&term.value, Form::default()) else { continue };
+            for language in LANGUAGES.iter().filter(|language| language.is_common(&literal)) {
+                facts.common.entry(language.code).or_insert_with(|| term.value.clone());
+            }
+            facts.terms.insert(literal);
+        }
+    }
+    lists
+}
+
 struct Linter<'f> {
     mistakes: Mistakes<'f>,
+    lists: BTreeMap<String, ListFacts>,
     found: Vec<Lint>,
 }
 
@@ -146,19 +173,31 @@ impl Linter<'_> {
 
     /// Whether a short literal was found.
     fn short_literals(&mut self, rule: &str, text: &Located<String>, query: &Expression) -> bool {
-        let mut short: Vec<(&Literal, Mark)> = Vec::new();
-        query.leaves(&mut |leaf| {
-            if let Expression::Literal(literal, mark) = leaf
-                && literal.text.len() < LITERAL_BYTES_MIN
-                && !short.iter().any(|(known, _)| *known == literal)
-            {
-                short.push((literal, *mark));
+        let mut short: Vec<(Literal, Mark)> = Vec::new();
+        let mut add = |literal: &Literal, mark: Mark| {
+            if literal.text.len() < LITERAL_BYTES_MIN && !short.iter().any(|(known, _)| known == literal) {
+                short.push((literal.clone(), mark));
             }
+        };
+        query.leaves(&mut |leaf| match leaf {
+            Expression::Literal(literal, mark) => add(literal, *mark),
+            Expression::List(list, mark) => {
+                self.lists
+                    .get(&list.name)
+                    .into_iter()
+                    .flat_map(|facts| &facts.terms)
+                    .for_each(|l| add(l, *mark));
+            }
+            _ => {}
         });
-        short.retain(|(literal, _)| suffices(query, literal, true));
+        short.retain(|(literal, _)| suffices(query, literal, &self.lists, true));
         for (literal, mark) in &short {
             let place = self.mistakes.inside(&text.place, mark.at);
-            let what = format!("for the rule `{rule}` the word `{}` alone is enough", literal.text);
+            let of_list = match mark.of(&text.value) {
+                name if name.starts_with('$') => format!(" of {name}"),
+                _ => String::new(),
+            };
+            let what = format!("for the rule `{rule}` the word `{}`{of_list} alone is enough", literal.text);
             let hint = "so short a word is common and may mean many things: join it to another with AND";
             self.note(LintKind::ShortLiteral, &place, what, hint);
         }
@@ -166,13 +205,15 @@ impl Linter<'_> {
     }
 
     fn common_words(&mut self, rule: &str, text: &Located<String>, query: &Expression) {
-        let found = LANGUAGES.iter().find_map(|language| Some((language, common_words(query, language)?)));
+        let found = LANGUAGES.iter().find_map(|language| {
+            let of_list = |name: &str| self.lists.get(name)?.common.get(language.code).map(String::as_str);
+            let words = common_words(query, language, &of_list)?;
+            Some((language, words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")))
+        });
         let Some((language, words)) = found else { return };
-        let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
         let what = format!(
-            "for the rule `{rule}` words are enough that stand in nearly every {} text: {}",
-            language.name,
-            words.join(", ")
+            "for the rule `{rule}` words are enough that stand in nearly every {} text: {words}",
+            language.name
         );
         let hint = format!(
             "join them to a word of the matter with AND, write a phrase, or exclude the language: NOT lang:{}",
@@ -194,18 +235,16 @@ impl Linter<'_> {
                 });
             });
         }
-        let mut contents: BTreeMap<Vec<Literal>, (&str, &Place)> = BTreeMap::new();
+        let mut contents: BTreeMap<BTreeSet<Literal>, (&str, &Place)> = BTreeMap::new();
         for list in &files.lists {
             let Some(name) = &list.name else { continue };
             if !named.contains(&name.value) {
                 let what = format!("no rule names the list `{}`", name.value);
                 self.note(LintKind::UnusedList, &name.place, what, "name it in a query, or remove it");
             }
-            let terms = list.terms.iter();
-            let mut content: Vec<Literal> =
-                terms.filter_map(|term| words::read_list_term(&term.value, Form::default()).ok()).collect();
-            content.sort_unstable();
-            content.dedup();
+            let Some(content) = self.lists.get(&name.value).map(|facts| facts.terms.clone()) else {
+                continue;
+            };
             match contents.get(&content) {
                 Some((other, place)) => {
                     let first = self.mistakes.describe(place);
@@ -314,17 +353,25 @@ fn subjects(condition: &Expression) -> BTreeSet<String> {
 }
 
 /// Whether the query can be `wanted` for a text that holds this literal and no other.
-fn suffices(query: &Expression, literal: &Literal, wanted: bool) -> bool {
+fn suffices(
+    query: &Expression,
+    literal: &Literal,
+    lists: &BTreeMap<String, ListFacts>,
+    wanted: bool,
+) -> bool {
     match (query, wanted) {
         (Expression::Literal(found, _), _) => (found == literal) == wanted,
-        (Expression::Regex(..) | Expression::List(..) | Expression::Near(..), _) => !wanted,
+        (Expression::List(list, _), _) => {
+            lists.get(&list.name).is_some_and(|facts| facts.terms.contains(literal)) == wanted
+        }
+        (Expression::Regex(..) | Expression::Near(..), _) => !wanted,
         (Expression::Field(..), _) => true,
-        (Expression::Not(part), _) => suffices(part, literal, !wanted),
+        (Expression::Not(part), _) => suffices(part, literal, lists, !wanted),
         (Expression::And(parts), true) | (Expression::Or(parts), false) => {
-            parts.iter().all(|part| suffices(part, literal, wanted))
+            parts.iter().all(|part| suffices(part, literal, lists, wanted))
         }
         (Expression::Or(parts), true) | (Expression::And(parts), false) => {
-            parts.iter().any(|part| suffices(part, literal, wanted))
+            parts.iter().any(|part| suffices(part, literal, lists, wanted))
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::policy::Category;
 use crate::policy::query::{Expression, Field};
 use crate::scan::Literal;
 use crate::text::{Edges, bounded};
+use std::collections::BTreeSet;
 use std::mem::discriminant;
 
 /// How many steps one search may take. A query of a thousand ORs takes a few thousand.
@@ -25,30 +26,42 @@ pub fn possible(goals: &[Goal<'_>]) -> Option<bool> {
     Search { assumed: Vec::new(), common: None, steps: 0 }.reach(goals.to_vec())
 }
 
+/// Gives a word of a list that is common in the language in question.
+pub type CommonTerm<'l> = &'l dyn Fn(&str) -> Option<&'l str>;
+
 /// The words that make a query true in texts that hold nothing but the most frequent words of a language; none when no
 /// such text does, or when it needs no words.
-pub fn common_words<'t>(query: &'t Expression, language: &Language) -> Option<Vec<&'t str>> {
+pub fn common_words<'t>(
+    query: &'t Expression,
+    language: &'t Language,
+    of_list: CommonTerm<'t>,
+) -> Option<Vec<&'t str>> {
     let lang = Field::Lang(language.code.to_owned());
-    let mut search = Search { assumed: vec![(Fact::Field(&lang), true)], common: Some(language), steps: 0 };
+    let common = Some((language, of_list));
+    let mut search = Search { assumed: vec![(Fact::Field(&lang), true)], common, steps: 0 };
     if search.reach(vec![(query, true)]) != Some(true) {
         return None;
     }
-    let words = search.assumed.iter().filter_map(|(fact, holds)| match fact {
-        Fact::Literal(literal) if *holds => Some(literal.text.as_str()),
-        _ => None,
-    });
-    // The query outlives the field that was assumed, and so do its words.
-    let words: Vec<String> = words.map(str::to_owned).collect();
-    let mut found: Vec<&'t str> = Vec::new();
+    let seen = |leaf: &Expression| {
+        search.assumed.iter().any(|(fact, holds)| match (fact, leaf) {
+            (Fact::Literal(assumed), Expression::Literal(literal, _)) => *holds && *assumed == literal,
+            (Fact::Other(Expression::List(assumed, _)), Expression::List(list, _)) => {
+                *holds && assumed == list
+            }
+            _ => false,
+        })
+    };
+    let mut words: Vec<&'t str> = Vec::new();
     query.leaves(&mut |leaf| {
-        if let Expression::Literal(literal, _) = leaf
-            && words.contains(&literal.text)
-            && !found.contains(&literal.text.as_str())
-        {
-            found.push(&literal.text);
-        }
+        words.extend(match leaf {
+            Expression::Literal(literal, _) if seen(leaf) => Some(literal.text.as_str()),
+            Expression::List(list, _) if seen(leaf) => of_list(&list.name),
+            _ => None,
+        });
     });
-    (!found.is_empty()).then_some(found)
+    let mut known = BTreeSet::new();
+    words.retain(|word| known.insert(*word));
+    (!words.is_empty()).then_some(words)
 }
 
 /// What is assumed of a mention.
@@ -63,7 +76,7 @@ enum Fact<'t> {
 struct Search<'t, 'l> {
     assumed: Vec<(Fact<'t>, bool)>,
     /// If given, the text has no other words than the most frequent ones of this language.
-    common: Option<&'l Language>,
+    common: Option<(&'l Language, CommonTerm<'l>)>,
     steps: usize,
 }
 
@@ -122,8 +135,9 @@ impl<'t> Search<'t, '_> {
     /// Adds a fact; false when it contradicts what is assumed.
     fn assume(&mut self, fact: Fact<'t>, holds: bool) -> bool {
         let rare = match (fact, self.common) {
-            (Fact::Literal(literal), Some(language)) => !language.is_common(literal),
-            (Fact::Other(other), Some(_)) => !matches!(other, Expression::Near(..)),
+            (Fact::Literal(literal), Some((language, _))) => !language.is_common(literal),
+            (Fact::Other(Expression::List(list, _)), Some((_, of_list))) => of_list(&list.name).is_none(),
+            (Fact::Other(Expression::Regex(..)), Some(_)) => true,
             _ => false,
         };
         if holds && rare {

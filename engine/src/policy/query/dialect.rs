@@ -14,6 +14,11 @@ fn wrong(what: String, hint: impl Into<String>) -> Option<Wrong> {
 
 /// What is wrong with a word that another language understands; none for a plain word.
 pub fn foreign_word(word: &str) -> Option<Wrong> {
+    foreign_operator(word).or_else(|| foreign_mark(word))
+}
+
+/// Words that join others elsewhere, and quotes that are none.
+fn foreign_operator(word: &str) -> Option<Wrong> {
     let upper = word.to_ascii_uppercase();
     if matches!(upper.as_str(), "AND" | "OR" | "NOT") {
         let what = format!("operators are written in capitals: found `{word}`");
@@ -35,6 +40,11 @@ pub fn foreign_word(word: &str) -> Option<Wrong> {
             return wrong(format!("`{sign}` inside `{word}`: expected blanks around an operator"), hint);
         }
     }
+    None
+}
+
+/// Marks at a word that change what it finds elsewhere.
+fn foreign_mark(word: &str) -> Option<Wrong> {
     if let Some(distance) = word.strip_prefix('~') {
         return wrong(format!("`{word}` after a group: {PROXIMITY}"), group_distance(distance));
     }

@@ -143,6 +143,28 @@ fn words_that_stand_in_nearly_every_text_are_found_where_they_are_enough() {
 }
 
 #[test]
+fn short_and_common_words_are_found_in_lists_too() {
+    let told = |query: &str| {
+        let list = "[[list]]\nname = \"l\"\nterms = [\"5g\", \"router\"]\n[[list]]\nname = \"c\"\nterms = [\"with\", \"modem\"]\n";
+        let rule = format!("[[rule]]\nname = \"r\"\nquery = '{query}'\ntags = [\"t\"]\n");
+        found(&format!("{list}{rule}"))
+            .into_iter()
+            .filter(|told| !told.contains("unused-list"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("broken OR $l"),
+        ["9: short-literal: for the rule `r` the word `5g` of $l alone is enough"]
+    );
+    assert_eq!(
+        told("$c AND NOT broken"),
+        ["9: common-word: for the rule `r` words are enough that stand in nearly every English text: `with`"]
+    );
+    assert!(told("$l AND broken").is_empty());
+    assert!(told("$c AND broken").is_empty());
+}
+
+#[test]
 fn lists_with_the_same_terms_and_lists_that_nobody_names_are_found() {
     let told = found(
         "[[list]]\nname = \"one\"\nterms = [\"tv\", \"Radio\"]\n\
