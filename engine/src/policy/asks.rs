@@ -47,7 +47,7 @@ pub(super) fn order(
         let name = &rules[circle.rule.place()].name;
         let text = files.rules.iter().find(|text| text.name.as_ref().is_some_and(|n| n.value == *name));
         let query = text.and_then(|text| text.query.as_ref()).expect("invariant: the rule has its query");
-        let place = mistakes.inside(&query.place, circle.mark.at);
+        let place = mistakes.inside(&query.place, circle.mark.at, circle.mark.length);
         let hint = "a tag or category is given before it is asked for: ask for words in one of them";
         mistakes.at(&place, format!("in `query`: {}", circle.what), hint);
     }

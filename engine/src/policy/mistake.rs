@@ -105,13 +105,15 @@ impl<'a> Mistakes<'a> {
         line_and_column(self.files[place.file].1, place.bytes.start).0
     }
 
-    /// The place of one word of a TOML string: `offset` counts bytes of the string's value.
-    pub fn inside(&self, string: &Place, offset: usize) -> Place {
+    /// The place of a part of a TOML string: `offset` and `length` count bytes of the string's value. A length of 0
+    /// stands for the word that begins there.
+    pub fn inside(&self, string: &Place, offset: usize, length: usize) -> Place {
         let raw = &self.files[string.file].1[string.bytes.clone()];
-        let offset = raw_offset(raw, offset);
-        let word = raw[offset..].find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '\''));
+        let (offset, last) = (raw_offset(raw, offset), raw_offset(raw, offset + length));
+        let ends_word = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '\'');
+        let word = || raw[offset..].find(ends_word).unwrap_or(raw.len() - offset);
         let start = string.bytes.start + offset;
-        let end = start + word.unwrap_or(raw.len() - offset);
+        let end = start + if length == 0 { word() } else { last - offset };
         Place { file: string.file, bytes: start..end.max(start) }
     }
 

@@ -31,7 +31,7 @@ impl Queries<'_> {
             Ok(expression) => expression,
             Err(found) => {
                 for mistake in found {
-                    let place = mistakes.inside(&text.place, mistake.at);
+                    let place = mistakes.inside(&text.place, mistake.at, mistake.length);
                     mistakes.at(&place, format!("in `{key}`: {}", mistake.what), mistake.hint);
                 }
                 return None;
@@ -40,7 +40,7 @@ impl Queries<'_> {
         let mut wrong: Vec<(Mark, String, String)> = Vec::new();
         expression.leaves(&mut |leaf| wrong.extend(self.missing(leaf).filter(|_| self.whole)));
         for (mark, what, hint) in wrong {
-            let place = mistakes.inside(&text.place, mark.at);
+            let place = mistakes.inside(&text.place, mark.at, mark.length);
             mistakes.at(&place, format!("in `{key}`: {what}"), hint);
         }
         Some(expression)

@@ -4,7 +4,7 @@
 //! Called by the daemon's verbs.
 
 use super::program::{RulePrograms, Scratch};
-use super::query::{Dialect, Expression, Field, Form, Lists, QueryMistake, parse};
+use super::query::{Dialect, Expression, Field, Form, Lists, Mark, QueryMistake, parse};
 use super::{Mistake, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Matcher, ReferenceMatcher, Scanner};
@@ -29,11 +29,12 @@ impl Search {
     pub fn new(query: &str) -> Result<Search, Vec<Mistake>> {
         let told = |mistake: QueryMistake| {
             let before = query[..mistake.at.min(query.len())].chars().count();
+            let meant = Mark { at: mistake.at, length: mistake.length }.of(query).chars().count();
             Mistake {
                 file: "query".to_owned(),
                 line: 1,
                 column: u32::try_from(before + 1).unwrap_or(u32::MAX),
-                length: 1,
+                length: u32::try_from(meant).unwrap_or(u32::MAX).max(1),
                 line_text: query.to_owned(),
                 what: mistake.what,
                 hint: mistake.hint,
@@ -50,7 +51,7 @@ impl Search {
                 _ => return,
             };
             let (at, what) = (mark.at, format!("`{}` has no meaning here: {what}", mark.of(query)));
-            wrong.push(told(QueryMistake { at, what, hint: String::new() }));
+            wrong.push(told(QueryMistake { at, length: mark.length, what, hint: String::new() }));
         });
         if !wrong.is_empty() {
             return Err(wrong);

@@ -192,9 +192,9 @@ impl Linter<'_> {
         });
         short.retain(|(literal, _)| suffices(query, literal, &self.lists, true));
         for (literal, mark) in &short {
-            let place = self.mistakes.inside(&text.place, mark.at);
+            let place = self.mistakes.inside(&text.place, mark.at, mark.length);
             let of_list = match mark.of(&text.value) {
-                name if name.starts_with('$') => format!(" of {name}"),
+                name if name.starts_with('$') => format!(" of `{name}`"),
                 _ => String::new(),
             };
             let what = format!("for the rule `{rule}` the word `{}`{of_list} alone is enough", literal.text);

@@ -48,11 +48,8 @@ pub fn shape(word: &str) -> Option<(&str, &str)> {
 /// Reads a field; `rest` is its sign and its value.
 pub fn read(name: &str, rest: &str, filter: bool) -> Result<Field, Wrong> {
     check_name(name, rest, filter)?;
-    match name {
-        "followers" | "followers_count" | "min_followers" | "authorFollowers" => {
-            return followers(name, rest).map(Field::Followers);
-        }
-        _ => {}
+    if is_number_field(name) {
+        return followers(name, rest).map(Field::Followers);
     }
     let Some(value) = rest.strip_prefix(':') else {
         return Err((format!("expected `{name}:value`, found `{name}{rest}`"), String::new()));
@@ -68,15 +65,16 @@ pub fn read(name: &str, rest: &str, filter: bool) -> Result<Field, Wrong> {
 }
 
 /// Reads the values between the parentheses of `name:(one OR other)`, which begin at byte `at` of the query.
-pub fn read_set(
-    name: &str,
-    inside: &str,
-    at: usize,
-    filter: bool,
-) -> Result<Expression, Vec<(usize, Wrong)>> {
+pub fn read_set(name: &str, inside: &str, at: usize, filter: bool) -> Result<Expression, Vec<(Mark, Wrong)>> {
     // A field that does not exist is one mistake, however many values it has.
-    check_name(name, &format!(":({inside})"), filter).map_err(|wrong| vec![(at - name.len() - 2, wrong)])?;
+    let before = name.len() + 2;
+    let whole = Mark { at: at - before, length: before + inside.len() + 1 };
+    check_name(name, &format!(":({inside})"), filter).map_err(|wrong| vec![(whole, wrong)])?;
     let (mut parts, mut mistakes) = (Vec::new(), Vec::new());
+    let instead = match is_number_field(name) {
+        true => "write a range: followers:[1000 TO 5000]".to_owned(),
+        false => format!("write {name}:(one OR other), and NOT before the field: NOT {name}:(one OR other)"),
+    };
     let mut wants_value = true;
     let mut from = 0;
     while let Some(found) = inside[from..].find(|c: char| !c.is_whitespace()) {
@@ -89,30 +87,28 @@ pub fn read_set(
         };
         from = start + length;
         let written = &rest[..length];
-        let mut refuse = |what: String, hint: String| mistakes.push((at + start, (what, hint)));
+        let mark = Mark { at: at + start, length };
+        let mut refuse = |what: String, hint: String| mistakes.push((mark, (what, hint)));
         match written {
             "OR" | "||" if !wants_value => wants_value = true,
             "OR" | "||" => refuse(format!("expected a value of `{name}:`, found `{written}`"), String::new()),
             "AND" | "NOT" | "&&" | "or" | "and" | "not" | "TO" => {
-                let hint = format!(
-                    "write {name}:(one OR other), and NOT before the field: NOT {name}:(one OR other)"
-                );
-                refuse(format!("expected OR between the values of `{name}:`, found `{written}`"), hint);
+                let what = format!("expected OR between the values of `{name}:`, found `{written}`");
+                refuse(what, instead.clone());
                 wants_value = true;
             }
             _ if !wants_value => {
-                let hint = format!("write {name}:(one OR other)");
-                refuse(format!("expected OR between the values of `{name}:`, found `{written}`"), hint);
+                let what = format!("expected OR between the values of `{name}:`, found `{written}`");
+                refuse(what, instead.clone());
             }
             _ if written.starts_with(['+', '-', '!', '(']) => {
-                let hint = format!("write {name}:(one OR other), and NOT before the field: NOT {name}:one");
-                refuse(format!("expected a value of `{name}:`, found `{written}`"), hint);
+                refuse(format!("expected a value of `{name}:`, found `{written}`"), instead.clone());
                 wants_value = false;
             }
             _ => {
                 wants_value = false;
                 match read(name, &format!(":{}", written.trim_matches('"')), filter) {
-                    Ok(field) => parts.push(Expression::Field(field, Mark { at: at + start, length })),
+                    Ok(field) => parts.push(Expression::Field(field, mark)),
                     Err((what, hint)) => refuse(what, hint),
                 }
             }
@@ -120,13 +116,17 @@ pub fn read_set(
     }
     if wants_value && mistakes.is_empty() {
         let what = format!("expected a value of `{name}:` before `)`");
-        mistakes.push((at + inside.len(), (what, format!("such as {name}:(one OR other)"))));
+        mistakes.push((Mark { at: at + inside.len(), length: 1 }, (what, instead)));
     }
     match (parts.len(), mistakes.is_empty()) {
         (1, true) => Ok(parts.remove(0)),
         (_, true) => Ok(Expression::Or(parts)),
         (_, false) => Err(mistakes),
     }
+}
+
+fn is_number_field(name: &str) -> bool {
+    matches!(name, "followers" | "followers_count" | "min_followers" | "authorFollowers")
 }
 
 fn check_name(name: &str, rest: &str, filter: bool) -> Result<(), Wrong> {

@@ -83,8 +83,10 @@ impl<'q> Lexer<'q> {
         self.push(self.at - bytes, kind);
     }
 
+    /// A mistake from `at` to where the lexer stands, or the word at `at` if it has not come so far.
     fn refuse(&mut self, at: usize, (what, hint): Wrong) {
-        self.mistakes.push(QueryMistake::new(at, what, hint));
+        let length = self.at.saturating_sub(at);
+        self.mistakes.push(QueryMistake { at, length, what, hint });
     }
 
     /// A term from `at` to where the lexer stands, or what is wrong with it.
@@ -258,7 +260,9 @@ impl<'q> Lexer<'q> {
             self.at += length + 1;
             match fields::read_set(name, &after[1..length], value_at + 1, filter) {
                 Ok(set) => self.push(start, TokenKind::Term(set)),
-                Err(wrong) => wrong.into_iter().for_each(|(at, wrong)| self.refuse(at, wrong)),
+                Err(wrong) => self.mistakes.extend(wrong.into_iter().map(|(mark, (what, hint))| {
+                    QueryMistake { at: mark.at, length: mark.length, what, hint }
+                })),
             }
             return;
         }

@@ -63,6 +63,8 @@ pub(super) enum Dialect {
 pub(super) struct QueryMistake {
     /// The byte of the query where it stands.
     pub at: usize,
+    /// How many bytes from there are meant; 0 for the word that stands there.
+    pub length: usize,
     /// What is wrong and what was expected.
     pub what: String,
     /// What to write instead; may be empty.
@@ -71,6 +73,6 @@ pub(super) struct QueryMistake {
 
 impl QueryMistake {
     fn new(at: usize, what: impl Into<String>, hint: impl Into<String>) -> QueryMistake {
-        QueryMistake { at, what: what.into(), hint: hint.into() }
+        QueryMistake { at, length: 0, what: what.into(), hint: hint.into() }
     }
 }

@@ -103,7 +103,8 @@ const LUCENE: &[(&str, Becomes)] = &[
     (r"\(1\+1\)\:2", Told("signs are searched for in quotes")),
 ];
 
-/// <https://github.com/elastic/elasticsearch/blob/main/docs/reference/query-dsl/query-string-syntax.asciidoc>
+/// <https://github.com/elastic/elasticsearch/blob/main/docs/reference/query-dsl/query-string-syntax.asciidoc>; of one
+/// query the field is another, since `age` is none of ours.
 const ELASTICSEARCH: &[(&str, Becomes)] = &[
     ("status:active", Told("there is no field `status`")),
     ("author:\"John Smith\"", Told("expected a handle such as `@jane` after `author:`")),
@@ -121,6 +122,8 @@ const ELASTICSEARCH: &[(&str, Becomes)] = &[
         Same(r#"((("quick" AND "fox") OR ("brown" AND "fox") OR "fox") AND NOT "news")"#),
     ),
     ("(quick OR brown) AND fox", Same(r#"(("quick" OR "brown") AND "fox")"#)),
+    ("age:>10", Told("there is no field `age`")),
+    ("followers:(>=10 AND <20)", Told("write a range: followers:[1000 TO 5000]")),
     ("status:(active OR pending) title:(full text search)^2", Told("there is no field `status`")),
 ];
 

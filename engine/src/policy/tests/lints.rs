@@ -154,7 +154,7 @@ fn short_and_common_words_are_found_in_lists_too() {
     };
     assert_eq!(
         told("broken OR $l"),
-        ["9: short-literal: for the rule `r` the word `5g` of $l alone is enough"]
+        ["9: short-literal: for the rule `r` the word `5g` of `$l` alone is enough"]
     );
     assert_eq!(
         told("$c AND NOT broken"),
@@ -167,8 +167,8 @@ fn short_and_common_words_are_found_in_lists_too() {
 #[test]
 fn lists_with_the_same_terms_and_lists_that_nobody_names_are_found() {
     let told = found(
-        "[[list]]\nname = \"one\"\nterms = [\"tv\", \"Radio\"]\n\
-         [[list]]\nname = \"other\"\nterms = [\"radio\", \"TV\", \"tv\"]\n\
+        "[[list]]\nname = \"one\"\nterms = [\"telly\", \"Radio\"]\n\
+         [[list]]\nname = \"other\"\nterms = [\"radio\", \"TELLY\", \"telly\"]\n\
          [[list]]\nname = \"idle\"\nterms = [\"phone\"]\n\
          [[rule]]\nname = \"r\"\nquery = '$one AND $other'\ntags = [\"t\"]\n",
     );

@@ -789,7 +789,7 @@ const QUERIES: &[Case] = &[
         what: "a set without OR",
         text: r#"lang:(en es)"#,
         told: &[
-            "q.toml:3:19: in `query`: expected OR between the values of `lang:`, found `es` (write lang:(one OR other))",
+            "q.toml:3:19: in `query`: expected OR between the values of `lang:`, found `es` (write lang:(one OR other), and NOT before the field: NOT lang:(one OR other))",
         ],
     },
     Case {
@@ -803,7 +803,7 @@ const QUERIES: &[Case] = &[
         what: "an empty set",
         text: r#"lang:()"#,
         told: &[
-            "q.toml:3:16: in `query`: expected a value of `lang:` before `)` (such as lang:(one OR other))",
+            "q.toml:3:16: in `query`: expected a value of `lang:` before `)` (write lang:(one OR other), and NOT before the field: NOT lang:(one OR other))",
         ],
     },
     Case {
