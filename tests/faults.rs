@@ -6,13 +6,12 @@
 #[path = "common/faults.rs"]
 mod common;
 
+use common::broker::OwnBroker;
 use common::daemon::{Fleet, FleetOptions, read_all};
 use common::kafka;
 use common::load::{PARTITIONS, alone, audited, feed, points, seed, settled};
 use common::mentions::{Fate, Mentions, Random, Sent, asked, mention};
 use common::oracle::judge;
-use std::net::TcpListener;
-use std::process::Command;
 use std::time::Duration;
 use triaged::log::{Logs, Outgoing, TopicPartition};
 
@@ -108,40 +107,6 @@ fn the_oracle_sees_what_is_lost_doubled_or_made_up() {
         ": committed ",
     ] {
         assert!(found.contains(part), "the oracle did not see `{part}` in:\n{found}");
-    }
-}
-
-/// A broker of its own that may be killed; stopped and its data deleted at the end.
-struct OwnBroker {
-    port: String,
-}
-
-impl OwnBroker {
-    fn start() -> (OwnBroker, String) {
-        let near = std::env::var("KAFKA_PORT").ok().and_then(|port| port.parse::<u16>().ok());
-        let near = near.unwrap_or(19_392) + 100;
-        // The broker takes this port, its controller the next one.
-        let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        let port = (near..near + 200).step_by(2).find(|&port| free(port) && free(port + 1));
-        let broker = OwnBroker { port: port.expect("two ports are free").to_string() };
-        let address = broker.does("start");
-        (broker, address)
-    }
-
-    fn does(&self, what: &str) -> String {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
-        let mut command = Command::new(script);
-        let answer = command.arg(what).env("KAFKA_PORT", &self.port).output().expect("scripts/kafka runs");
-        let said = String::from_utf8_lossy(&answer.stderr);
-        assert!(answer.status.success(), "scripts/kafka {what}: {said}\nRun scripts/setup, then try again.");
-        String::from_utf8_lossy(&answer.stdout).trim().to_owned()
-    }
-}
-
-impl Drop for OwnBroker {
-    fn drop(&mut self) {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
-        let _ = Command::new(script).arg("wipe").env("KAFKA_PORT", &self.port).output();
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::model::Millis;
 use triaged::kafka::KafkaLogs;
-use triaged::log::{Commit, LogError, Logs, Outgoing, Polled, ReadStep, Ticket, TopicPartition};
+use triaged::log::{Commit, LogError, Logs, Member, Outgoing, Polled, ReadStep, Ticket, TopicPartition};
 
 const TICK: Duration = Duration::from_millis(50);
 
@@ -376,6 +376,45 @@ fn a_member_whose_name_another_has_taken_cannot_commit_any_more() {
         logs.group_offsets(&group, std::slice::from_ref(&partition)).unwrap()[0].as_ref().unwrap().offset,
         5
     );
+}
+
+/// One poll whose rebalance is answered at once; whether the member goes on. What an answer meets is told by the next poll.
+fn goes_on(member: &mut dyn Member) -> bool {
+    match member.poll(Duration::from_millis(20), true) {
+        Ok(Polled::Assigned(partitions)) => {
+            let from: Vec<_> = partitions.into_iter().map(|partition| (partition, 0)).collect();
+            let _ = member.start(&from);
+        }
+        Ok(Polled::Lost(partitions) | Polled::Revoking(partitions)) => {
+            let _ = member.release(&partitions);
+        }
+        Ok(_) => {}
+        Err(LogError::Fenced(_)) => return false,
+        Err(error) => panic!("{error}"),
+    }
+    true
+}
+
+#[test]
+fn of_two_that_go_on_under_one_name_each_tries_again_until_one_is_told_that_it_is_the_others() {
+    let logs = cluster();
+    let name = topic(&logs, "rivals", 1, &[]);
+    let commits = [(TopicPartition::new(&name, 0), Commit { offset: 7, metadata: String::new() })];
+    let group = fresh("rivals-group");
+    let mut rivals = vec![];
+    rivals.resize_with(2, || logs.member(&group, "same", &[&name]).unwrap());
+    let deadline = std::time::Instant::now() + Duration::from_secs(120);
+    let fenced = loop {
+        if let Some(at) = rivals.iter_mut().position(|rival| !goes_on(&mut **rival)) {
+            break at;
+        }
+        assert!(std::time::Instant::now() < deadline, "neither is told");
+    };
+    drop(rivals.remove(fenced));
+    while let Err(error) = rivals[0].commit(&commits) {
+        assert!(goes_on(&mut *rivals[0]), "the name is that one's now");
+        assert!(std::time::Instant::now() < deadline, "{error}");
+    }
 }
 
 #[test]

@@ -235,7 +235,8 @@ pub(super) fn log(level: &str) {
     log_level::install(move |level| handle.reload(EnvFilter::new(level)).map_err(|error| error.to_string()));
     let (clock, told) = (SystemClock::new(), AtomicI64::new(-CLIENT_SILENCE_MS));
     let thinned = dynamic_filter_fn(move |metadata, _| {
-        if metadata.target() != "librdkafka" {
+        // Who asks for its debug lines wants them all.
+        if metadata.target() != "librdkafka" || *metadata.level() >= tracing::Level::DEBUG {
             return true;
         }
         let now = clock.monotonic_ms();

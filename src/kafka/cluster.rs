@@ -4,6 +4,7 @@
 //! records only, so that the ends it is told are last stable offsets, where readers end too. Called by the pipeline.
 
 use super::answers::{is_leaderless, log_error};
+use super::brokers::look_after;
 use super::ffi::{Client, ClientError, Code, Configuration, Kind, PartitionList, TopicConfig};
 use super::member::{KafkaMember, committed};
 use super::producer::KafkaProducer;
@@ -11,7 +12,7 @@ use super::reader::KafkaReader;
 use super::{ANSWER_WAIT, Deadline, KafkaSettings};
 use crate::log::{Commit, LogError, Logs, Member, NewTopic, Producer, Reader, TopicInfo, TopicPartition};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 use triage_engine::model::{Millis, StreamId};
 
@@ -25,6 +26,8 @@ const LEADER_WAIT: Duration = Duration::from_secs(5);
 pub struct KafkaLogs {
     settings: KafkaSettings,
     inquirer: Mutex<Option<Arc<Client>>>,
+    /// Done once the inquirer is looked after: when a topic is known to ask it for.
+    looked_after: Once,
 }
 
 impl KafkaLogs {
@@ -43,7 +46,7 @@ impl KafkaLogs {
         ] {
             Configuration::of(&properties, &settings.secrets).map_err(|error| LogError::Fatal(error.text))?;
         }
-        Ok(KafkaLogs { settings, inquirer: Mutex::new(None) })
+        Ok(KafkaLogs { settings, inquirer: Mutex::new(None), looked_after: Once::new() })
     }
 
     pub(super) fn settings(&self) -> &KafkaSettings {
@@ -84,16 +87,27 @@ impl KafkaLogs {
 }
 
 /// Asks again while a partition's leader is being chosen: its topic was made a moment ago, or a broker went away. The
-/// library asks once and then looks for the new leader.
-fn while_leaders_move<T>(mut ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+/// library asks once and then looks for the new leader. One that it remembers to be without leader it calls unknown, for
+/// as long as it remembers that: a quarter of an hour.
+fn while_leaders_move<T>(
+    client: &Arc<Client>,
+    partition: &TopicPartition,
+    mut ask: impl FnMut() -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
     let deadline = Deadline::after(LEADER_WAIT);
     loop {
-        match ask() {
-            Err(error) if is_leaderless(error.code) && !deadline.has_passed() => {
-                std::thread::sleep(Duration::from_millis(50));
-            }
+        let mut error = match ask() {
+            Err(error) if is_leaderless(error.code) || error.code == Code::UnknownPartition => error,
             answer => return answer,
+        };
+        if error.code == Code::UnknownPartition && client.has_leader(partition, LEADER_WAIT)?.is_some() {
+            let code = Code::LeaderNotAvailable;
+            error = ClientError::new(code, code.to_string());
         }
+        if deadline.has_passed() || !is_leaderless(error.code) {
+            return Err(error);
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -167,14 +181,15 @@ impl Logs for KafkaLogs {
 
     fn bounds(&self, partition: &TopicPartition) -> Result<(i64, i64), LogError> {
         let client = self.inquirer()?;
-        while_leaders_move(|| client.watermarks(partition, ANSWER_WAIT))
+        self.looked_after.call_once(|| look_after(&client, &self.settings.bootstrap, &partition.topic));
+        while_leaders_move(&client, partition, || client.watermarks(partition, ANSWER_WAIT))
             .map_err(|error| log_error(&error, &partition.topic))
     }
 
     fn offset_at(&self, partition: &TopicPartition, at: Millis) -> Result<i64, LogError> {
         // The broker takes negative times for questions of another kind.
         let client = self.inquirer()?;
-        let found = while_leaders_move(|| {
+        let found = while_leaders_move(&client, partition, || {
             let times = PartitionList::at([&(partition.clone(), at.0.max(0))]);
             client.offsets_for_times(&times, ANSWER_WAIT)?;
             match times.entries().first() {

@@ -283,6 +283,14 @@ impl Client {
         ClientError::take(unsafe { sys::rd_kafka_incremental_unassign(self.rk(), partitions.ptr.as_ptr()) })
     }
 
+    /// Names the brokers to begin with again. The library remembers each time that it is told, so this is for clients
+    /// that have none left.
+    pub(super) fn name_brokers(&self, bootstrap: &str) {
+        let bootstrap = c_text(bootstrap);
+        // SAFETY: client and text live during the call, which copies what it keeps.
+        unsafe { sys::rd_kafka_brokers_add(self.rk(), bootstrap.as_ptr()) };
+    }
+
     /// Whether the group has given our partitions away without asking.
     pub(super) fn assignment_is_lost(&self) -> bool {
         // SAFETY: the client lives.

@@ -9,6 +9,7 @@
 //! last `release`.
 
 use super::answers::{is_fenced, log_error, standing_error};
+use super::brokers::look_after;
 use super::fetch::{Fetched, Fetcher};
 use super::ffi::{About, Client, ClientError, Code, Entry, Event, Kind, PartitionList, Queue};
 use super::{ANSWER_WAIT, Deadline, KafkaSettings, close_consumer};
@@ -33,6 +34,13 @@ const MOVE_WAIT: Duration = Duration::from_secs(10);
 /// stood still: the library did not join again by itself, and nothing but a new client helped.
 const SESSIONS_UNHEARD: u32 = 6;
 
+/// So many fences in a row may be the member's own late requests: one to join and one to commit.
+const FENCES_OF_ITS_OWN: u32 = 2;
+
+/// Sessions within which the next fence is of the same row. A rival fences within one, since its heartbeats tell it that
+/// its place was taken.
+const SESSIONS_IN_A_ROW: u32 = 4;
+
 /// Between two tries of what the library is not ready for.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -55,8 +63,7 @@ pub(super) struct KafkaMember {
     parts: Option<Parts>,
     name: String,
     seat: Seat,
-    /// Whether the broker was away since a commit last succeeded.
-    was_away: bool,
+    fences: Fences,
     /// Until when the group has to say something after everything was lost; nothing is awaited when `None`.
     heard_by: Option<Deadline>,
     holdings: BTreeMap<TopicPartition, Holding>,
@@ -69,6 +76,30 @@ struct Parts {
     fetcher: Fetcher,
     group: Queue,
     client: Arc<Client>,
+}
+
+/// How often in a row the member was fenced, which tells a rival from the member's own past.
+///
+/// A member fences itself when its broker stood still. A request to join that it sent before the connection timed out is
+/// read from the old connection after the one that it sent anew, and takes the place from it; so does a commit that the
+/// library held back and sends without the member's id once the session has timed out here. Nobody goes on with the
+/// place then, so that whoever joins anew keeps it. Another process of the same name does go on, and takes the place
+/// back whenever it is taken from it.
+#[derive(Debug, Default)]
+struct Fences {
+    in_a_row: u32,
+    /// Until when the next one counts as of the same row.
+    row_until: Option<Deadline>,
+}
+
+impl Fences {
+    /// Counts a fence; whether it is another process's doing.
+    fn is_rival(&mut self, session: Duration) -> bool {
+        let goes_on = self.row_until.as_ref().is_some_and(|until| !until.has_passed());
+        self.in_a_row = if goes_on { self.in_a_row + 1 } else { 1 };
+        self.row_until = Some(Deadline::after(session * SESSIONS_IN_A_ROW));
+        self.in_a_row > FENCES_OF_ITS_OWN
+    }
 }
 
 /// Where the member sits: what it takes to join anew.
@@ -90,6 +121,9 @@ impl Seat {
         client.serve_on_consumer_queue().map_err(wrong)?;
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         client.subscribe(&PartitionList::topics(&topics)).map_err(wrong)?;
+        if let Some(topic) = topics.first() {
+            look_after(&client, &self.settings.bootstrap, topic);
+        }
         Ok(Parts { fetcher: Fetcher::new(&client), group: Queue::consumer(&client), client })
     }
 }
@@ -123,22 +157,17 @@ impl KafkaMember {
             parts: Some(seat.take()?),
             name: format!("member {instance} of {group}"),
             seat,
-            was_away: false,
+            fences: Fences::default(),
             heard_by: None,
             holdings: BTreeMap::new(),
             released: Vec::new(),
         })
     }
 
-    /// Joins with a new client after an outage; all that was held is lost, as far as the lane is concerned.
-    ///
-    /// A commit that the library held back while the coordinator was away may go out after the session has timed out
-    /// here, without the member's id. The broker then takes it for a rival's of the same name, and the client is of no
-    /// more use although nobody has its place. A real rival fences without an outage before it.
+    /// Joins with a new client; all that was held is lost, as far as the lane is concerned.
     fn join_again(&mut self, why: &str) -> Result<Polled, LogError> {
         tracing::warn!(why, "{} joins anew", self.name);
-        self.was_away = false;
-        self.heard_by = None;
+        self.await_group();
         let fresh = self.seat.take()?;
         if let Some(Parts { fetcher, group, client }) = self.parts.replace(fresh) {
             close_consumer(&self.name, client, (fetcher, group));
@@ -146,6 +175,23 @@ impl KafkaMember {
         self.released.clear();
         let held: Vec<TopicPartition> = std::mem::take(&mut self.holdings).into_keys().collect();
         Ok(if held.is_empty() { Polled::Nothing } else { Polled::Lost(held) })
+    }
+
+    /// From now on the group has to say something within `SESSIONS_UNHEARD`.
+    fn await_group(&mut self) {
+        self.heard_by = Some(Deadline::after(self.session() * SESSIONS_UNHEARD));
+    }
+
+    /// What an error of the library means. After a fence it refuses everything: that passes, since the next poll joins anew.
+    fn wrong(&self, error: &ClientError) -> LogError {
+        match self.client().fatal() {
+            Some(fence) if is_fenced(fence.code) => LogError::Away(fence.text),
+            _ => log_error(error, &self.name),
+        }
+    }
+
+    fn session(&self) -> Duration {
+        Duration::from_millis(u64::from(self.seat.settings.session_timeout_ms))
     }
 
     fn parts(&mut self) -> &mut Parts {
@@ -190,7 +236,7 @@ impl KafkaMember {
             // Nothing changes for us, but the group waits for the answer all the same.
             let none = PartitionList::new();
             let answer = if assigned { self.client().add(&none) } else { self.client().remove(&none) };
-            return answer.map(|()| None).map_err(|error| log_error(&error, &self.name));
+            return answer.map(|()| None).map_err(|error| self.wrong(&error));
         }
         if assigned {
             for partition in &partitions {
@@ -200,8 +246,7 @@ impl KafkaMember {
         }
         let lost = self.client().assignment_is_lost();
         if lost {
-            let session = Duration::from_millis(u64::from(self.seat.settings.session_timeout_ms));
-            self.heard_by = Some(Deadline::after(session * SESSIONS_UNHEARD));
+            self.await_group();
         }
         for partition in &partitions {
             let read = match self.holdings.get(partition) {
@@ -243,7 +288,7 @@ impl KafkaMember {
         let partitions = offered.iter().map(|(partition, _)| partition);
         self.parts().fetcher.take_over(partitions.clone());
         let list = PartitionList::at(offered);
-        self.client().add(&list).map_err(|error| log_error(&error, &self.name))?;
+        self.client().add(&list).map_err(|error| self.wrong(&error))?;
         self.holdings.extend(partitions.map(|partition| (partition.clone(), Holding::Live)));
         Ok(())
     }
@@ -257,7 +302,7 @@ impl KafkaMember {
         }
         loop {
             let list = PartitionList::at(&rest);
-            self.client().seek(&list, MOVE_WAIT).map_err(|error| log_error(&error, &self.name))?;
+            self.client().seek(&list, MOVE_WAIT).map_err(|error| self.wrong(&error))?;
             let stuck: Vec<Entry> =
                 list.entries().into_iter().filter(|entry| entry.code != Code::NoError).collect();
             rest.retain(|(partition, _)| stuck.iter().any(|entry| entry.partition == *partition));
@@ -282,7 +327,7 @@ impl KafkaMember {
     /// thereby undoes where their records are sent: taken over before that, they would be sent nowhere, for good. A seek
     /// is answered after the stop has begun, and not with "in progress" once it is over.
     fn begin_again(&mut self, live: &[(TopicPartition, i64)]) -> Result<(), LogError> {
-        let wrong = |error: ClientError| log_error(&error, &self.name);
+        let wrong = |error: ClientError| self.wrong(&error);
         let partitions = live.iter().map(|(partition, _)| partition);
         self.client().remove(&PartitionList::of(partitions)).map_err(wrong)?;
         let deadline = Deadline::after(MOVE_WAIT);
@@ -355,13 +400,15 @@ impl Member for KafkaMember {
             match self.serve_group(group_wait) {
                 Ok(None) => {}
                 Ok(Some(polled)) => return Ok(polled),
-                Err(LogError::Fenced(why)) if self.was_away => {
-                    return self.join_again(&format!("it was fenced when the broker came back: {why}"));
+                Err(LogError::Fenced(why)) => {
+                    let session = self.session();
+                    return if self.fences.is_rival(session) {
+                        Err(LogError::Fenced(why))
+                    } else {
+                        self.join_again(&format!("it was fenced: {why}"))
+                    };
                 }
-                Err(error) => {
-                    self.was_away |= matches!(error, LogError::Away(_));
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
             if read && let Some(fetched) = self.parts().fetcher.next(slice) {
                 if let Some(polled) = self.judge(fetched)? {
@@ -416,7 +463,7 @@ impl Member for KafkaMember {
             return Ok(());
         }
         let list = PartitionList::of(&self.released);
-        self.client().remove(&list).map_err(|error| log_error(&error, &self.name))?;
+        self.client().remove(&list).map_err(|error| self.wrong(&error))?;
         // Not before: while the library has not been told, it is told again.
         self.released.clear();
         Ok(())
@@ -439,22 +486,21 @@ impl Member for KafkaMember {
         let deadline = Deadline::after(COMMIT_AGAIN);
         loop {
             match self.commit_once(&list) {
-                Ok(()) => {
-                    self.was_away = false;
-                    return Ok(());
-                }
+                Ok(()) => return Ok(()),
                 // The group is in the middle of a rebalance that may not touch us; it passes without our help.
                 Err(error) if error.code == Code::RebalanceInProgress && !deadline.has_passed() => {
                     std::thread::sleep(PAUSE);
                 }
                 Err(error) if is_fenced(error.code) => return Err(LogError::Fenced(error.text)),
                 Err(error) => {
-                    let error = log_error(&self.client().fatal().unwrap_or(error), &self.name);
-                    self.was_away |= matches!(error, LogError::Away(_));
-                    return Err(error);
+                    return Err(log_error(&self.client().fatal().unwrap_or(error), &self.name));
                 }
             }
         }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.heard_by.is_some()
     }
 
     fn close(self: Box<Self>) {

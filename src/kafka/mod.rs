@@ -5,6 +5,7 @@
 //! ready, never callbacks. Called by the pipeline, which makes one `KafkaLogs`.
 
 mod answers;
+mod brokers;
 mod cluster;
 mod fetch;
 mod ffi;

@@ -6,6 +6,7 @@
 //! through `log::Producer`.
 
 use super::answers::{log_error, standing_error};
+use super::brokers::look_after;
 use super::ffi::{
     About, Client, ClientError, Code, Event, Kind, ProduceSlots, Queue, Run, Sending, TopicHandle, pieces,
 };
@@ -31,6 +32,7 @@ const REPORT_WAIT: Duration = Duration::from_millis(50);
 pub(super) struct KafkaProducer {
     // `None` only while dropping.
     client: Option<Arc<Client>>,
+    bootstrap: String,
     topics: BTreeMap<Arc<str>, Arc<TopicHandle>>,
     room: Room,
     /// What the client had no room for, in the order in which it was sent.
@@ -97,6 +99,7 @@ impl KafkaProducer {
             .map_err(|error| LogError::Fatal(format!("no thread for delivery reports: {error}")))?;
         Ok(KafkaProducer {
             client: Some(client),
+            bootstrap: settings.bootstrap.clone(),
             topics: BTreeMap::new(),
             room: Room::default(),
             waiting: VecDeque::new(),
@@ -198,6 +201,9 @@ fn enqueue_one_by_one(sending: &mut Sending, records: &[OutgoingRecord<'_>]) -> 
 impl KafkaProducer {
     fn topic(&mut self, name: &Arc<str>) -> Result<Arc<TopicHandle>, LogError> {
         let client = self.client.as_ref().expect("invariant: the client goes with the producer");
+        if self.topics.is_empty() {
+            look_after(client, &self.bootstrap, name);
+        }
         match self.topics.entry(Arc::clone(name)) {
             btree_map::Entry::Occupied(entry) => Ok(Arc::clone(entry.get())),
             btree_map::Entry::Vacant(entry) => {

@@ -5,6 +5,7 @@
 //! the follower, by restores and by `audit`, through `log::Reader`.
 
 use super::answers::{log_error, standing_error};
+use super::brokers::look_after;
 use super::fetch::{Fetched, Fetcher};
 use super::ffi::{About, Client, ClientError, Event, Kind, PartitionList, Queue};
 use super::member::failed_partition;
@@ -50,6 +51,9 @@ impl KafkaReader {
         let (fetcher, troubles) = (Fetcher::new(&client), Queue::consumer(&client));
         fetcher.take_over(from.iter().map(|(partition, _)| partition));
         client.assign(&PartitionList::at(from)).map_err(wrong)?;
+        if let Some((partition, _)) = from.first() {
+            look_after(&client, &settings.bootstrap, &partition.topic);
+        }
         let name = format!("a reader beside group {}", settings.reader_group);
         Ok(KafkaReader { parts: Some((fetcher, troubles, client)), name })
     }

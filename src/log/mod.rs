@@ -98,6 +98,11 @@ pub trait Member: Send {
     /// `LogError::Fenced` when the group has moved on: nothing of ours counts any more.
     fn commit(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError>;
 
+    /// Whether all that was held has been lost, and the group has not said since what is ours.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     /// Leaves the group (a static member keeps its place until the session times out).
     fn close(self: Box<Self>);
 }

@@ -99,6 +99,8 @@ pub(super) struct Seat {
     gone: AtomicBool,
     /// When its client last found no broker.
     away_ms: AtomicI64,
+    /// Whether all it held was lost, and its group has not answered since.
+    lost: AtomicBool,
     /// Each partition that is live, with its committed offset.
     committed: Mutex<Vec<(TopicPartition, i64)>>,
 }
@@ -201,6 +203,7 @@ impl Shared {
             is_lane,
             gone: AtomicBool::new(false),
             away_ms: AtomicI64::new(i64::MIN),
+            lost: AtomicBool::new(false),
             committed: Mutex::default(),
         });
         self.notes().seats.push(Arc::clone(&seat));
@@ -249,19 +252,7 @@ impl Shared {
         if self.policies.in_force().is_none() {
             return Err("no policy is in force".to_owned());
         }
-        for seat in notes.seats.iter().filter(|seat| seat.is_lane) {
-            let (held, not_live) = seat.holds();
-            if now.saturating_sub(seat.away_ms.load(Ordering::Relaxed)) < AWAY_FOR_MS {
-                return Err(format!("{}: no broker answers", seat.name));
-            }
-            if not_live > 0 {
-                return Err(format!("{}: {not_live} of {held} partitions are being restored", seat.name));
-            }
-            if held == 0 && now - seat.since_ms < SPARE_AFTER_MS {
-                return Err(format!("{}: waits for its partitions", seat.name));
-            }
-        }
-        Ok(())
+        notes.seats.iter().filter(|seat| seat.is_lane).try_for_each(|lane| lane.ready(now))
     }
 
     /// Whether every thread moves; which one does not, otherwise.
@@ -308,6 +299,24 @@ impl Shared {
 }
 
 impl Seat {
+    /// Whether records flow through this lane, if any are its business; why not, otherwise.
+    fn ready(&self, now: i64) -> Result<(), String> {
+        let (held, not_live) = self.holds();
+        if now.saturating_sub(self.away_ms.load(Ordering::Relaxed)) < AWAY_FOR_MS {
+            return Err(format!("{}: no broker answers", self.name));
+        }
+        if not_live > 0 {
+            return Err(format!("{}: {not_live} of {held} partitions are being restored", self.name));
+        }
+        if held == 0 && self.lost.load(Ordering::Relaxed) {
+            return Err(format!("{}: lost its partitions and waits for its group", self.name));
+        }
+        if held == 0 && now - self.since_ms < SPARE_AFTER_MS {
+            return Err(format!("{}: waits for its partitions", self.name));
+        }
+        Ok(())
+    }
+
     pub(super) fn moved(&self, now_ms: i64) {
         self.moved_ms.store(now_ms, Ordering::Relaxed);
     }
@@ -317,11 +326,17 @@ impl Seat {
         self.away_ms.store(at_ms, Ordering::Relaxed);
     }
 
+    /// Whether all it held was lost, and its group has not answered since.
+    pub(super) fn lost(&self, lost: bool) {
+        self.lost.store(lost, Ordering::Relaxed);
+    }
+
     /// A thread that has ended need not move.
     pub(super) fn leaves(&self) {
         self.gone.store(true, Ordering::Relaxed);
         self.held.store(0, Ordering::Relaxed);
         self.not_live.store(0, Ordering::Relaxed);
+        self.lost(false);
         self.epoch.store(i64::MAX, Ordering::Relaxed);
         self.committed().clear();
     }
@@ -385,6 +400,25 @@ mod tests {
         // One that holds no partition asks as well, and so never stays away for having nothing to do.
         assert!(super::super::publish::lag(&shared).is_empty());
         assert_eq!(shared.ready(), else_well, "it is back by itself");
+    }
+
+    #[test]
+    fn a_lane_that_lost_all_it_had_is_not_ready_until_its_group_has_said_what_is_its() {
+        let clock = Arc::new(ManualClock::new(Millis(0)));
+        let (shared, _logs) = shared(&clock);
+        let lane = shared.seat("triage-0", true);
+        let later = SPARE_AFTER_MS + AWAY_FOR_MS;
+        assert_eq!(lane.ready(0), Err("triage-0: waits for its partitions".to_owned()));
+        assert_eq!(lane.ready(later), Ok(()), "a spare lane keeps nobody from working");
+        lane.lost(true);
+        assert_eq!(
+            lane.ready(later),
+            Err("triage-0: lost its partitions and waits for its group".to_owned())
+        );
+        lane.lost(false);
+        assert_eq!(lane.ready(later), Ok(()), "the group has given it none, which is an answer");
+        lane.set_holds(3, 1);
+        assert_eq!(lane.ready(later), Err("triage-0: 1 of 3 partitions are being restored".to_owned()));
     }
 
     #[test]

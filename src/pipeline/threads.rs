@@ -133,6 +133,7 @@ fn run_lane<W: Published>(
         let now = shared.clock.monotonic_ms();
         seat.moved(now);
         seat.away(lane.away_at);
+        seat.lost(lane.is_lost());
         telling.tell(shared, seat, slot, &lane, now, false);
         match (step, drain_until) {
             (Err(error), _) => break End::Failed(error),

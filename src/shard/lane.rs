@@ -155,6 +155,8 @@ impl<W: Work> Lane<W> {
         match polled {
             Polled::Nothing => {}
             Polled::Assigned(partitions) => {
+                // What was revoked before, and could not be let go of yet, is ours anew.
+                self.revoking.retain(|revoking| !partitions.contains(revoking));
                 for partition in partitions {
                     self.held.insert(partition.clone(), Place::Waiting { until: now_ms });
                     self.assigned.push(partition);
@@ -168,6 +170,7 @@ impl<W: Work> Lane<W> {
                 for partition in &partitions {
                     self.drop_place(partition, None);
                 }
+                self.revoking.retain(|revoking| !partitions.contains(revoking));
                 self.let_go(partitions)?;
             }
             Polled::Records(records) => self.hand_over(records),
@@ -485,6 +488,12 @@ impl<W: Work> Lane<W> {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.live().all(|shard| shard.is_drained() && shard.commit().is_none())
+    }
+
+    /// Whether it lost all its partitions, and the group has not said since which are its.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.member.is_lost()
     }
 
     /// Whether any shard of the lane is about to stop.

@@ -5,7 +5,7 @@
 
 use super::{
     Arc, CString, Client, ClientError, Code, Duration, Event, NonNull, PartitionList, Queue, TopicPartition,
-    c_int, c_text, entries_of, milliseconds, ptr, sys, text_of,
+    c_int, c_text, entries_of, milliseconds, partition_number, ptr, sys, text_of,
 };
 use crate::log::NewTopic;
 
@@ -114,6 +114,30 @@ impl Client {
             .event(wait + Duration::from_secs(2))
             .ok_or_else(|| ClientError::new(Code::OperationTimedOut, "no answer to an admin call"))?;
         event.error().map_or(Ok(event), Err)
+    }
+
+    /// Whether this partition has a leader now, as a broker says; `None` when there is no such partition. What the library
+    /// remembers of the topic is what it is told here.
+    pub(in crate::kafka) fn has_leader(
+        self: &Arc<Client>,
+        partition: &TopicPartition,
+        wait: Duration,
+    ) -> Result<Option<bool>, ClientError> {
+        let topic = self.topic(&partition.topic)?;
+        let mut found = ptr::null();
+        // SAFETY: client and topic live; what is found is given back once, and read only before that; counts describe
+        // the arrays found.
+        unsafe {
+            let answer = sys::rd_kafka_metadata(self.rk(), 0, topic.as_ptr(), &mut found, milliseconds(wait));
+            ClientError::check(answer)?;
+            let topics = slice_of((*found).topics, (*found).topic_cnt);
+            let partitions = topics.first().map(|topic| slice_of(topic.partitions, topic.partition_cnt));
+            let number = partition_number(partition.partition);
+            let here = partitions.and_then(|all| all.iter().find(|one| one.id == number));
+            let has_leader = here.map(|one| one.leader >= 0);
+            sys::rd_kafka_metadata_destroy(found);
+            Ok(has_leader)
+        }
     }
 
     /// Ids and partitions of these topics.
@@ -266,6 +290,16 @@ impl Client {
             Some(entry) => Err(ClientError::new(entry.code, entry.code.to_string())),
             None => Ok(()),
         }
+    }
+}
+
+/// # Safety
+/// `first` is null or the start of `count` values that live as long as the slice.
+unsafe fn slice_of<'a, T>(first: *const T, count: c_int) -> &'a [T] {
+    match usize::try_from(count) {
+        // SAFETY: the caller's promise.
+        Ok(count) if !first.is_null() => unsafe { std::slice::from_raw_parts(first, count) },
+        _ => &[],
     }
 }
 

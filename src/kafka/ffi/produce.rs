@@ -21,6 +21,12 @@ unsafe impl Send for TopicHandle {}
 // SAFETY: as above.
 unsafe impl Sync for TopicHandle {}
 
+impl TopicHandle {
+    pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_topic_t {
+        self.ptr.as_ptr()
+    }
+}
+
 impl Drop for TopicHandle {
     fn drop(&mut self) {
         // SAFETY: we hold one count of the handle; the client lives through our `Arc`.
