@@ -103,7 +103,7 @@ impl Path {
     pub fn advance(&mut self) {
         self.shard.advance(&self.topics, &SystemClock::new(), &mut self.effects);
         if let Some(commit) = self.shard.commit() {
-            self.shard.committed(commit.offset);
+            self.shard.committed(&commit);
         }
         assert!(self.shard.is_drained(), "everything is answered at once: {:?}", self.shard.stopped());
     }

@@ -387,11 +387,11 @@ impl Shard for DeskPlace {
         each!(self, shard => shard.commit())
     }
 
-    fn committed(&mut self, offset: i64) {
+    fn committed(&mut self, commit: &Commit) {
         match self {
-            DeskPlace::Desk(desk) => desk.shard.runs.committed(offset),
-            DeskPlace::Intake(shard) => shard.runs.committed(offset),
-            DeskPlace::Plan(shard) => shard.committed(offset),
+            DeskPlace::Desk(desk) => desk.shard.runs.committed(commit.offset),
+            DeskPlace::Intake(shard) => shard.runs.committed(commit.offset),
+            DeskPlace::Plan(shard) => shard.committed(commit.offset),
         }
     }
 

@@ -477,8 +477,8 @@ impl Shard for TriagePlace {
         self.shard.commit()
     }
 
-    fn committed(&mut self, offset: i64) {
-        self.shard.committed(offset);
+    fn committed(&mut self, commit: &Commit) {
+        self.shard.committed(commit);
     }
 
     fn overtaken(&mut self) {
