@@ -28,7 +28,7 @@ pub struct Sink {
 }
 
 impl Producer for Sink {
-    fn send(&mut self, _: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError> {
+    fn send(&mut self, _: &TopicPartition, records: Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError> {
         let count = u32::try_from(records.len()).expect("a batch is short");
         self.records += u64::from(count);
         self.bytes += records.bytes() as u64;
@@ -103,7 +103,7 @@ impl Path {
     pub fn advance(&mut self) {
         self.shard.advance(&self.topics, &SystemClock::new(), &mut self.effects);
         if let Some(commit) = self.shard.commit() {
-            self.shard.committed(commit.offset);
+            self.shard.committed(&commit);
         }
         assert!(self.shard.is_drained(), "everything is answered at once: {:?}", self.shard.stopped());
     }

@@ -1,8 +1,8 @@
 //! Kafka to Kafka on a real broker: triaged beside bare programs that move the same bytes, each in a process of its own.
 //!
 //! Owns the order of the parts and their sizes. `KAFKA_BOOTSTRAP` says where the broker is; without it nothing is
-//! measured, and that is said. `BENCH_ROUNDS` and `BENCH_MENTIONS` change the size; with `BENCH_PERF` only the daemon on
-//! the first backlog is recorded, for scripts/flame.
+//! measured, and that is said. `BENCH_ROUNDS` and `BENCH_MENTIONS` change the size. `BENCH_ONLY` names the part to run, or how its name
+//! begins: nothing is written down then. With `BENCH_PERF` the daemon of that part is recorded (scripts/flame).
 
 mod backlog;
 mod bare;
@@ -43,21 +43,44 @@ fn main() {
         ("firehose 2.8 KB", Mix::Firehose, Shape::Tweet, mentions / 3),
         ("all-queued 680 B", Mix::AllQueued, Shape::Native(680), mentions / 2),
     ];
+    let only = std::env::var("BENCH_ONLY").unwrap_or_default();
+    let is_asked_for = |part: &str| part.starts_with(&only);
+    let is_one_enough = std::env::var_os("BENCH_PERF").is_some();
     let mut relay = None;
     for (name, mix, shape, mentions) in parts {
+        if !is_asked_for(name) {
+            continue;
+        }
         let backlog = fill(mix, shape, mentions);
-        relay = Some(compare(name, &backlog, 1_000, rounds, &mut results));
-        if std::env::var_os("BENCH_PERF").is_some() {
+        let measured = compare(name, &backlog, 1_000, rounds, &mut results);
+        if is_one_enough {
             return;
         }
+        relay = (mix == Mix::AllQueued).then_some(measured);
     }
-    let (recipe, rate) = relay.expect("there are parts");
-    partitions(&bootstrap, mentions / 2, &mut results);
+    if is_asked_for("partitions") {
+        partitions(&bootstrap, mentions / 2, &mut results);
+    }
+    if !["latency", "reload", "kill"].iter().any(|part| is_asked_for(part)) {
+        return;
+    }
+    let (recipe, rate) = relay.unwrap_or_else(|| {
+        let backlog = fill(Mix::AllQueued, Shape::Native(680), mentions / 6);
+        compare("all-queued, for the relay", &backlog, 1_000, 1, &mut results)
+    });
     // Half of what it did at full load, in thousands.
     let half = number("BENCH_RATE", (rate / 2_000.0) as usize * 1_000, 400) as u64;
     let seconds = number("BENCH_SECONDS", 15, 3) as u64;
-    open_loop::latency(&bootstrap, &recipe, half, seconds, rounds, &mut results);
-    open_loop::reload(&bootstrap, number("BENCH_QUERIES", 10_000, 200), half / 2, seconds, &mut results);
-    open_loop::kill(&bootstrap, half / 4, number("BENCH_KILLS", 5, 1), &mut results);
-    results.write();
+    if is_asked_for("latency") {
+        open_loop::latency(&bootstrap, &recipe, half, seconds, rounds, &mut results);
+    }
+    if is_asked_for("reload") {
+        open_loop::reload(&bootstrap, number("BENCH_QUERIES", 10_000, 200), half / 2, seconds, &mut results);
+    }
+    if is_asked_for("kill") {
+        open_loop::kill(&bootstrap, half / 4, number("BENCH_KILLS", 5, 1), &mut results);
+    }
+    if only.is_empty() {
+        results.write();
+    }
 }

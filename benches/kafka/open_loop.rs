@@ -135,7 +135,7 @@ fn send(
         for (partition, batch) in batches {
             let ticket = Arc::new(Ticket::new());
             producer
-                .send(&TopicPartition::new(input, partition as u32), &batch, &ticket)
+                .send(&TopicPartition::new(input, partition as u32), batch, &ticket)
                 .expect("it is enqueued");
             tickets.push(ticket);
         }
@@ -200,6 +200,7 @@ pub fn latency(
                 "triaged" => {
                     let mut process = fleet.start();
                     ready(&fleet, &mut process);
+                    process.profile();
                     process
                 }
                 _ => fleet.start_bare(&recipe.lanes(&fleet, Mix::AllQueued)),
@@ -228,6 +229,7 @@ pub fn reload(bootstrap: &str, queries: usize, rate: u64, seconds: u64, results:
     let fleet = fleet(bootstrap, queries);
     let mut process = fleet.start();
     ready(&fleet, &mut process);
+    process.profile();
     let traffic = Traffic::start(&fleet, rate);
     std::thread::sleep(Duration::from_secs(seconds));
     let mut changed = policies::bundle(queries, Mix::AllQueued);

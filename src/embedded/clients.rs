@@ -23,6 +23,8 @@ pub(super) struct EmbeddedMember {
     /// The partition that is read next, so that none starves.
     turn: usize,
     lost_told: bool,
+    /// What became of the last commit, until somebody asks.
+    answer: Option<Result<(), LogError>>,
 }
 
 impl EmbeddedMember {
@@ -34,6 +36,7 @@ impl EmbeddedMember {
             positions: BTreeMap::new(),
             turn: 0,
             lost_told: false,
+            answer: None,
         }
     }
 
@@ -132,14 +135,16 @@ impl Member for EmbeddedMember {
         Ok(())
     }
 
-    fn commit(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
+    fn commit_begin(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
         self.cluster.state().answers()?;
-        self.cluster
-            .state()
-            .groups
-            .get_mut(&self.group)
-            .expect("invariant: it exists")
-            .commit(self.id, offsets)
+        let mut state = self.cluster.state();
+        let group = state.groups.get_mut(&self.group).expect("invariant: it exists");
+        self.answer = Some(group.commit(self.id, offsets));
+        Ok(())
+    }
+
+    fn commit_answer(&mut self, _wait: Duration) -> Option<Result<(), LogError>> {
+        self.answer.take()
     }
 
     fn close(self: Box<Self>) {
@@ -216,12 +221,7 @@ impl EmbeddedProducer {
 }
 
 impl Producer for EmbeddedProducer {
-    fn send(
-        &mut self,
-        to: &TopicPartition,
-        records: &Outgoing,
-        ticket: &Arc<Ticket>,
-    ) -> Result<(), LogError> {
+    fn send(&mut self, to: &TopicPartition, records: Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -232,7 +232,7 @@ impl Producer for EmbeddedProducer {
             return Err(LogError::Denied(to.to_string()));
         }
         ticket.add(records.len() as u32);
-        let send = PendingSend::new(to, records, ticket);
+        let send = PendingSend::new(to, &records, ticket);
         if state.holds_sends {
             state.pending.entry(self.id).or_default().push(send);
         } else {

@@ -57,18 +57,19 @@ impl Fetcher {
     /// The next thing fetched.
     pub(super) fn next(&mut self, wait: Duration) -> Option<Fetched> {
         if self.ready.is_empty() {
-            // The library waits for a full array, so whatever is there is taken without waiting; only when there
-            // is nothing do we wait, for a single message.
-            self.fill(BATCH_RECORDS, Duration::ZERO);
-            if self.ready.is_empty() && !wait.is_zero() {
-                self.fill(1, wait);
-            }
+            self.fill(wait);
         }
         self.ready.pop_front()
     }
 
-    fn fill(&mut self, most: usize, wait: Duration) {
-        self.queue.messages(&mut self.batch, most, wait);
+    fn fill(&mut self, wait: Duration) {
+        // The library waits for a full array, so whatever is there is taken without waiting; only when there is nothing
+        // do we wait, for a single message, and take what came with it.
+        self.queue.messages(&mut self.batch, BATCH_RECORDS, Duration::ZERO);
+        if self.batch.is_empty() && !wait.is_zero() {
+            self.queue.messages(&mut self.batch, 1, wait);
+            self.queue.messages(&mut self.batch, BATCH_RECORDS, Duration::ZERO);
+        }
         let mut messages = self.batch.iter().peekable();
         while let Some(first) = messages.next() {
             let partition = match (first.code(), first.partition()) {

@@ -13,7 +13,7 @@ use super::brokers::look_after;
 use super::fetch::{Fetched, Fetcher};
 use super::ffi::{About, Client, ClientError, Code, Entry, Event, Kind, PartitionList, Queue};
 use super::{ANSWER_WAIT, Deadline, KafkaSettings, close_consumer};
-use crate::log::{Commit, LogError, Member, Polled, TopicPartition};
+use crate::log::{COMMIT_WAIT, Commit, LogError, Member, Polled, TopicPartition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +23,6 @@ const GROUP_EVERY: Duration = Duration::from_millis(5);
 
 /// How long a commit that meets a rebalance is tried again.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
-
-/// How long one try of a commit may stay unanswered.
-const COMMIT_WAIT: Duration = Duration::from_secs(10);
 
 /// How long moving a partition may take.
 const MOVE_WAIT: Duration = Duration::from_secs(10);
@@ -69,6 +66,19 @@ pub(super) struct KafkaMember {
     holdings: BTreeMap<TopicPartition, Holding>,
     /// Released, but not said to the library yet, since others of the same revocation are not.
     released: Vec<TopicPartition>,
+    /// The commit under way.
+    begun: Option<Begun>,
+}
+
+/// A commit that was sent.
+#[derive(Debug)]
+struct Begun {
+    offsets: PartitionList,
+    /// A queue for each try, so that a late answer to one is never taken for the answer to the next.
+    answers: Queue,
+    answered_by: Deadline,
+    /// Until when it is tried again if it meets a rebalance.
+    again_until: Deadline,
 }
 
 #[derive(Debug)]
@@ -130,6 +140,7 @@ impl Seat {
 
 impl Drop for KafkaMember {
     fn drop(&mut self) {
+        self.begun = None;
         if let Some(Parts { fetcher, group, client }) = self.parts.take() {
             close_consumer(&self.name, client, (fetcher, group));
         }
@@ -161,6 +172,7 @@ impl KafkaMember {
             heard_by: None,
             holdings: BTreeMap::new(),
             released: Vec::new(),
+            begun: None,
         })
     }
 
@@ -168,6 +180,7 @@ impl KafkaMember {
     fn join_again(&mut self, why: &str) -> Result<Polled, LogError> {
         tracing::warn!(why, "{} joins anew", self.name);
         self.await_group();
+        self.begun = None;
         let fresh = self.seat.take()?;
         if let Some(Parts { fetcher, group, client }) = self.parts.replace(fresh) {
             close_consumer(&self.name, client, (fetcher, group));
@@ -342,27 +355,41 @@ impl KafkaMember {
         }
     }
 
-    fn commit_once(&mut self, offsets: &PartitionList) -> Result<(), ClientError> {
+    fn send_commit(&self, offsets: &PartitionList) -> Result<Queue, ClientError> {
         if self.client().assignment_is_lost() {
             return Err(ClientError::new(Code::AssignmentLost, "the partitions were given away"));
         }
-        // A queue for each try, so that a late answer to one is never taken for the answer to the next.
         let answers = Queue::new(self.client());
         self.client().commit(offsets, &answers)?;
-        let answer = answers
-            .event(COMMIT_WAIT)
-            .ok_or_else(|| ClientError::new(Code::OperationTimedOut, "no answer to a commit"))?;
+        Ok(answers)
+    }
+
+    /// What the broker says of a commit; it is none while there is time left.
+    fn outcome(&self, begun: &Begun, wait: Duration) -> Option<Result<(), ClientError>> {
+        let Some(answer) = begun.answers.event(wait.min(begun.answered_by.left())) else {
+            let late = || Err(ClientError::new(Code::OperationTimedOut, "no answer to a commit"));
+            return begun.answered_by.has_passed().then(late);
+        };
         if let Some(error) = answer.error() {
-            return Err(error);
+            return Some(Err(error));
         }
         if let Some(entry) = answer.entries().iter().find(|entry| entry.code != Code::NoError) {
-            return Err(ClientError::new(entry.code, format!("{}: {}", entry.partition, entry.code)));
+            let text = format!("{}: {}", entry.partition, entry.code);
+            return Some(Err(ClientError::new(entry.code, text)));
         }
         // A member that lost its place just before may have committed as nobody, which proves nothing.
         if self.client().assignment_is_lost() {
-            return Err(ClientError::new(Code::AssignmentLost, "the partitions were given away"));
+            return Some(Err(ClientError::new(Code::AssignmentLost, "the partitions were given away")));
         }
-        Ok(())
+        Some(Ok(()))
+    }
+
+    /// What the failure of a commit means.
+    fn not_committed(&mut self, error: ClientError) -> LogError {
+        if is_fenced(error.code) {
+            return LogError::Fenced(error.text);
+        }
+        log_error(&self.client().fatal().unwrap_or(error), &self.name)
     }
 }
 
@@ -469,7 +496,10 @@ impl Member for KafkaMember {
         Ok(())
     }
 
-    fn commit(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
+    fn commit_begin(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
+        while self.begun.is_some() {
+            let _ = self.commit_answer(COMMIT_WAIT);
+        }
         let mut list = PartitionList::new();
         for (partition, commit) in offsets {
             if !matches!(
@@ -480,22 +510,40 @@ impl Member for KafkaMember {
             }
             list.push(partition, commit.offset, Some(&commit.metadata));
         }
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let deadline = Deadline::after(COMMIT_AGAIN);
-        loop {
-            match self.commit_once(&list) {
-                Ok(()) => return Ok(()),
-                // The group is in the middle of a rebalance that may not touch us; it passes without our help.
-                Err(error) if error.code == Code::RebalanceInProgress && !deadline.has_passed() => {
-                    std::thread::sleep(PAUSE);
-                }
-                Err(error) if is_fenced(error.code) => return Err(LogError::Fenced(error.text)),
-                Err(error) => {
-                    return Err(log_error(&self.client().fatal().unwrap_or(error), &self.name));
+        let answers = self.send_commit(&list).map_err(|error| self.not_committed(error))?;
+        self.begun = Some(Begun {
+            offsets: list,
+            answers,
+            answered_by: Deadline::after(COMMIT_WAIT),
+            again_until: Deadline::after(COMMIT_AGAIN),
+        });
+        Ok(())
+    }
+
+    fn commit_answer(&mut self, wait: Duration) -> Option<Result<(), LogError>> {
+        let mut begun = self.begun.take()?;
+        match self.outcome(&begun, wait) {
+            None => {
+                self.begun = Some(begun);
+                None
+            }
+            Some(Ok(())) => Some(Ok(())),
+            // The group is in the middle of a rebalance that may not touch us; it passes without our help.
+            Some(Err(error))
+                if error.code == Code::RebalanceInProgress && !begun.again_until.has_passed() =>
+            {
+                std::thread::sleep(PAUSE);
+                match self.send_commit(&begun.offsets) {
+                    Ok(answers) => {
+                        begun.answers = answers;
+                        begun.answered_by = Deadline::after(COMMIT_WAIT);
+                        self.begun = Some(begun);
+                        None
+                    }
+                    Err(error) => Some(Err(self.not_committed(error))),
                 }
             }
+            Some(Err(error)) => Some(Err(self.not_committed(error))),
         }
     }
 

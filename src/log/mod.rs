@@ -64,6 +64,9 @@ pub enum Polled {
     Records(Records),
 }
 
+/// How long a commit may stay unanswered.
+pub const COMMIT_WAIT: Duration = Duration::from_secs(10);
+
 /// One member of a consumer group. Membership changes come as values, answered when the caller is ready.
 pub trait Member: Send {
     /// The next thing that happened. With `read` false no records are taken, only membership is served:
@@ -92,11 +95,32 @@ pub trait Member: Send {
     /// Any; the member should be closed then.
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError>;
 
-    /// Commits and waits for the broker's word. Success proves that this member still owned the partitions.
+    /// Sends a commit off; `commit_answer` gives the broker's word on it. There is one at a time: the answer to one that
+    /// was begun before is waited for and dropped, since of two under way the older might come last.
     ///
     /// # Errors
     /// `LogError::Fenced` when the group has moved on: nothing of ours counts any more.
-    fn commit(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError>;
+    fn commit_begin(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError>;
+
+    /// The answer to the commit begun last, each given once; waits for it at most `wait`. Success proves that this
+    /// member still owned the partitions; errors are as those of `commit_begin`.
+    fn commit_answer(&mut self, wait: Duration) -> Option<Result<(), LogError>>;
+
+    /// Commits and waits for the broker's word.
+    ///
+    /// # Errors
+    /// As `commit_begin`.
+    fn commit(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        self.commit_begin(offsets)?;
+        loop {
+            if let Some(answer) = self.commit_answer(COMMIT_WAIT) {
+                return answer;
+            }
+        }
+    }
 
     /// Whether all that was held has been lost, and the group has not said since what is ours.
     fn is_lost(&self) -> bool {
@@ -135,8 +159,7 @@ pub trait Producer: Send {
     ///
     /// # Errors
     /// When nothing was enqueued.
-    fn send(&mut self, to: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>)
-    -> Result<(), LogError>;
+    fn send(&mut self, to: &TopicPartition, records: Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError>;
 
     /// Whether the client's buffer took all that was sent so far; while it did not, nothing new should be begun.
     fn has_room(&mut self) -> bool;

@@ -41,8 +41,8 @@ fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
-/// The share of the one memory knob that each lane and its two clients have, in KiB: a quarter for what is fetched
-/// ahead, a quarter for what is not answered, half for what is in flight between them.
+/// The share of the one memory knob that each lane and its two clients have, in KiB: at most a quarter for what
+/// is fetched ahead, a quarter for what is not answered, half for what is in flight between them.
 pub(super) fn buffers_kib(settings: &Settings) -> u32 {
     let shares = lanes(settings) + 1;
     (settings.limits.buffer_mib.saturating_mul(1024) / shares).max(1024)

@@ -150,7 +150,7 @@ impl DeskWork {
         let mut batch = Outgoing::default();
         batch.push(Some(key.as_bytes()), value.as_deref());
         let to = TopicPartition { topic: self.parts.control.clone(), partition: 0 };
-        if let Err(error) = out.send(&to, &batch, &Arc::new(Ticket::new())) {
+        if let Err(error) = out.send(&to, batch, &Arc::new(Ticket::new())) {
             tracing::warn!(%error, "a policy switch was not acknowledged");
         }
     }
@@ -184,7 +184,7 @@ fn append(log: &TopicPartition, event: &Event<'_>, out: &mut dyn Producer) -> Op
     let mut batch = Outgoing::default();
     batch.push(None, Some(&value));
     let ticket = Arc::new(Ticket::new());
-    match out.send(log, &batch, &ticket) {
+    match out.send(log, batch, &ticket) {
         Ok(()) => Some(ticket),
         Err(error) => {
             tracing::warn!(%log, %error, "the desk log does not take its owner's record");
@@ -387,11 +387,11 @@ impl Shard for DeskPlace {
         each!(self, shard => shard.commit())
     }
 
-    fn committed(&mut self, offset: i64) {
+    fn committed(&mut self, commit: &Commit) {
         match self {
-            DeskPlace::Desk(desk) => desk.shard.runs.committed(offset),
-            DeskPlace::Intake(shard) => shard.runs.committed(offset),
-            DeskPlace::Plan(shard) => shard.committed(offset),
+            DeskPlace::Desk(desk) => desk.shard.runs.committed(commit.offset),
+            DeskPlace::Intake(shard) => shard.runs.committed(commit.offset),
+            DeskPlace::Plan(shard) => shard.committed(commit.offset),
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Lane<W: Work> {
     /// Partitions of which records were dropped because they are paused, each with the first of these.
     held_back: BTreeMap<TopicPartition, i64>,
     commit_due: i64,
+    /// The commit under way, without partitions that were dropped since.
+    committing: Option<Vec<(TopicPartition, Commit)>>,
     away_told_until: i64,
     /// When a poll last found no broker; `i64::MIN` when none ever did.
     pub away_at: i64,
@@ -82,6 +84,7 @@ impl<W: Work> Lane<W> {
             pause: None,
             held_back: BTreeMap::new(),
             commit_due: 0,
+            committing: None,
             away_told_until: 0,
             away_at: i64::MIN,
             draining: false,
@@ -117,10 +120,7 @@ impl<W: Work> Lane<W> {
         }
         self.start_ready()?;
         self.finish_revocation(now_ms)?;
-        if now_ms >= self.commit_due || (self.draining && self.live().all(Shard::is_drained)) {
-            self.commit_due = now_ms + self.limits.commit_interval_ms;
-            self.commit_settled()?;
-        }
+        self.commit_in_passing(now_ms)?;
         self.resume()?;
         let read = self.may_read(now_ms);
         busy |= self.take_stalled();
@@ -310,7 +310,13 @@ impl<W: Work> Lane<W> {
     /// Commits where a partition without a commit begins, before anything of it is read: what retention takes from
     /// then on is known to be lost, and cannot be mistaken for what was never ours.
     fn pin(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), LogError> {
-        self.member.commit(&[(partition.clone(), Commit { offset, metadata: String::new() })])
+        self.commit_now(&[(partition.clone(), Commit { offset, metadata: String::new() })])
+    }
+
+    /// Commits and waits for the answer; that to a commit under way is dropped by the member.
+    fn commit_now(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
+        self.committing = None;
+        self.member.commit(offsets)
     }
 
     /// Starts reading what is restored: what was assigned together, together; what was restarted, by itself.
@@ -391,9 +397,10 @@ impl<W: Work> Lane<W> {
                 None => Commit { offset: shard.start(), metadata: String::new() },
             },
         };
-        self.member.commit(&[(partition.clone(), commit.clone())])?;
+        self.commit_now(&[(partition.clone(), commit.clone())])?;
+        let Some(Place::Live(shard)) = self.held.get_mut(partition) else { return Ok(()) };
         if commit.offset > shard.start() {
-            shard.committed(commit.offset);
+            shard.committed(&commit);
         }
         Ok(())
     }
@@ -433,6 +440,9 @@ impl<W: Work> Lane<W> {
 
     fn drop_place(&mut self, partition: &TopicPartition, stop: Option<&Stop>) {
         self.assigned.retain(|assigned| assigned != partition);
+        if let Some(committing) = &mut self.committing {
+            committing.retain(|(of, _)| of != partition);
+        }
         self.held_back.remove(partition);
         if let Some(Place::Live(shard) | Place::Ready(shard)) = self.held.remove(partition) {
             self.work.dropped(shard, stop);
@@ -442,25 +452,58 @@ impl<W: Work> Lane<W> {
         }
     }
 
-    /// Commits what is settled; whether nothing is left to commit. A fenced commit changes nothing: the member will
-    /// say what was lost. While the broker is away it is tried again.
+    /// Takes in what became of the commit under way, and begins the next one when it is due: mentions go on meanwhile.
+    fn commit_in_passing(&mut self, now_ms: i64) -> Result<(), LogError> {
+        if let Some(answer) = self.member.commit_answer(Duration::ZERO) {
+            let committed = self.committing.take().unwrap_or_default();
+            self.take_commit(answer, &committed)?;
+        }
+        let is_due = now_ms >= self.commit_due || (self.draining && self.live().all(Shard::is_drained));
+        if !is_due || self.committing.is_some() {
+            return Ok(());
+        }
+        self.commit_due = now_ms + self.limits.commit_interval_ms;
+        let settled = self.settled();
+        if settled.is_empty() {
+            return Ok(());
+        }
+        match self.member.commit_begin(&settled) {
+            Ok(()) => {
+                self.committing = Some(settled);
+                Ok(())
+            }
+            refused => self.take_commit(refused, &[]).map(|_| ()),
+        }
+    }
+
+    /// What may be committed now.
+    fn settled(&self) -> Vec<(TopicPartition, Commit)> {
+        let places = self.places();
+        places.filter_map(|(partition, shard)| Some((partition.clone(), shard.commit()?))).collect()
+    }
+
+    /// Commits what is settled and waits for the answer; whether nothing is left to commit.
     fn commit_settled(&mut self) -> Result<bool, LogError> {
-        let due: Vec<(TopicPartition, Commit)> = self
-            .held
-            .iter()
-            .filter_map(|(partition, place)| match place {
-                Place::Live(shard) => Some((partition.clone(), shard.commit()?)),
-                _ => None,
-            })
-            .collect();
-        if due.is_empty() {
+        let settled = self.settled();
+        if settled.is_empty() {
             return Ok(true);
         }
-        match self.member.commit(&due) {
+        let answer = self.commit_now(&settled);
+        self.take_commit(answer, &settled)
+    }
+
+    /// Tells the shards of a commit; whether nothing is left of it to be done. A fenced commit changes nothing: the
+    /// member will say what was lost. While the broker is away it is tried again.
+    fn take_commit(
+        &mut self,
+        answer: Result<(), LogError>,
+        commits: &[(TopicPartition, Commit)],
+    ) -> Result<bool, LogError> {
+        match answer {
             Ok(()) => {
-                for (partition, commit) in due {
-                    if let Some(Place::Live(shard)) = self.held.get_mut(&partition) {
-                        shard.committed(commit.offset);
+                for (partition, commit) in commits {
+                    if let Some(Place::Live(shard)) = self.held.get_mut(partition) {
+                        shard.committed(commit);
                     }
                 }
                 Ok(true)

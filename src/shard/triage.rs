@@ -226,7 +226,7 @@ impl TriageShard {
         let mut out = Outgoing::default();
         out.push(None, Some(&self.buffer));
         let ticket = Arc::new(Ticket::new());
-        if let Err(error) = producer.send(&self.ledger.partition, &out, &ticket) {
+        if let Err(error) = producer.send(&self.ledger.partition, out, &ticket) {
             self.stop_for(Stop::refused(&self.ledger.partition.topic, &error));
         }
         Ahead::Sent(ticket)
@@ -360,7 +360,7 @@ impl TriageShard {
         }
         let ticket = Arc::new(Ticket::new());
         for (to, out) in self.effects_of(&self.runs[index], topics) {
-            if let Err(error) = producer.send(&to, &out, &ticket) {
+            if let Err(error) = producer.send(&to, out, &ticket) {
                 #[cfg(test)]
                 if planted::is(Planted::RefusalForgotten) {
                     continue;
@@ -546,21 +546,26 @@ impl TriageShard {
         let offset = self.watermark.settled();
         #[cfg(test)]
         let offset = if planted::is(Planted::CommitPastGap) { self.watermark.next() } else { offset };
-        (offset > self.committed || self.note_is_stale).then(|| {
-            let runs = self.runs.iter().map(|run| run.ledger_from);
-            let obeyed = self.obeyed.values().map(|obeyed| obeyed.at);
-            let open = runs.chain(obeyed).chain(self.owed.values().copied()).min();
-            let open = open.unwrap_or(self.ledger.next).min(self.ledger.next);
-            Commit { offset, metadata: LedgerNote { open, window: self.ledger.window_from() }.to_text() }
-        })
+        (offset > self.committed || self.note_is_stale).then(|| Commit { offset, metadata: self.note() })
     }
 
-    /// The broker has acknowledged the commit of `offset`.
-    pub fn committed(&mut self, offset: i64) {
-        assert!(offset >= self.committed, "a committed offset never goes back");
-        self.committed = offset;
-        self.note_is_stale = false;
-        if self.owed.is_empty() && self.runs.iter().all(|run| run.release.is_none()) {
+    /// Where in the ledger a new owner must begin to read, as of now.
+    fn note(&self) -> String {
+        let runs = self.runs.iter().map(|run| run.ledger_from);
+        let obeyed = self.obeyed.values().map(|obeyed| obeyed.at);
+        let open = runs.chain(obeyed).chain(self.owed.values().copied()).min();
+        let open = open.unwrap_or(self.ledger.next).min(self.ledger.next);
+        LedgerNote { open, window: self.ledger.window_from() }.to_text()
+    }
+
+    /// The broker has acknowledged this commit.
+    pub fn committed(&mut self, commit: &Commit) {
+        assert!(commit.offset >= self.committed, "a committed offset never goes back");
+        self.committed = commit.offset;
+        // What was done while the commit was under way is not in its note.
+        self.note_is_stale &= self.note() != commit.metadata;
+        let is_open = self.note_is_stale || self.runs.iter().any(|run| run.release.is_some());
+        if self.owed.is_empty() && !is_open {
             self.unnoted = 0;
         }
     }

@@ -16,8 +16,8 @@ pub trait Shard {
     fn is_drained(&self) -> bool;
     /// What may be committed now, if that is more than what is.
     fn commit(&self) -> Option<Commit>;
-    /// The broker has acknowledged a commit.
-    fn committed(&mut self, offset: i64);
+    /// The broker has acknowledged this commit, which `commit` gave some time ago.
+    fn committed(&mut self, commit: &Commit);
     /// Retention has overtaken the reader.
     fn overtaken(&mut self);
     /// Where reading starts.

@@ -72,15 +72,14 @@ impl Queue {
         NonNull::new(ptr).map(|ptr| Event::own(ptr, &self.client))
     }
 
-    /// Takes at most `most` messages into `batch`, which must be empty. Waits until there are so many!
+    /// Takes at most `most` more messages into `batch`, as far as it has room. Waits until there are so many!
     pub(in crate::kafka) fn messages(&self, batch: &mut Batch, most: usize, wait: Duration) {
-        assert!(batch.filled == 0, "invariant: a batch is emptied before it is filled");
-        let most = most.min(batch.slots.len());
-        let slots = batch.slots.as_mut_ptr();
+        let room = &mut batch.slots[batch.filled..];
+        let (slots, most) = (room.as_mut_ptr(), most.min(room.len()));
         // SAFETY: queue and array live; the callee fills at most `most` slots with messages that are then ours.
         let taken =
             unsafe { sys::rd_kafka_consume_batch_queue(self.ptr.as_ptr(), milliseconds(wait), slots, most) };
-        batch.filled = usize::try_from(taken).unwrap_or(0);
+        batch.filled += usize::try_from(taken).unwrap_or(0);
     }
 }
 
@@ -105,6 +104,10 @@ impl Batch {
     pub(in crate::kafka) fn new(client: &Arc<Client>, capacity: usize) -> Batch {
         let slots = vec![ptr::null_mut(); capacity].into_boxed_slice();
         Batch { slots, filled: 0, _client: Arc::clone(client) }
+    }
+
+    pub(in crate::kafka) fn is_empty(&self) -> bool {
+        self.filled == 0
     }
 
     /// The messages, in the order fetched.

@@ -20,6 +20,9 @@ pub(in crate::kafka) struct PartitionList {
     pub(super) ptr: NonNull<sys::rd_kafka_topic_partition_list_t>,
 }
 
+// SAFETY: a list is plain memory that is ours alone.
+unsafe impl Send for PartitionList {}
+
 impl Drop for PartitionList {
     fn drop(&mut self) {
         // SAFETY: we own the list.
