@@ -13,7 +13,7 @@ use generate::{Random, Vocabulary, mention};
 use naive::NaivePolicy;
 use std::sync::Arc;
 use triage_engine::model::Mention;
-use triage_engine::policy::{Policy, Scratch};
+use triage_engine::policy::{Policy, RuleIndex, Scratch};
 use triage_engine::scan::{Hit, Matcher, ReferenceMatcher, Scanner, WordMatcher};
 use triage_engine::text::{NormalText, Normaliser};
 
@@ -21,6 +21,8 @@ use triage_engine::text::{NormalText, Normaliser};
 const PAIRS: u64 = 50_000;
 const RULES: usize = 30;
 const TEXTS: usize = 60;
+/// Of so many texts of a round one is told, too.
+const TOLD_EVERY: usize = 6;
 
 /// A policy with what one thread needs.
 struct Compiled {
@@ -49,13 +51,35 @@ impl Compiled {
         }
     }
 
-    fn matched(&mut self, mention: &Mention<'_>, scratch: &mut Scratch) -> Vec<usize> {
+    fn matched(&mut self, mention: &Mention<'_>, scratch: &mut Scratch) -> Vec<RuleIndex> {
         self.normaliser.normalise(mention.text, self.policy.forms(), &mut self.text);
         self.hits.clear();
         self.scanner.scan(&self.text, &mut self.hits);
         let mut matched = Vec::new();
         self.policy.evaluate(mention, &self.text, &self.hits, scratch, &mut matched);
-        matched.into_iter().map(|rule| rule.place()).collect()
+        matched
+    }
+
+    /// What is told of every rule agrees with what was decided, and points into the text.
+    fn check_told(&self, mention: &Mention<'_>, matched: &[RuleIndex], seed: u64) {
+        let reading = self.policy.reading(mention, matched);
+        for (place, rule) in self.policy.rules().iter().enumerate() {
+            let why = reading.rule(rule);
+            let decided = matched.iter().any(|index| index.place() == place);
+            assert_eq!(
+                why.holds, decided,
+                "FUZZ_SEED={seed}: {} is told otherwise in {mention:#?}",
+                rule.query
+            );
+            assert!(!why.term.deciding().is_empty(), "{}", rule.query);
+            for leaf in why.term.leaves() {
+                assert!(!why.written(leaf).is_empty(), "{leaf:?} of {}", rule.query);
+                for found in &leaf.found {
+                    let words = mention.text.get(found.start..found.end);
+                    assert!(words.is_some_and(|words| !words.is_empty()), "{leaf:?} in {:?}", mention.text);
+                }
+            }
+        }
     }
 }
 
@@ -66,12 +90,18 @@ fn round(seed: u64, scratch: &mut Scratch) -> usize {
     let naive = vocabulary.policy(RULES, &mut random);
     let mut compiled = Compiled::new(&naive);
     let mut matches = 0;
-    for _ in 0..TEXTS {
+    for number in 0..TEXTS {
         let text = vocabulary.text(&mut random);
         let mention = mention(&text, &mut random);
-        let (expected, found) = (naive.matched(&mention), compiled.matched(&mention, scratch));
+        let matched = compiled.matched(&mention, scratch);
+        let found: Vec<usize> = matched.iter().map(|rule| rule.place()).collect();
+        let expected = naive.matched(&mention);
         assert!(expected == found, "FUZZ_SEED={seed}: {}", difference(&naive, &mention, &expected, &found));
         matches += found.len();
+        // Telling reads every query again and takes its time: some texts of each round will do.
+        if number % TOLD_EVERY == 0 {
+            compiled.check_told(&mention, &matched, seed);
+        }
     }
     matches
 }

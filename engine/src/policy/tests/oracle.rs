@@ -8,7 +8,7 @@ use crate::text::{Accents, Edges, Forms, bounded, normalise_term};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
-pub(super) enum Naive {
+enum Naive {
     Text(&'static str),
     Lang(&'static str),
     Above(u64),
@@ -40,7 +40,7 @@ const WORDS: [&str; 15] = [
 
 impl Naive {
     /// As a user would write it, parentheses everywhere.
-    pub(super) fn write(&self) -> String {
+    fn write(&self) -> String {
         let joined = |parts: &[Naive], operator: &str| {
             parts.iter().map(|part| format!("({})", part.write())).collect::<Vec<_>>().join(operator)
         };
@@ -75,7 +75,7 @@ impl Naive {
     }
 }
 
-pub(super) fn query() -> impl Strategy<Value = Naive> {
+fn query() -> impl Strategy<Value = Naive> {
     let leaf = prop_oneof![
         6 => proptest::sample::select(&TERMS[..]).prop_map(Naive::Text),
         1 => proptest::sample::select(&["en", "de"][..]).prop_map(Naive::Lang),
@@ -91,9 +91,9 @@ pub(super) fn query() -> impl Strategy<Value = Naive> {
     })
 }
 
-pub(super) type Post = (Vec<&'static str>, &'static str, u64, Kind);
+type Post = (Vec<&'static str>, &'static str, u64, Kind);
 
-pub(super) fn post() -> impl Strategy<Value = Post> {
+fn post() -> impl Strategy<Value = Post> {
     (
         proptest::collection::vec(proptest::sample::select(&WORDS[..]), 0..7),
         proptest::sample::select(&["en", "de", ""][..]),

@@ -1,8 +1,6 @@
 //! Why rules match: what is told agrees with what is decided, and points at the right words.
 
-use super::oracle::{post, query};
 use super::*;
-use proptest::prelude::*;
 
 /// What is told of the first rule: whether it matches, the terms that decide, and where they stand.
 fn told(query: &str, text: &str) -> (bool, Vec<String>) {
@@ -10,12 +8,13 @@ fn told(query: &str, text: &str) -> (bool, Vec<String>) {
     let mention = mention(text);
     let matched = matched(&policy, &mention, &mut Scratch::default());
     let why = policy.reading(&mention, &matched).rule(&policy.rules()[0]);
-    let deciding = why.term.deciding().into_iter().map(|term| {
-        let places: Vec<&str> = term.found.iter().map(|found| &text[found.start..found.end]).collect();
-        let note = if term.note.is_empty() { String::new() } else { format!(", {}", term.note) };
-        format!("{}: {} {places:?}{note}", why.written(term), term.holds)
-    });
-    (why.holds, deciding.collect())
+    (why.holds, why.term.deciding().into_iter().map(|term| shown(&why, term, text)).collect())
+}
+
+fn shown(why: &Why, term: &Term, text: &str) -> String {
+    let places: Vec<&str> = term.found.iter().map(|found| &text[found.start..found.end]).collect();
+    let note = if term.note.is_empty() { String::new() } else { format!(", {}", term.note) };
+    format!("{}: {} {places:?}{note}", why.written(term), term.holds)
 }
 
 #[test]
@@ -56,42 +55,63 @@ fn a_near_miss_is_a_rule_of_which_one_part_is_missing_and_another_stands_in_the_
     assert!(!near_miss("broken", "my tv") && !near_miss("tv AND my", "my tv"));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+/// The same for a rule among others.
+fn told_of(rules: &str, name: &str, text: &str) -> (bool, Vec<String>) {
+    let policy = policy(rules);
+    let mention = mention(text);
+    let matched = matched(&policy, &mention, &mut Scratch::default());
+    let rule = policy.rules().iter().find(|rule| rule.name == name).expect("it is there");
+    let why = policy.reading(&mention, &matched).rule(rule);
+    let decided = matched.iter().any(|index| policy.rules()[index.place()].name == name);
+    assert_eq!(why.holds, decided, "{why:?}");
+    (why.holds, why.term.deciding().into_iter().map(|term| shown(&why, term, text)).collect())
+}
 
-    #[test]
-    fn what_is_told_of_a_rule_agrees_with_what_is_decided(
-        queries in proptest::collection::vec((query(), any::<bool>()), 1..12),
-        posts in proptest::collection::vec(post(), 1..8),
-    ) {
-        let mut rules = String::new();
-        for (number, (query, exact)) in queries.iter().enumerate() {
-            let accents = if *exact { "exact" } else { "ignore" };
-            rules.push_str(&format!(
-                "[[rule]]\nname = \"r{number:02}\"\naccents = \"{accents}\"\nquery = '''{}'''\n", query.write()
-            ));
-        }
-        let policy = policy(&rules);
-        for (words, lang, followers, kind) in &posts {
-            let text = words.join(" ");
-            let author = Author { followers: *followers, ..mention("").author };
-            let mention = Mention { lang, kind: *kind, author, ..mention(&text) };
-            let matched = matched(&policy, &mention, &mut Scratch::default());
-            let reading = policy.reading(&mention, &matched);
-            for (place, rule) in policy.rules().iter().enumerate() {
-                let why = reading.rule(rule);
-                let decided = matched.iter().any(|index| index.0 as usize == place);
-                prop_assert_eq!(why.holds, decided, "{} in {:?}", rule.query, text);
-                prop_assert!(!why.term.deciding().is_empty());
-                for leaf in why.term.leaves() {
-                    let written = why.written(leaf);
-                    prop_assert!(!written.is_empty() && !written.contains(['(', ')']), "{:?}", leaf);
-                    for found in &leaf.found {
-                        let stands = text.get(found.start..found.end);
-                        prop_assert!(stands.is_some_and(|words| !words.trim().is_empty()), "{:?} in {:?}", leaf, text);
-                    }
-                }
-            }
-        }
+#[test]
+fn of_a_near_the_pair_is_told_or_how_far_apart_its_sides_are() {
+    for (query, text, expected) in [
+        ("tv NEAR/1 broken", "my TV is BROKEN", "tv NEAR/1 broken: true [\"TV is BROKEN\"]"),
+        (
+            "tv NEAR/1 broken",
+            "tv is so very broken",
+            "tv NEAR/1 broken: false [], 3 words between them, at most 1",
+        ),
+        (
+            "tv ONEAR/2 broken",
+            "broken is my tv",
+            "tv ONEAR/2 broken: false [], they stand in the other order",
+        ),
+        ("tv NEAR/2 broken", "broken it", "tv NEAR/2 broken: false []"),
+        (
+            "tv NEAR/2 (dead OR broken)",
+            "tv isn't dead, tv broken",
+            "tv NEAR/2 (dead OR broken: true [\"tv isn't dead\", \"dead, tv\", \"tv broken\"]",
+        ),
+    ] {
+        assert_eq!(told(query, text).1, [expected], "{query} in {text}");
     }
+}
+
+#[test]
+fn patterns_prefixes_tones_and_fields_are_told_with_their_places() {
+    for (query, text, expected) in [
+        ("/fl[0-9]+/", "my FL123", "/fl[0-9]+/: true [\"FL123\"]"),
+        ("refund*", "REFUNDED?", "refund*: true [\"REFUND\"]"),
+        ("👍", "so 👍🏽", "👍: true [\"👍\"]"),
+        ("has:link", "see https://a.example", "has:link: true []"),
+        ("followers:[1000 TO *]", "x", "followers:[1000 TO *]: false [], there are 100"),
+    ] {
+        assert_eq!(told(query, text).1, [expected], "{query} in {text}");
+    }
+    assert_eq!(told("lang:(fr OR de)", "x").1.len(), 2, "each value of a set is told");
+}
+
+#[test]
+fn lists_and_tags_of_other_rules_are_told_by_what_they_stand_for() {
+    let rules = "[[list]]\nname = \"products\"\nterms = [\"router\", \"set-top box\"]\n\
+        [[rule]]\nname = \"product\"\nquery = \"$products\"\ntags = [\"product\"]\n\
+        [[rule]]\nname = \"bad\"\nquery = \"tag:product AND bad\"\n";
+    assert_eq!(told_of(rules, "product", "Set-Top Box").1, ["$products: true [\"Set-Top Box\"]"]);
+    assert_eq!(told_of(rules, "bad", "router bad").1, ["tag:product: true []", "bad: true [\"bad\"]"]);
+    assert_eq!(told_of(rules, "bad", "bad").1, ["tag:product: false []"]);
 }
