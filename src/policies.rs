@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use triage_engine::plans::{PlanState, Releases};
-use triage_engine::policy::{Bundle, Generation, Mistake, Policy};
+use triage_engine::policy::{Bundle, Generation, Mistake, Policy, time_zones_version};
 use triage_engine::scan::{Literal, Matcher};
 
 /// Builds the matcher of a policy: hyperscan in the daemon, the reference in the simulator.
@@ -241,6 +241,12 @@ impl Follower {
         }
         let Some(policy) = self.policies.get(generation, self.matcher) else { return };
         tracing::info!(%generation, epoch, "policy in force");
+        if let Some(other) = policy.policy().other_time_zones() {
+            let ours = time_zones_version();
+            tracing::warn!(
+                "its calendars were checked with time-zone database {other}, this release has {ours}"
+            );
+        }
         self.policies.known().in_force = Some(InForce { epoch, policy });
     }
 }

@@ -1,4 +1,4 @@
-//! Reads a policy folder from disk as a bundle: every `*.toml` below it, sorted, checked to be UTF-8.
+//! Reads a policy folder from disk as a bundle: every `*.toml` and `*.ics` below it, sorted, checked to be UTF-8.
 //!
 //! Owns what may be read: only files inside the folder, within the engine's limits, and nothing else of the
 //! host. Rule tests, which stand in the folder `tests` inside it, are read apart: they decide nothing, so they are no
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use triage_engine::policy::{BUNDLE_BYTES_MAX, Bundle, FILE_BYTES_MAX, check_path};
+use triage_engine::policy::{BUNDLE_BYTES_MAX, Bundle, FILE_BYTES_MAX, check_path, note_time_zones};
 
 /// How deep folders may be nested; also what ends a loop of symbolic links.
 const DEPTH_MAX: usize = 16;
@@ -68,16 +68,19 @@ pub enum PolicyFolderError {
     Empty(PathBuf),
 }
 
-/// Reads every `*.toml` below `folder`, rule tests left out. Files and folders whose names begin with a dot are left
+/// Reads every `*.toml` below `folder`, rule tests left out, and every `*.ics`, which hold holidays.
+///
+/// Files and folders whose names begin with a dot are left
 /// out too, as editors and version control keep theirs there.
 ///
 /// # Errors
 /// The first thing that cannot be read as part of a policy.
 pub fn read_policy_folder(folder: &Path) -> Result<Bundle, PolicyFolderError> {
-    let files = read(folder, folder, "")?;
-    if files.is_empty() {
+    let mut files = read(folder, folder, "")?;
+    if !files.keys().any(|path| path.ends_with(".toml")) {
         return Err(PolicyFolderError::Empty(folder.to_owned()));
     }
+    note_time_zones(&mut files);
     let bundle = Bundle { files };
     let bytes = bundle.to_bytes().len();
     if bytes > BUNDLE_BYTES_MAX {
@@ -130,15 +133,16 @@ impl Reader<'_> {
             if is_tests || name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+            let is_policy =
+                path.extension().is_some_and(|extension| extension == "toml" || extension == "ics");
             let is_link = path.is_symlink();
             // What a link leads to decides what it is; one that leads nowhere matters only as a policy file.
             let kind = match fs::metadata(&path) {
                 Ok(kind) => kind,
-                Err(_) if is_link && !is_toml => continue,
+                Err(_) if is_link && !is_policy => continue,
                 Err(error) => return Err(unreadable(&path, error)),
             };
-            if !kind.is_dir() && !is_toml {
+            if !kind.is_dir() && !is_policy {
                 continue;
             }
             if is_link {
@@ -217,7 +221,7 @@ fn limit(path: &Path, what: String) -> PolicyFolderError {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
-    use triage_engine::policy::Policy;
+    use triage_engine::policy::{Policy, TIME_ZONES_PATH};
 
     fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
@@ -241,8 +245,9 @@ mod tests {
 
     #[test]
     fn every_toml_file_below_the_folder_is_read_and_nothing_else() {
-        let files: [(&str, &[u8]); 5] = [
+        let files: [(&str, &[u8]); 6] = [
             ("desks.toml", b"a"),
+            ("holidays/uk.ics", b"e"),
             ("rules/z/deep.toml", b"b"),
             ("README.md", b"\xff"),
             (".git/config.toml", b"c"),
@@ -251,7 +256,15 @@ mod tests {
         let folder = folder(&files);
         let bundle = read_policy_folder(folder.path()).expect("a bundle");
         let read: Vec<(&str, &str)> = bundle.files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
-        assert_eq!(read, [("desks.toml", "a"), ("rules/z/deep.toml", "b")]);
+        assert_eq!(read, [("desks.toml", "a"), ("holidays/uk.ics", "e"), ("rules/z/deep.toml", "b")]);
+    }
+
+    #[test]
+    fn a_folder_with_calendars_names_the_time_zone_database_that_they_are_checked_with() {
+        let bundle = |text: &[u8]| read_policy_folder(folder(&[("a.toml", text)]).path()).expect("a bundle");
+        assert!(!bundle(b"rule").files.contains_key(TIME_ZONES_PATH));
+        assert!(bundle(b"[[calendar]]").files.contains_key(TIME_ZONES_PATH));
+        assert!(refusal(&folder(&[("uk.ics", b"")])).contains("holds no `.toml` file"));
     }
 
     #[test]

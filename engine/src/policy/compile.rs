@@ -7,6 +7,7 @@
 use super::accounts::AccountList;
 use super::asks;
 use super::bundle::{Bundle, parse_hex};
+use super::calendar::{CalendarIndex, TIME_ZONES_PATH, calendars};
 use super::file::{Files, RuleText};
 use super::lists::check_lists;
 use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
@@ -21,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const RULES_MAX: usize = 200_000;
 /// How many desks a policy may have: one for each partition that a desk may be given.
 pub const DESKS_MAX: usize = 10_000;
+/// How many calendars a policy may have: one for each desk.
+const CALENDARS_MAX: usize = DESKS_MAX;
 /// How many queues a policy may have.
 pub const QUEUES_MAX: usize = 10_000;
 /// How many workflow filters a policy may have: each is asked in turn for every mention that none above it takes.
@@ -41,8 +44,11 @@ type Names = BTreeMap<String, (u32, Place)>;
 pub(super) fn compile(bundle: &Bundle) -> Result<Policy, Vec<Mistake>> {
     let mut mistakes = Mistakes::new(bundle.files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
     let mut files = Files::default();
-    for (number, text) in bundle.files.values().enumerate() {
-        files.read(number, text, &mut mistakes);
+    for (number, (path, text)) in bundle.files.iter().enumerate() {
+        // Holidays are read where a calendar names them; the time-zone database is only named.
+        if path.ends_with(".toml") {
+            files.read(number, text, &mut mistakes);
+        }
     }
     let mut compiler = Compiler { whole: !files.unreadable, mistakes };
     let policy = compiler.policy(bundle, files);
@@ -64,7 +70,7 @@ struct Compiler<'f> {
 
 impl Compiler<'_> {
     /// The policy; its value is worth something only when no mistake was found.
-    fn policy(&mut self, bundle: &Bundle, mut files: Files) -> Option<Policy> {
+    fn policy(&mut self, bundle: &Bundle, files: Files) -> Option<Policy> {
         // By name, so that indices do not depend on how the files are split or ordered.
         let desk_names = self.names("desk", files.desks.iter().map(|desk| desk.name.as_ref()), DESKS_MAX);
         let queue_names =
@@ -72,7 +78,10 @@ impl Compiler<'_> {
         let rule_names = self.names("rule", files.rules.iter().map(|rule| rule.name.as_ref()), RULES_MAX);
         self.names("filter", files.filters.iter().map(|filter| filter.name.as_ref()), FILTERS_MAX);
 
-        let desks = desks(&mut files, &desk_names);
+        let calendar_names = files.calendars.iter().map(|calendar| calendar.name.as_ref());
+        let calendar_names = self.names("calendar", calendar_names, CALENDARS_MAX);
+        let calendars = calendars(&files.calendars, &bundle.files, &mut self.mistakes);
+        let desks = self.desks(&files, &desk_names, &calendar_names);
         let queues = self.queues(&files, &queue_names, &desk_names);
         let lists = check_lists(&files.lists, &mut self.mistakes);
         let tags = self.tags(&files);
@@ -106,6 +115,8 @@ impl Compiler<'_> {
             literals,
             rules,
             desks,
+            calendars,
+            time_zones: bundle.files.get(TIME_ZONES_PATH).map(|version| version.trim().to_owned()),
             queues,
             filters,
             default: default?,
@@ -187,6 +198,24 @@ impl Compiler<'_> {
             self.mistakes.at(&name.place, format!("there is no {kind} `{}`", name.value), hint);
         }
         0
+    }
+
+    fn desks(&mut self, files: &Files, names: &Names, calendars: &Names) -> Vec<Desk> {
+        let mut desks: BTreeMap<String, Desk> = BTreeMap::new();
+        for text in &files.desks {
+            let calendar = text.calendar.as_ref();
+            let calendar = calendar.map(|name| self.refer("calendar", Some(name), calendars));
+            let Some(name) = &text.name else { continue };
+            desks.entry(name.value.clone()).or_insert_with(|| Desk {
+                name: name.value.clone(),
+                log_partition: text.log_partition.unwrap_or(0),
+                case_lapse_ms: text.case_lapse_ms.unwrap_or(CASE_LAPSE_MS_DEFAULT),
+                mentions_per_case_max: text.mentions_per_case_max.unwrap_or(MENTIONS_PER_CASE_MAX_DEFAULT),
+                calendar: calendar.map(CalendarIndex),
+            });
+        }
+        debug_assert_eq!(desks.len(), names.len());
+        desks.into_values().collect()
     }
 
     fn queues(&mut self, files: &Files, names: &Names, desks: &Names) -> Vec<Queue> {
@@ -341,21 +370,6 @@ impl Compiler<'_> {
         }
         key
     }
-}
-
-fn desks(files: &mut Files, names: &Names) -> Vec<Desk> {
-    let mut desks: BTreeMap<String, Desk> = BTreeMap::new();
-    for text in &mut files.desks {
-        let Some(name) = &text.name else { continue };
-        desks.entry(name.value.clone()).or_insert_with(|| Desk {
-            name: name.value.clone(),
-            log_partition: text.log_partition.unwrap_or(0),
-            case_lapse_ms: text.case_lapse_ms.unwrap_or(CASE_LAPSE_MS_DEFAULT),
-            mentions_per_case_max: text.mentions_per_case_max.unwrap_or(MENTIONS_PER_CASE_MAX_DEFAULT),
-        });
-    }
-    debug_assert_eq!(desks.len(), names.len());
-    desks.into_values().collect()
 }
 
 fn dedup(files: &Files) -> DedupLimits {

@@ -3,6 +3,7 @@
 //! Owns the names of tables and keys and the range of every number. What belongs together across tables
 //! (names, references, queries) is `compile`'s work. Nothing outside this folder ever sees these types.
 
+use super::calendar::{CalendarText, read_calendar};
 use super::mistake::{Mistakes, Place, did_you_mean, toml_hint};
 use super::query::{Case, Form};
 use super::table::{Located, Table, describe};
@@ -22,6 +23,7 @@ pub(super) struct Files {
     pub rules: Vec<RuleText>,
     pub lists: Vec<ListText>,
     pub desks: Vec<DeskText>,
+    pub calendars: Vec<CalendarText>,
     pub queues: Vec<QueueText>,
     pub filters: Vec<FilterText>,
     pub workflow_default: Option<Located<String>>,
@@ -57,6 +59,7 @@ pub(super) struct DeskText {
     pub log_partition: Option<u32>,
     pub case_lapse_ms: Option<i64>,
     pub mentions_per_case_max: Option<u32>,
+    pub calendar: Option<Located<String>>,
 }
 
 pub(super) struct QueueText {
@@ -72,9 +75,9 @@ pub(super) struct FilterText {
     pub queue: Option<Located<String>>,
 }
 
-const TABLES: [&str; 9] =
-    ["rule", "list", "desk", "queue", "filter", "workflow", "accounts", "dedup", "fleet"];
-const TABLES_LATER: [&str; 4] = ["calendar", "plan", "response", "agent"];
+const TABLES: [&str; 10] =
+    ["rule", "list", "desk", "calendar", "queue", "filter", "workflow", "accounts", "dedup", "fleet"];
+const TABLES_LATER: [&str; 3] = ["plan", "response", "agent"];
 
 impl Files {
     /// Reads one file and adds what it says.
@@ -87,7 +90,7 @@ impl Files {
             let place = Place { file, bytes: key.span() };
             let name: &str = key.get_ref();
             match name {
-                "rule" | "list" | "desk" | "queue" | "filter" => {
+                "rule" | "list" | "desk" | "calendar" | "queue" | "filter" => {
                     for (table, place) in tables(name, value.get_ref(), &place, mistakes) {
                         self.read_listed(name, table, place, mistakes);
                     }
@@ -129,6 +132,9 @@ impl Files {
         match name {
             "rule" => self.rules.push(read_rule(Table::new(table, "[[rule]]", place, mistakes))),
             "list" => self.lists.push(read_list(Table::new(table, "[[list]]", place, mistakes))),
+            "calendar" => {
+                self.calendars.push(read_calendar(Table::new(table, "[[calendar]]", place, mistakes)));
+            }
             "desk" => self.desks.push(read_desk(Table::new(table, "[[desk]]", place, mistakes))),
             "queue" => self.queues.push(read_queue(Table::new(table, "[[queue]]", place, mistakes))),
             _ => self.filters.push(read_filter(Table::new(table, "[[filter]]", place, mistakes))),
@@ -283,8 +289,9 @@ fn read_desk(mut table: Table<'_, '_, '_>) -> DeskText {
         mentions_per_case_max: table
             .integer("mentions_per_case_max", 1..=1_000_000)
             .and_then(|number| u32::try_from(number.value).ok()),
+        calendar: table.text("calendar"),
     };
-    table.finish(&["calendar"]);
+    table.finish(&[]);
     desk
 }
 

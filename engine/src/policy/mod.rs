@@ -15,6 +15,7 @@
 mod accounts;
 mod asks;
 mod bundle;
+mod calendar;
 mod compile;
 mod duration;
 mod file;
@@ -36,6 +37,9 @@ mod tests;
 pub use bundle::{
     BUNDLE_BYTES_MAX, BUNDLE_MAGIC, BUNDLE_VERSION, Bundle, BundleDamage, FILE_BYTES_MAX, Generation,
     NotAGeneration, PATH_BYTES_MAX, check_path,
+};
+pub use calendar::{
+    Calendar, CalendarIndex, NEXT_CHANGE_DAYS_MAX, TIME_ZONES_PATH, note_time_zones, time_zones_version,
 };
 pub use compile::{DESKS_MAX, FILTERS_MAX, QUEUES_MAX, RULES_MAX};
 pub use duration::parse_duration;
@@ -146,6 +150,8 @@ pub struct Policy {
     literals: Vec<Literal>,
     rules: Vec<Rule>,
     desks: Vec<Desk>,
+    calendars: Vec<Calendar>,
+    time_zones: Option<String>,
     queues: Vec<Queue>,
     filters: Vec<Filter>,
     default: QueueIndex,
@@ -198,6 +204,20 @@ impl Policy {
     #[must_use]
     pub fn desks(&self) -> &[Desk] {
         &self.desks
+    }
+
+    /// The calendars, by name.
+    #[must_use]
+    pub fn calendars(&self) -> &[Calendar] {
+        &self.calendars
+    }
+
+    /// The time-zone database that its calendars were checked with, if it is another one than this program's: then they
+    /// may open at another hour here than on a host with another release.
+    #[must_use]
+    pub fn other_time_zones(&self) -> Option<&str> {
+        let other = |version: &&str| !self.calendars.is_empty() && *version != time_zones_version();
+        self.time_zones.as_deref().filter(other)
     }
 
     /// The queues, by name.

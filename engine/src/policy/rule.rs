@@ -3,7 +3,7 @@
 //! Owns the closed lists of what a rule may assert. Made by `compile` alone; read by triage, desk, wire and the
 //! verbs.
 
-use super::{DeskIndex, QueueIndex};
+use super::{CalendarIndex, DeskIndex, QueueIndex};
 use crate::text::Form;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +122,8 @@ pub struct Desk {
     pub case_lapse_ms: i64,
     /// How many mentions one case may hold before the next opens another.
     pub mentions_per_case_max: u32,
+    /// When it is open; always, without one.
+    pub calendar: Option<CalendarIndex>,
 }
 
 /// Waiting cases of a desk.
