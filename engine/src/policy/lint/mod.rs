@@ -153,7 +153,7 @@ impl Linter<'_> {
             let Ok(query) = parse(&text.value, Dialect::Rule(rule.form)) else { continue };
             if possible(&[(&query, true)]) == Some(false) {
                 let what = format!("the rule `{}` can never match", name.value);
-                self.note(LintKind::ImpossibleRule, &text.place, what, "its parts exclude each other");
+                self.note(LintKind::ImpossibleRule, &text.place, what, &excluding(&query));
                 continue;
             }
             if !self.short_literals(&name.value, text, &query) {
@@ -298,7 +298,7 @@ impl Linter<'_> {
             let always = possible(&[(&condition, false)]) == Some(false);
             if possible(&[(&condition, true)]) == Some(false) {
                 let what = format!("the condition of the filter `{name}` can never hold");
-                self.note(LintKind::UnreachableFilter, &when.place, what, "its parts exclude each other");
+                self.note(LintKind::UnreachableFilter, &when.place, what, &excluding(&condition));
             } else if let Some(culprit) = covered_by(&condition, &subjects, &before) {
                 let what = format!("the filter `{name}` can never decide: {culprit} whenever it does");
                 let hint = "filters are asked from top to bottom: move it up, or remove it";
@@ -310,6 +310,26 @@ impl Linter<'_> {
             }
             before.push(Earlier { name, condition, subjects, always });
         }
+    }
+}
+
+/// Which parts of a query that cannot hold stand in each other's way: those without which the others could.
+fn excluding(query: &Expression) -> String {
+    let parts = match query {
+        Expression::And(parts) => parts.as_slice(),
+        _ => &[],
+    };
+    let others = |left_out: usize| {
+        let kept = parts.iter().enumerate().filter(|(at, _)| *at != left_out);
+        possible(&kept.map(|(_, part)| (part, true)).collect::<Vec<_>>())
+    };
+    let culprits: Vec<String> = (0..parts.len())
+        .filter(|&at| others(at) != Some(false))
+        .map(|at| format!("`{}`", parts[at].spelled()))
+        .collect();
+    match &culprits[..] {
+        [] | [_] => "its parts exclude each other".to_owned(),
+        [before @ .., last] => format!("{} and {last} exclude each other", before.join(", ")),
     }
 }
 

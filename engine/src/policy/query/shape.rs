@@ -1,6 +1,6 @@
 //! A query written out again: what it means without its places, its blanks and its parentheses too many.
 //!
-//! Owns one spelling for each tree, in the query language itself. Called by the lints, to compare queries, and by the tests of the language.
+//! Owns one spelling for each tree, in the query language itself. Called by the lints, to compare queries and to name their parts, and by the tests of the language.
 
 use super::field::Field;
 use super::tree::Expression;
@@ -10,7 +10,6 @@ use crate::text::Accents;
 
 impl Expression {
     /// The query in its plainest spelling. Words stand in quotes; those that count accents or capitals say so before.
-    #[cfg(test)]
     pub fn spelled(&self) -> String {
         let mut out = String::new();
         spell(self, false, &mut out);

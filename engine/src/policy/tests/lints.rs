@@ -1,7 +1,7 @@
 //! What a policy says and probably does not mean, and that sound policies are left in peace.
 
 use super::*;
-use crate::policy::{LintKind, lint};
+use crate::policy::{Lint, LintKind, lint};
 
 const FRAME: &str = r#"
 [[desk]]
@@ -18,11 +18,19 @@ hash_key = "00112233445566778899aabbccddeeff"
 
 /// What is found in these lines beside a sound frame: `line: lint: what`.
 fn found(text: &str) -> Vec<String> {
+    let told = |l: Lint| format!("{}: {}: {}", l.mistake.line, l.kind.name(), l.mistake.what);
+    lints(text).into_iter().map(told).collect()
+}
+
+fn hints(text: &str) -> Vec<String> {
+    lints(text).into_iter().map(|lint| lint.mistake.hint).collect()
+}
+
+fn lints(text: &str) -> Vec<Lint> {
     let files = [("a.toml".to_owned(), FRAME.to_owned()), ("p.toml".to_owned(), text.to_owned())];
     let bundle = Bundle { files: files.into() };
     Policy::compile(&bundle).expect("a policy that compiles");
-    let lints = lint(&bundle);
-    lints.iter().map(|l| format!("{}: {}: {}", l.mistake.line, l.kind.name(), l.mistake.what)).collect()
+    lint(&bundle)
 }
 
 fn filters(conditions: &[&str]) -> Vec<String> {
@@ -119,6 +127,8 @@ fn a_rule_that_can_never_match_is_found() {
     ] {
         assert!(!told(query), "{query}");
     }
+    let policy = "[[rule]]\nname = \"r\"\nquery = 'tv lang:en (broken OR dead) lang:fr'\ntags = [\"t\"]\n";
+    assert_eq!(hints(policy), ["`lang:en` and `lang:fr` exclude each other"]);
     // Far too many ways to try all: no finding, and no waiting.
     let pairs: Vec<String> = (0..200).map(|n| format!("(a{n} OR b{n} OR c{n})")).collect();
     assert!(!told(&format!("{} -a0 -b0", pairs.join(" "))));

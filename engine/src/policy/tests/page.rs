@@ -14,15 +14,12 @@ use crate::policy::{
 const LIST: &str = "[[list]]\nname = \"products\"\n\
     terms = [\"tv\", \"set top box\", \"router*\", \"#outage\", \"@brandcare\", \"📺\"]\n";
 
-fn page() -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rules.md");
-    std::fs::read_to_string(path).expect("docs/rules.md stands beside the engine")
-}
+const PAGE: &str = include_str!("../../../../docs/rules.md");
 
 /// The rows of every table with this first line, each as its cells.
-fn rows(page: &str, first_line: &str) -> Vec<Vec<String>> {
+fn rows(first_line: &str) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    let mut lines = page.lines();
+    let mut lines = PAGE.lines();
     while let Some(line) = lines.next() {
         if line == first_line {
             lines.next();
@@ -56,7 +53,7 @@ fn holds(keys: &str, query: &str, mentions: &[Mention<'_>]) -> Vec<bool> {
 
 #[test]
 fn every_key_of_a_rule_does_what_the_page_says() {
-    for row in rows(&page(), "| Key of the rule | Query | Matches | Does not match |") {
+    for row in rows("| Key of the rule | Query | Matches | Does not match |") {
         for (cell, expected) in [(&row[2], true), (&row[3], false)] {
             let mentions: Vec<Mention<'_>> = spans(cell).into_iter().map(mention).collect();
             let found = holds(one(&row[0]), one(&row[1]), &mentions);
@@ -67,8 +64,7 @@ fn every_key_of_a_rule_does_what_the_page_says() {
 
 #[test]
 fn every_example_of_a_text_does_what_the_page_says() {
-    let page = page();
-    let rows = rows(&page, "| Query | Matches | Does not match |");
+    let rows = rows("| Query | Matches | Does not match |");
     assert!(rows.len() >= 60, "{} examples", rows.len());
     let mut wrong = String::new();
     for row in rows {
@@ -113,7 +109,7 @@ fn with_field(example: &str) -> Mention<'_> {
 
 #[test]
 fn every_example_of_a_field_does_what_the_page_says() {
-    for row in rows(&page(), "| Query | Holds | Does not hold |") {
+    for row in rows("| Query | Holds | Does not hold |") {
         let query = one(&row[0]);
         for (cell, expected) in [(&row[1], true), (&row[2], false)] {
             let mentions: Vec<Mention<'_>> = spans(cell).into_iter().map(with_field).collect();
@@ -126,11 +122,11 @@ fn every_example_of_a_field_does_what_the_page_says() {
 #[test]
 fn what_the_page_says_of_other_languages_is_so() {
     let read = |query: &str| parse(query, Dialect::Rule(Form::default()));
-    for row in rows(&page(), "| Elsewhere | Read as |") {
+    for row in rows("| Elsewhere | Read as |") {
         let [theirs, ours] = [0, 1].map(|at| read(one(&row[at])).expect("both are read").spelled());
         assert_eq!(theirs, ours, "{row:?}");
     }
-    for row in rows(&page(), "| Elsewhere | Why not | Write instead |") {
+    for row in rows("| Elsewhere | Why not | Write instead |") {
         assert!(read(one(&row[0])).is_err(), "{} is refused", row[0]);
         assert!(read(one(&row[2])).is_ok(), "{} is read", row[2]);
     }
@@ -138,7 +134,6 @@ fn what_the_page_says_of_other_languages_is_so() {
 
 #[test]
 fn the_page_names_every_limit_with_its_value_and_every_lint() {
-    let page = page();
     let limits = [
         ("QUERY_BYTES_MAX", QUERY_BYTES_MAX),
         ("QUERY_TERMS_MAX", QUERY_TERMS_MAX),
@@ -155,7 +150,7 @@ fn the_page_names_every_limit_with_its_value_and_every_lint() {
         ("REGEX_PER_POLICY_MAX", REGEX_PER_POLICY_MAX),
         ("RULES_MAX", RULES_MAX),
     ];
-    let told = rows(&page, "| Limit | Value | What it bounds |");
+    let told = rows("| Limit | Value | What it bounds |");
     let told: Vec<(&str, &str)> = told.iter().map(|row| (one(&row[0]), row[1].as_str())).collect();
     for (name, value) in limits {
         assert!(told.contains(&(name, &value.to_string())), "{name} is {value}");
@@ -163,15 +158,14 @@ fn the_page_names_every_limit_with_its_value_and_every_lint() {
     let lints: Vec<String> =
         LintKind::ALL.iter().map(|lint| format!("| `{}` | {} |", lint.name(), lint.about())).collect();
     for lint in &lints {
-        assert!(page.contains(lint), "the page lacks the line\n{}", lints.join("\n"));
+        assert!(PAGE.contains(lint), "the page lacks the line\n{}", lints.join("\n"));
     }
 }
 
 #[test]
 fn the_policies_of_the_page_compile() {
-    let page = page();
     let policies: Vec<&str> =
-        page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        PAGE.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     let rules: usize = policies.iter().map(|text| policy(text).rules().len()).sum();
     assert_eq!((policies.len(), rules), (2, 3));
     let again = policy(policies[1]);
