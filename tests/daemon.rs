@@ -76,6 +76,25 @@ fn a_wrong_configuration_is_told_with_its_place_and_missing_topics_by_name() {
 }
 
 #[test]
+fn topics_that_are_missing_are_an_exit_code_and_a_word_for_each() {
+    let fleet = Fleet::new("topics");
+    let states = |code: i32| -> Vec<(String, String)> {
+        let output = fleet.command(&["topics", "--json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let topics = told["topics"].as_array().unwrap().iter();
+        topics.map(|topic| (word(&topic["name"]), word(&topic["state"]))).collect()
+    };
+    let missing = states(1);
+    assert!(missing.iter().all(|(_, state)| state == "missing"), "{missing:?}");
+    assert!(fleet.topic_names().iter().all(|name| missing.iter().any(|(of, _)| of == name)), "{missing:?}");
+    fleet.create_topics();
+    let there = states(0);
+    assert!(there.len() == missing.len() && there.iter().all(|(_, state)| state == "there"), "{there:?}");
+}
+
+#[test]
 fn while_no_broker_answers_the_daemon_says_what_it_waits_for_and_can_be_asked_to_end() {
     let fleet = Fleet::new("away");
     let mut daemon = fleet.start_at("one", "127.0.0.1:1");

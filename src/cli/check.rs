@@ -3,7 +3,7 @@
 //! Owns the verdict, the summary on standard output and the JSON of docs/check.md. Every finding is made where the
 //! thing is known: `load` and `config` for triaged.toml, the engine for the policy. Asks no broker.
 
-use super::check_live::check_live;
+use super::check_live::{self, Said};
 use super::{Config, FINDINGS, load, memory};
 use crate::config::{Loaded, Settings};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -28,7 +28,7 @@ pub(super) struct Options {
     /// Ask the brokers too: reached, rights, topics, groups, keys and time stamps of the newest mentions
     #[arg(long)]
     live: bool,
-    /// The findings, the summary and the memory as one JSON object; with --live what the brokers say
+    /// The findings, the summary and the memory as one JSON object; with --live what the brokers say is in it
     #[arg(long)]
     json: bool,
 }
@@ -56,6 +56,8 @@ struct Outcome {
     policy: Option<Summary>,
     memory: Option<Estimate>,
     findings: Vec<Diagnostic>,
+    /// With `--live`, where the files are right.
+    live: Option<Said>,
 }
 
 #[derive(Debug, Serialize)]
@@ -90,10 +92,7 @@ struct DeskSummary {
 /// # Errors
 /// 78 when the configuration's file cannot be read at all.
 pub(super) fn check(options: &Options) -> Result<ExitCode, Error> {
-    if options.live && options.json {
-        return check_live(&load::settings(&options.config)?, true);
-    }
-    let outcome = match load::read(&options.config) {
+    let mut outcome = match load::read(&options.config) {
         Ok(loaded) => examine(loaded, &options.allow),
         Err(mut error) if options.json => {
             let told = error.take_diagnostics();
@@ -102,16 +101,47 @@ pub(super) fn check(options: &Options) -> Result<ExitCode, Error> {
         }
         Err(error) => return Err(error),
     };
+    let asks = options.live && outcome.verdict != Verdict::CannotStart;
+    let settings = if asks { Some(load::settings(&options.config)?) } else { None };
+    let said = settings.as_ref().map(check_live::ask);
     if options.json {
+        match said {
+            Some(Ok(said)) => outcome.hear(said),
+            Some(Err(error)) => outcome.hears_nothing(&error),
+            None => {}
+        }
         let json = serde_json::to_string_pretty(&outcome).expect("invariant: an outcome is JSON");
         crate::say!("{json}");
-    } else {
-        show(&outcome);
+        return Ok(ExitCode::from(outcome.exit_code));
     }
-    if options.live && outcome.verdict != Verdict::CannotStart {
-        return check_live(&load::settings(&options.config)?, false);
+    let unreached = said.and_then(|said| said.map(|said| outcome.hear(said)).err());
+    show(&outcome);
+    if let Some(error) = unreached {
+        return Err(error);
+    }
+    if let (Some(settings), Some(said)) = (&settings, &outcome.live) {
+        check_live::print(settings, said);
     }
     Ok(ExitCode::from(outcome.exit_code))
+}
+
+impl Outcome {
+    /// Takes note of what the brokers said: the memory for all partitions that they have, and the graver exit code.
+    fn hear(&mut self, said: Said) {
+        let crowded = self.memory.as_ref().and_then(|memory| memory.crowded(said.input_partitions));
+        if let Some(crowded) = crowded {
+            self.findings.push(crowded);
+            self.verdict = Verdict::Findings;
+            self.exit_code = FINDINGS;
+        }
+        self.exit_code = self.exit_code.max(said.exit_code());
+        self.live = Some(said);
+    }
+
+    fn hears_nothing(&mut self, why: &Error) {
+        self.exit_code = why.exit_code();
+        self.live = Some(Said::nothing(why));
+    }
 }
 
 fn cannot_read(config: &Config, findings: Vec<Diagnostic>) -> Outcome {
@@ -119,7 +149,15 @@ fn cannot_read(config: &Config, findings: Vec<Diagnostic>) -> Outcome {
     let file = config.config.as_ref().map_or_else(nothing, |path| path.display().to_string());
     let configuration = Configuration { file, instance: nothing(), group: nothing(), bootstrap: nothing() };
     let exit_code = Kind::Configuration.exit_code();
-    Outcome { verdict: Verdict::CannotStart, exit_code, configuration, policy: None, memory: None, findings }
+    Outcome {
+        verdict: Verdict::CannotStart,
+        exit_code,
+        configuration,
+        policy: None,
+        memory: None,
+        findings,
+        live: None,
+    }
 }
 
 fn examine(loaded: Loaded, allow: &[String]) -> Outcome {
@@ -170,7 +208,7 @@ fn examine(loaded: Loaded, allow: &[String]) -> Outcome {
         group: settings.group.name,
         bootstrap: settings.kafka.bootstrap,
     };
-    Outcome { verdict, exit_code, configuration, policy: summary, memory: estimate, findings }
+    Outcome { verdict, exit_code, configuration, policy: summary, memory: estimate, findings, live: None }
 }
 
 fn folder_hint(folder: &Path) -> String {
@@ -291,6 +329,7 @@ mod tests {
             policy: Some(summary),
             memory: Some(Estimate::default()),
             findings: vec![Diagnostic::default()],
+            live: Some(Said::nothing(&Error::unavailable("away"))),
         };
         let mut left = vec![serde_json::to_value(outcome).expect("JSON")];
         while let Some(value) = left.pop() {

@@ -4,7 +4,7 @@
 //! the daemon runs.
 
 use crate::config::{Places, Setting, Settings};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::pipeline::policy;
 use serde::Serialize;
 use std::fmt;
@@ -57,9 +57,24 @@ impl Estimate {
         }
     }
 
-    /// What an instance needs at the least: with one input partition.
+    /// What an instance needs at the least. The files do not say how many input partitions it will be assigned: with one
+    /// here; how it is with all that there are is `crowded`, for those who have asked the brokers.
     fn least_bytes(&self) -> u64 {
         self.buffer_bytes + self.pattern_bytes + self.dedup_bytes_min
+    }
+
+    /// The warning that this machine has not enough for all of `partitions`, which one instance is assigned when it is
+    /// the only one left.
+    pub(super) fn crowded(&self, partitions: u32) -> Option<Diagnostic> {
+        let needed = self.buffer_bytes + self.pattern_bytes + self.dedup_bytes_min * u64::from(partitions);
+        let limit = self.limit_bytes.filter(|&limit| needed > limit)?;
+        let what = format!(
+            "with all {partitions} input partitions the daemon would need {} of memory, and may use {}",
+            mib(needed),
+            mib(limit)
+        );
+        let hint = "run it on more machines, none of which may fail, or lower `dedup.ids_max` in the policy";
+        Some(Diagnostic { severity: Severity::Warning, ..Diagnostic::mistake(what).hint(hint) })
     }
 
     /// The mistake that this machine has not so much memory, if it is one.
@@ -164,6 +179,19 @@ mod tests {
         assert!(told.hint.contains("limits.buffer_mib"), "{told}");
         let told = estimate(64, 1_000_000_000, Some(1024 * MIB)).refusal(&places).expect("refused");
         assert!(told.hint.contains("dedup.ids_max"), "{told}");
+    }
+
+    #[test]
+    fn a_machine_too_small_for_all_partitions_is_warned_of_once_their_number_is_known() {
+        let estimate = estimate(64, 1_000_000, Some(256 * MIB));
+        assert_eq!(estimate.refusal(&Places::default()), None);
+        assert_eq!(estimate.crowded(16), None);
+        let told = estimate.crowded(48).expect("64 MiB of buffers, 48 times 11 MiB of ids");
+        assert_eq!(told.severity, Severity::Warning);
+        assert!(
+            told.what.starts_with("with all 48 input partitions the daemon would need 614 MiB"),
+            "{told}"
+        );
     }
 
     #[test]

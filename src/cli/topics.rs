@@ -3,13 +3,14 @@
 //! Owns the table and the command lines on standard output. What a topic must be like is `pipeline::topics`, which
 //! rights are needed is `pipeline::rights`.
 
-use super::{Config, load};
+use super::{Config, FINDINGS, load};
 use crate::config::Settings;
 use crate::error::Error;
-use crate::log::NewTopic;
+use crate::log::{NewTopic, TopicInfo};
 use crate::pipeline::topics::{Sizes, needed};
 use crate::pipeline::{self, policy, rights};
 use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -37,8 +38,8 @@ pub(super) struct Options {
     /// With --acl: the file with which kafka-acls reaches the brokers
     #[arg(long, value_name = "FILE", requires = "acl")]
     command_config: Option<String>,
-    /// With --acl: as JSON
-    #[arg(long, requires = "acl")]
+    /// As JSON
+    #[arg(long)]
     json: bool,
 }
 
@@ -82,7 +83,7 @@ fn acl(settings: &Settings, options: &Options, needy: Needy) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lists the topics, and makes those that are missing when asked to.
+/// Lists the topics, and makes those that are missing when asked to; the exit code: 1 when some are missing in the end.
 ///
 /// # Errors
 /// 69 when no broker answers.
@@ -114,19 +115,43 @@ pub(super) fn topics(options: &Options) -> Result<ExitCode, Error> {
     if options.create {
         logs.create(&missing)?;
     }
+    if options.json {
+        let topics: Vec<Value> = listed.iter().map(|topic| to_json(topic, options.create)).collect();
+        crate::say!("{:#}", json!({ "topics": topics }));
+    } else {
+        show(&listed, options.create);
+    }
+    if options.create || missing.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    crate::warn_of!("{} missing; `triaged topics --create` makes them", missing.len());
+    Ok(ExitCode::from(FINDINGS))
+}
+
+/// A topic that is needed, and what is there.
+type Listed = (NewTopic, Option<TopicInfo>);
+
+/// How many partitions it has, or would have, and whether it is there.
+fn state(topic: &Listed, created: bool) -> (u32, &'static str) {
+    match topic {
+        (_, Some(info)) => (info.partitions, "there"),
+        (new, None) => (new.partitions, if created { "made" } else { "missing" }),
+    }
+}
+
+fn to_json(topic: &Listed, created: bool) -> Value {
+    let (partitions, state) = state(topic, created);
+    let config: serde_json::Map<String, Value> =
+        topic.0.config.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    json!({ "name": topic.0.name, "partitions": partitions, "state": state, "config": config })
+}
+
+fn show(listed: &[Listed], created: bool) {
     let width = listed.iter().map(|(new, _)| new.name.len()).max().unwrap_or(0);
-    for (new, info) in &listed {
-        let (partitions, state) = match info {
-            Some(info) => (info.partitions, "there"),
-            None if options.create => (new.partitions, "made"),
-            None => (new.partitions, "missing"),
-        };
+    for topic in listed {
+        let (new, (partitions, state)) = (&topic.0, state(topic, created));
         let config: Vec<String> = new.config.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let line = format!("{:width$}  {partitions:>5}  {state:<7}  {}", new.name, config.join(" "));
         crate::say!("{}", line.trim_end());
     }
-    if !options.create && !missing.is_empty() {
-        crate::warn_of!("{} missing; `triaged topics --create` makes them", missing.len());
-    }
-    Ok(ExitCode::SUCCESS)
 }

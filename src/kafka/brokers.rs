@@ -60,7 +60,7 @@ fn round() {
         let Some(client) = client.upgrade() else { continue };
         // Whatever a broker answers, it is seen. The question of the admin interface leaves what the library knows as it is,
         // and makes no topic; that for the cluster's brokers aborts the process when there are none (librdkafka 2.12.1).
-        if let Err(error) = client.describe_topics(&[&topic], SIGHT_WAIT) {
+        if let Err(error) = client.describe_topics(&[&topic], false, SIGHT_WAIT) {
             // Where they are known this changes nothing.
             tracing::debug!("a client sees no broker ({}): it is told of {bootstrap} again", error.text);
             client.name_brokers(&bootstrap);

@@ -135,7 +135,7 @@ impl Logs for KafkaLogs {
         let client = self.inquirer()?;
         let wrong = |error: ClientError| self.explained(log_error(&error, &topics.join(", ")));
         let mut shapes = BTreeMap::new();
-        for shape in client.describe_topics(topics, ANSWER_WAIT).map_err(wrong)? {
+        for shape in client.describe_topics(topics, false, ANSWER_WAIT).map_err(wrong)? {
             match shape.code {
                 Code::NoError => _ = shapes.insert(shape.name.clone(), shape),
                 Code::UnknownTopicOrPartition | Code::UnknownTopic => {}

@@ -158,7 +158,7 @@ impl KafkaLogs {
     /// # Errors
     /// When the broker does not answer.
     pub fn see_topics(&self, topics: &[&str]) -> Result<BTreeMap<String, TopicSeen>, LogError> {
-        let answer = self.inquirer()?.topic_rights(topics, ANSWER_WAIT);
+        let answer = self.inquirer()?.describe_topics(topics, true, ANSWER_WAIT);
         let found = answer.map_err(|error| log_error(&error, "the rights on topics"))?;
         let seen = found.into_iter().map(|topic| {
             let seen = match topic.code {
@@ -195,7 +195,7 @@ impl KafkaLogs {
     /// # Errors
     /// When the broker does not answer.
     pub fn partitions(&self, topic: &str) -> Result<u32, LogError> {
-        let answer = self.inquirer()?.describe_topics(&[topic], ANSWER_WAIT);
+        let answer = self.inquirer()?.describe_topics(&[topic], false, ANSWER_WAIT);
         let found = answer.map_err(|error| log_error(&error, topic))?;
         Ok(found.first().filter(|shape| shape.code == Code::NoError).map_or(0, |shape| shape.partitions))
     }

@@ -3,18 +3,23 @@
 //! Owns the request and result objects of the admin calls. Each call is synchronous: it waits on a queue of its own,
 //! at most as long as said. Called by `cluster` only.
 
+use super::rights::{AclOperation, code_of, operations_of};
 use super::{
     Arc, CString, Client, ClientError, Code, Duration, Event, NonNull, PartitionList, Queue, TopicPartition,
     c_int, c_text, entries_of, milliseconds, partition_number, ptr, sys, text_of,
 };
 use crate::log::NewTopic;
 
-/// What the broker says of a topic's shape.
+/// What the broker says of a topic; one in error has nothing else.
 #[derive(Debug, Clone)]
 pub(in crate::kafka) struct TopicShape {
     pub name: String,
     pub id: u128,
     pub partitions: u32,
+    /// Copies of its first partition.
+    pub copies: usize,
+    /// What this client may do to it, where that was asked.
+    pub allowed: Vec<AclOperation>,
     pub code: Code,
 }
 
@@ -140,10 +145,11 @@ impl Client {
         }
     }
 
-    /// Ids and partitions of these topics.
+    /// These topics, and what may be done to each where `with_rights` asks for that.
     pub(in crate::kafka) fn describe_topics(
         self: &Arc<Client>,
         topics: &[&str],
+        with_rights: bool,
         wait: Duration,
     ) -> Result<Vec<TopicShape>, ClientError> {
         let queue = Queue::new(self);
@@ -152,35 +158,20 @@ impl Client {
         let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
         // SAFETY: names, collection, options and queue live during the call, which copies what it keeps.
         unsafe {
+            let set = sys::rd_kafka_AdminOptions_set_include_authorized_operations;
+            ClientError::take(set(options.0.as_ptr(), with_rights.into()))?;
             let wanted = sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             sys::rd_kafka_DescribeTopics(self.rk(), wanted, options.0.as_ptr(), queue.ptr.as_ptr());
             sys::rd_kafka_TopicCollection_destroy(wanted);
         }
         let event = Client::answer(&queue, wait)?;
         // SAFETY: the event lives to the end of this function, and with it all that is read of the result; counts
-        // describe the arrays returned; a topic in error has no id or an id of zeros.
+        // describe the arrays returned.
         unsafe {
             let result = sys::rd_kafka_event_DescribeTopics_result(event.ptr.as_ptr());
             let mut count = 0;
             let found = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-            let shapes = (0..count).map(|index| {
-                let topic = *found.add(index);
-                let id = sys::rd_kafka_TopicDescription_topic_id(topic);
-                let mut partitions = 0;
-                sys::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
-                let error = sys::rd_kafka_TopicDescription_error(topic);
-                TopicShape {
-                    name: text_of(sys::rd_kafka_TopicDescription_name(topic)),
-                    id: if id.is_null() { 0 } else { uuid(id) },
-                    partitions: u32::try_from(partitions).unwrap_or(u32::MAX),
-                    code: if error.is_null() {
-                        Code::NoError
-                    } else {
-                        sys::rd_kafka_error_code(error).into()
-                    },
-                }
-            });
-            Ok(shapes.collect())
+            Ok((0..count).map(|index| shape_of(*found.add(index))).collect())
         }
     }
 
@@ -300,6 +291,29 @@ unsafe fn slice_of<'a, T>(first: *const T, count: c_int) -> &'a [T] {
         // SAFETY: the caller's promise.
         Ok(count) if !first.is_null() => unsafe { std::slice::from_raw_parts(first, count) },
         _ => &[],
+    }
+}
+
+/// # Safety
+/// `topic` is a live description; one in error has no id or an id of zeros.
+unsafe fn shape_of(topic: *const sys::rd_kafka_TopicDescription_t) -> TopicShape {
+    // SAFETY: the caller's promise; counts describe the arrays returned.
+    unsafe {
+        let id = sys::rd_kafka_TopicDescription_topic_id(topic);
+        let (mut partitions, mut copies, mut allowed) = (0, 0, 0);
+        let first = sys::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
+        if partitions > 0 {
+            sys::rd_kafka_TopicPartitionInfo_replicas(*first, &mut copies);
+        }
+        let operations = sys::rd_kafka_TopicDescription_authorized_operations(topic, &mut allowed);
+        TopicShape {
+            name: text_of(sys::rd_kafka_TopicDescription_name(topic)),
+            id: if id.is_null() { 0 } else { uuid(id) },
+            partitions: u32::try_from(partitions).unwrap_or(u32::MAX),
+            copies,
+            allowed: operations_of(operations, allowed),
+            code: code_of(sys::rd_kafka_TopicDescription_error(topic)),
+        }
     }
 }
 

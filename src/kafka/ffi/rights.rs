@@ -1,4 +1,4 @@
-//! Questions about who may do what: topics and groups with the operations that the broker would allow.
+//! Questions about who may do what: groups with the operations that the broker would allow, and its words for them.
 //!
 //! Owns the request and result objects of these admin calls, which wait at most as long as said. Called by `live`.
 
@@ -6,16 +6,6 @@ use super::{
     Arc, CString, Client, ClientError, Code, Duration, Queue, c_text, milliseconds, ptr, sys, text_of,
 };
 pub(in crate::kafka) use sys::rd_kafka_AclOperation_t as AclOperation;
-
-/// What the broker says of a topic to this client.
-#[derive(Debug, Clone)]
-pub(in crate::kafka) struct TopicRights {
-    pub name: String,
-    pub code: Code,
-    /// Copies of its first partition.
-    pub copies: usize,
-    pub allowed: Vec<AclOperation>,
-}
 
 /// What the broker says of a group to this client.
 #[derive(Debug, Clone)]
@@ -40,50 +30,6 @@ impl Client {
         Ok(())
     }
 
-    /// These topics with what may be done to each; one in error has nothing else.
-    pub(in crate::kafka) fn topic_rights(
-        self: &Arc<Client>,
-        topics: &[&str],
-        wait: Duration,
-    ) -> Result<Vec<TopicRights>, ClientError> {
-        let queue = Queue::new(self);
-        let options = self.options(sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, wait)?;
-        let names: Vec<CString> = topics.iter().map(|topic| c_text(topic)).collect();
-        let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
-        // SAFETY: names, collection, options and queue live during the call, which copies what it keeps.
-        unsafe {
-            let set = sys::rd_kafka_AdminOptions_set_include_authorized_operations;
-            ClientError::take(set(options.0.as_ptr(), 1))?;
-            let wanted = sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-            sys::rd_kafka_DescribeTopics(self.rk(), wanted, options.0.as_ptr(), queue.ptr.as_ptr());
-            sys::rd_kafka_TopicCollection_destroy(wanted);
-        }
-        let event = Client::answer(&queue, wait)?;
-        // SAFETY: the event lives to the end of this function, and with it all that is read of the result; counts
-        // describe the arrays returned.
-        unsafe {
-            let result = sys::rd_kafka_event_DescribeTopics_result(event.ptr.as_ptr());
-            let mut count = 0;
-            let found = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-            let rights = (0..count).map(|index| {
-                let topic = *found.add(index);
-                let (mut partitions, mut copies, mut allowed) = (0, 0, 0);
-                let first = sys::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
-                if partitions > 0 {
-                    sys::rd_kafka_TopicPartitionInfo_replicas(*first, &mut copies);
-                }
-                let operations = sys::rd_kafka_TopicDescription_authorized_operations(topic, &mut allowed);
-                TopicRights {
-                    name: text_of(sys::rd_kafka_TopicDescription_name(topic)),
-                    code: code_of(sys::rd_kafka_TopicDescription_error(topic)),
-                    copies,
-                    allowed: operations_of(operations, allowed),
-                }
-            });
-            Ok(rights.collect())
-        }
-    }
-
     /// These groups with who is in them and what may be done to each.
     pub(in crate::kafka) fn group_rights(
         self: &Arc<Client>,
@@ -95,7 +41,7 @@ impl Client {
         let options = self.options(of, wait)?;
         let names: Vec<CString> = groups.iter().map(|group| c_text(group)).collect();
         let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
-        // SAFETY: as in `topic_rights`.
+        // SAFETY: names, options and queue live during the call, which copies what it keeps.
         unsafe {
             let set = sys::rd_kafka_AdminOptions_set_include_authorized_operations;
             ClientError::take(set(options.0.as_ptr(), 1))?;
@@ -109,7 +55,8 @@ impl Client {
             );
         }
         let event = Client::answer(&queue, wait)?;
-        // SAFETY: as in `topic_rights`.
+        // SAFETY: the event lives to the end of this function, and with it all that is read of the result; counts
+        // describe the arrays returned.
         unsafe {
             let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.ptr.as_ptr());
             let mut count = 0;
@@ -135,7 +82,7 @@ impl Client {
 
 /// # Safety
 /// `error` is null or a live error object.
-unsafe fn code_of(error: *const sys::rd_kafka_error_t) -> Code {
+pub(super) unsafe fn code_of(error: *const sys::rd_kafka_error_t) -> Code {
     if error.is_null() {
         return Code::NoError;
     }
@@ -145,7 +92,7 @@ unsafe fn code_of(error: *const sys::rd_kafka_error_t) -> Code {
 
 /// # Safety
 /// `first` is null or the start of `count` operations that live during the call.
-unsafe fn operations_of(first: *const AclOperation, count: usize) -> Vec<AclOperation> {
+pub(super) unsafe fn operations_of(first: *const AclOperation, count: usize) -> Vec<AclOperation> {
     if first.is_null() {
         return Vec::new();
     }
