@@ -3,7 +3,7 @@
 
 CARGO := scripts/cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench check build deb storm kafka kafka3 kafka-stop
+.PHONY: help demo test fuzz bench check build deb storm kafka kafka3 kafka-stop
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ kafka3: ## Start three brokers, replication 3
 
 kafka-stop: ## Stop what `make kafka` or `make kafka3` started
 	@scripts/kafka stop
+
+fuzz: ## The evaluation of rules against a naive one, at length (PAIRS=10000000 SEED=1; a difference prints its seed)
+	@scripts/setup build
+	FUZZ_PAIRS=$(or $(PAIRS),10000000) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) \
+	  $(CARGO) test --release --locked -p triage-engine --test evaluator -- --nocapture
 
 bench: ## Measure against the targets and write docs/performance.md (BENCH=engine or kafka: that part alone)
 	@scripts/bench

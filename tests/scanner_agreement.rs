@@ -1,14 +1,24 @@
-//! Every matcher finds what the reference finds.
+//! Every matcher finds what the reference finds, and the evaluation of rules what a naive reader finds.
 //!
 //! One differential check over real texts with literals mined from them, over random awkward ones, and over the
 //! texts that ship with the project. Real sets that may not ship are read from the folder that `TRIAGED_DATA` names.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../engine/tests/evaluator/generate.rs"]
+#[allow(dead_code, reason = "texts are real here")]
+mod generate;
+#[path = "../engine/tests/evaluator/naive.rs"]
+mod naive;
+#[path = "../engine/tests/evaluator/write.rs"]
+mod write;
+
+use generate::{Random, Vocabulary};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
+use triage_engine::policy::{Policy, Scratch};
 use triage_engine::scan::{Hit, Literal, Matcher, ReferenceMatcher};
 use triage_engine::text::{Accents, Edges, Form, Forms, NormalText, Normaliser};
 use triaged::hyperscan::{self, BuildError, HyperscanMatcher};
@@ -307,4 +317,59 @@ proptest! {
             .collect();
         compare(&literals, &texts);
     }
+}
+
+/// Rules of every construct, made of words of the texts, against a reader that reads each text again for every rule.
+fn compare_evaluation(texts: &[String], rules: usize, seed: u64) -> (usize, usize) {
+    let mut random = Random(seed);
+    let vocabulary = Vocabulary::of_texts(texts, &mut random);
+    let naive = vocabulary.policy(rules, &mut random);
+    let policy = Policy::compile(&write::bundle(&naive)).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let mut scanner = hyperscan::build(policy.literals()).unwrap().scanner();
+    let (mut normaliser, mut normal) = (Normaliser::new(), NormalText::default());
+    let (mut hits, mut scratch, mut found) = (Vec::new(), Scratch::default(), Vec::new());
+    let mut matches = 0;
+    for text in texts {
+        let mention = generate::mention(text, &mut random);
+        normaliser.normalise(text, policy.forms(), &mut normal);
+        hits.clear();
+        scanner.scan(&normal, &mut hits);
+        policy.evaluate(&mention, &normal, &hits, &mut scratch, &mut found);
+        let found: Vec<usize> = found.iter().map(|rule| rule.place()).collect();
+        let expected = naive.matched(&mention);
+        if let Some(rule) = (0..rules).find(|rule| expected.contains(rule) != found.contains(rule)) {
+            let query = write::query(&naive.rules[rule].query);
+            panic!("seed {seed}, rule {rule}, {:?}: `{query}` in {text:?}", naive.rules[rule].form);
+        }
+        matches += found.len();
+    }
+    (policy.rules().len() * texts.len(), matches)
+}
+
+#[test]
+fn the_evaluation_agrees_with_the_naive_reader_on_every_real_text() {
+    let Some(folder) = std::env::var_os("TRIAGED_DATA") else {
+        println!("skipped: TRIAGED_DATA is not set");
+        return;
+    };
+    let (mut pairs, mut matches, mut seed) = (0, 0, 1);
+    for name in SETS {
+        let texts = texts_of(&Path::new(&folder).join(name));
+        for chunk in texts.chunks(100) {
+            let compared = compare_evaluation(chunk, 9, seed);
+            pairs += compared.0;
+            matches += compared.1;
+            seed += 1;
+        }
+    }
+    println!("{pairs} pairs of rule and real text compared, {matches} matches");
+    assert!(matches > pairs / 50, "rules and texts meet");
+}
+
+#[test]
+fn the_evaluation_agrees_with_the_naive_reader_on_the_texts_that_ship() {
+    let texts = AWKWARD_TEXTS.map(String::from);
+    let compared: Vec<(usize, usize)> = (1..40).map(|seed| compare_evaluation(&texts, 30, seed)).collect();
+    let pairs: usize = compared.iter().map(|(pairs, _)| pairs).sum();
+    assert!(compared.iter().map(|(_, matches)| matches).sum::<usize>() > pairs / 50, "rules and texts meet");
 }

@@ -74,6 +74,14 @@ pub const TARGETS: &[Target] = &[
         ""
     ),
     target!(
+        ENGINE,
+        "100,000 queries cost at most 3 times 1,000",
+        "engine",
+        "100,000 firehose over 1,000 firehose",
+        Most(3.0),
+        ""
+    ),
+    target!(
         FIREHOSE,
         "at least 0.9 of a bare consume-and-produce program's rate",
         "kafka",

@@ -2,7 +2,7 @@
 //!
 //! Owns the vocabulary and the seed. Words of a round come from a few scripts, so that terms meet texts.
 
-use super::naive::{Asked, Naive, NaivePolicy, NaiveRule};
+use super::naive::{Asked, Naive, NaivePolicy, NaiveRule, is_person};
 use triage_engine::model::{Author, Kind, Mention, Thread, Visibility};
 use triage_engine::policy::Category;
 use triage_engine::signals::features::Feature;
@@ -131,21 +131,41 @@ const ACCOUNTS: [&str; 3] = ["@brandcare", "@Brand", "@other"];
 const AUTHORS: [&str; 3] = ["@jane", "@John", "joe"];
 
 /// The words of one round.
-pub struct Vocabulary(Vec<&'static str>);
+pub struct Vocabulary(Vec<String>);
 
 impl Vocabulary {
     /// Those of a few scripts, and some with signs.
     pub fn new(random: &mut Random) -> Vocabulary {
         let mut words = Vec::new();
         for _ in 0..2 + random.below(2) {
-            words.extend(random.of(&SCRIPTS));
+            words.extend(random.of(&SCRIPTS).iter().map(|&word| word.to_owned()));
         }
-        words.extend((0..4).map(|_| random.of(&SIGNED)));
+        words.extend((0..4).map(|_| random.of(&SIGNED).to_owned()));
         // Fewer words meet more often.
         while words.len() > 18 {
             let place = random.below(words.len());
             words.swap_remove(place);
         }
+        Vocabulary(words)
+    }
+
+    /// Words of real texts, some of each text.
+    pub fn of_texts(texts: &[String], random: &mut Random) -> Vocabulary {
+        let mut words = Vec::new();
+        for text in texts {
+            let all: Vec<&str> = text.split_whitespace().collect();
+            for _ in 0..all.len().min(2) {
+                let word = random.of(&all);
+                let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+                let chosen = if random.chance(70) && !bare.is_empty() { bare } else { word };
+                let leaves_something =
+                    Form::ALL.into_iter().all(|form| !normalise_term(chosen, form).trim().is_empty());
+                if leaves_something && chosen.chars().count() <= 40 {
+                    words.push(chosen.to_owned());
+                }
+            }
+        }
+        words.push("the".to_owned());
         Vocabulary(words)
     }
 
@@ -166,9 +186,9 @@ impl Vocabulary {
                 3 if random.chance(30) => word.chars().for_each(|c| text.extend([c, '\u{200b}'])),
                 4 if random.chance(50) => {
                     text.push('#');
-                    text.push_str(word);
+                    text.push_str(&word);
                 }
-                _ => text.push_str(word),
+                _ => text.push_str(&word),
             }
             text.push_str(random.of(&SEPARATORS));
         }
@@ -182,7 +202,7 @@ impl Vocabulary {
             let characters: Vec<char> = word.chars().collect();
             let letters = characters.iter().all(|c| c.is_alphanumeric() || *c == '\'');
             let (term, edges) = match random.below(10) {
-                0..=3 => (word.to_owned(), Edges::Whole),
+                0..=3 => (word.clone(), Edges::Whole),
                 4 | 5 => (format!("{word} {}", random.of(&self.0)), Edges::Whole),
                 6 => {
                     let from = random.below(characters.len());
@@ -211,8 +231,8 @@ impl Vocabulary {
             };
             let long = term.chars().count() >= 3 || term.chars().any(is_unspaced);
             let visible = Form::ALL.into_iter().all(|form| !normalise_term(&term, form).is_empty());
-            let persons = term.chars().filter(|c| "👍👩👨🤦🙏👋🤝👧".contains(*c)).count();
-            if visible && persons <= 3 && (edges == Edges::Whole || long) && term.trim() == term {
+            let persons = term.chars().filter(|c| is_person(*c)).count();
+            if visible && persons <= 2 && (edges == Edges::Whole || long) && term.trim() == term {
                 return (term, edges);
             }
         }

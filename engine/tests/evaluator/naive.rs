@@ -6,6 +6,7 @@
 
 use regex::{Regex, RegexBuilder};
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use triage_engine::model::{Kind, Mention, Visibility};
 use triage_engine::policy::Category;
 use triage_engine::signals::features::Feature;
@@ -245,9 +246,11 @@ fn is_tone(character: char) -> bool {
     ('\u{1f3fb}'..='\u{1f3ff}').contains(&character)
 }
 
-/// The persons that generated texts have.
-fn is_person(character: char) -> bool {
-    "👍👩👨🤦🙏👋🤝👧".contains(character)
+/// Whether a tone may stand behind this.
+pub fn is_person(character: char) -> bool {
+    static PERSON: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\p{Emoji_Modifier_Base}").expect("it compiles"));
+    !character.is_ascii() && PERSON.is_match(character.encode_utf8(&mut [0; 4]))
 }
 
 /// How many whole words stand between two places of a line.

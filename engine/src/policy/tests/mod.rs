@@ -12,6 +12,7 @@ mod page;
 mod parser;
 mod queries;
 mod rule_tests;
+mod scripts;
 mod why;
 
 use super::*;
