@@ -6,7 +6,7 @@
 
 use jiff::civil::{Date, Weekday};
 use std::collections::BTreeSet;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// Events of one file at most.
 const EVENTS_MAX: usize = 10_000;
@@ -282,8 +282,7 @@ fn checked_days(days: i32, line: &Line, wrong: &mut Vec<Wrong>) -> i32 {
 
 /// A date, eight digits; a time of day is refused.
 fn date(line: &Line, value: &str, wrong: &mut Vec<Wrong>) -> Option<Date> {
-    let is_date = value.len() == 8 && value.bytes().all(|byte| byte.is_ascii_digit());
-    let parsed = is_date.then(|| day_of(value)).flatten();
+    let parsed = day_of(value).filter(|_| value.len() == 8);
     if parsed.is_none() {
         let what = format!("`{value}` in `{}` is no date", line.name);
         let hint = "holidays are whole days: `DTSTART;VALUE=DATE:20261225`";
@@ -304,85 +303,83 @@ fn duration(value: &str) -> Option<i32> {
     }
 }
 
+/// The parts of an `RRULE`.
+#[derive(Default)]
+struct Parts {
+    yearly: bool,
+    interval: Option<i16>,
+    until: Option<Date>,
+    count: Option<u32>,
+    month: Option<i8>,
+    month_day: Option<i8>,
+    weekday: Option<(i8, Weekday)>,
+}
+
+impl Parts {
+    /// Takes one part in; `None` when it is not understood.
+    fn take(&mut self, name: &str, value: &str) -> Option<()> {
+        let number = |range: RangeInclusive<i16>| value.parse().ok().filter(|number| range.contains(number));
+        let small = |range| number(range).and_then(|number: i16| i8::try_from(number).ok());
+        match name.to_ascii_uppercase().as_str() {
+            "FREQ" => self.yearly = value.eq_ignore_ascii_case("YEARLY").then_some(true)?,
+            "INTERVAL" => self.interval = Some(number(1..=100)?),
+            "COUNT" => self.count = Some(value.parse().ok().filter(|&count| count > 0)?),
+            // A time after the date does not matter to whole days.
+            "UNTIL" => self.until = Some(day_of(value)?),
+            "BYMONTH" => self.month = Some(small(1..=12)?),
+            "BYMONTHDAY" => self.month_day = Some(small(1..=31)?),
+            "BYDAY" => self.weekday = Some(nth_weekday(value)?),
+            "WKST" => {}
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The rule that they make together, or what is wrong with them, and what to do.
+    fn rule(&self, start: Date) -> Result<Yearly, (&'static str, &'static str)> {
+        if !self.yearly {
+            return Err(("`RRULE` without `FREQ=YEARLY`", "only yearly rules are understood"));
+        }
+        let on = match (self.month, self.month_day, self.weekday) {
+            (_, Some(_), Some(_)) => {
+                return Err(("`BYMONTHDAY` and `BYDAY` in one rule", "keep one of them"));
+            }
+            (None, Some(_), None) | (None, None, Some(_)) => {
+                let hint = "without it they mean every month, or weeks of the year";
+                return Err(("`BYMONTHDAY` and `BYDAY` need `BYMONTH`", hint));
+            }
+            (Some(month), None, Some((nth, weekday))) => On::Weekday { month, nth, weekday },
+            (month, day, None) => {
+                On::Day { month: month.unwrap_or(start.month()), day: day.unwrap_or(start.day()) }
+            }
+        };
+        let interval = self.interval.unwrap_or(1);
+        let until = match (self.count, self.until) {
+            (Some(_), Some(_)) => return Err(("`COUNT` and `UNTIL` in one rule", "keep one of them")),
+            (Some(count), None) => Some(last_of(on, start, interval, count)),
+            (None, until) => until,
+        };
+        Ok(Yearly { interval, until, on })
+    }
+}
+
 /// A yearly rule of an event that begins on `start`.
 fn yearly(line: &Line, start: Date, wrong: &mut Vec<Wrong>) -> Option<Yearly> {
-    let before = wrong.len();
-    let mut say = |what: String| {
-        let hint = "understood are FREQ=YEARLY with INTERVAL, COUNT, UNTIL, BYMONTH with one month, BYMONTHDAY with one \
-                    day, and BYDAY such as 4TH or -1MO";
-        wrong.push(Wrong::new(line.bytes.clone(), what, hint));
-    };
-    let (mut interval, mut until, mut count, mut yearly) = (1_i16, None, None, false);
-    let (mut month, mut month_day, mut by_day) = (None, None, None);
+    let (before, mut parts) = (wrong.len(), Parts::default());
     for part in line.value.split(';') {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        let understood = match name.to_ascii_uppercase().as_str() {
-            "FREQ" => {
-                yearly = value.eq_ignore_ascii_case("YEARLY");
-                yearly
-            }
-            "INTERVAL" => value
-                .parse()
-                .ok()
-                .filter(|years| (1..=100).contains(years))
-                .map(|years| interval = years)
-                .is_some(),
-            "COUNT" => value.parse::<u32>().ok().filter(|&n| n > 0).map(|n| count = Some(n)).is_some(),
-            // A time after the date does not matter to whole days.
-            "UNTIL" => day_of(value).map(|day| until = Some(day)).is_some(),
-            "BYMONTH" => {
-                value.parse::<i8>().ok().filter(|m| (1..=12).contains(m)).map(|m| month = Some(m)).is_some()
-            }
-            "BYMONTHDAY" => value
-                .parse::<i8>()
-                .ok()
-                .filter(|d| (1..=31).contains(d))
-                .map(|d| month_day = Some(d))
-                .is_some(),
-            "BYDAY" => nth_weekday(value).map(|day| by_day = Some(day)).is_some(),
-            "WKST" => true,
-            _ => false,
-        };
-        if !understood {
-            say(format!("`{part}` in `RRULE` is not understood"));
+        if parts.take(name, value).is_none() {
+            let hint = "understood are FREQ=YEARLY with INTERVAL, COUNT, UNTIL, BYMONTH with one month, BYMONTHDAY \
+                        with one day, and BYDAY such as 4TH or -1MO";
+            let what = format!("`{part}` in `RRULE` is not understood");
+            wrong.push(Wrong::new(line.bytes.clone(), what, hint));
         }
     }
-    if !yearly && wrong.len() == before {
-        wrong.push(Wrong::new(
-            line.bytes.clone(),
-            "`RRULE` without `FREQ=YEARLY`",
-            "only yearly rules are understood",
-        ));
-    }
-    let mut say = |what: &str, hint: &str| wrong.push(Wrong::new(line.bytes.clone(), what, hint));
-    if until.is_some() && count.is_some() {
-        say("`COUNT` and `UNTIL` in one rule", "keep one of them");
-    }
-    let on = match (month, month_day, by_day) {
-        (_, Some(_), Some(_)) => {
-            say("`BYMONTHDAY` and `BYDAY` in one rule", "keep one of them");
-            return None;
-        }
-        (None, Some(_), None) | (None, None, Some(_)) => {
-            say(
-                "`BYMONTHDAY` and `BYDAY` need `BYMONTH`",
-                "without it they mean every month, or weeks of the year",
-            );
-            return None;
-        }
-        (Some(month), None, Some((nth, weekday))) => On::Weekday { month, nth, weekday },
-        (month, day, None) => {
-            On::Day { month: month.unwrap_or(start.month()), day: day.unwrap_or(start.day()) }
-        }
-    };
     if wrong.len() > before {
         return None;
     }
-    let until = match count {
-        Some(count) => Some(last_of(on, start, interval, count)),
-        None => until,
-    };
-    Some(Yearly { interval, until, on })
+    let rule = parts.rule(start);
+    rule.map_err(|(what, hint)| wrong.push(Wrong::new(line.bytes.clone(), what, hint))).ok()
 }
 
 /// The day on which a rule takes place for the `count`-th time.
@@ -394,7 +391,7 @@ fn last_of(on: On, start: Date, interval: i16, count: u32) -> Date {
 
 /// The date at the front of a value.
 fn day_of(value: &str) -> Option<Date> {
-    let digits = value.get(..8)?;
+    let digits = value.get(..8).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     let number = |range: Range<usize>| digits.get(range)?.parse::<i16>().ok();
     let rest = &value[8..];
     let plain = rest.is_empty() || rest.starts_with('T');
