@@ -5,7 +5,7 @@
 //! ```text
 //! clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_folder, counters, shown <- offsets, policies <- worker <- shard, rule_tests
 //!     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
-//!     <- demo, files, explain, tap <- replay <- cli <- main
+//!     <- demo, files, explain, tap <- replay, rule_cost <- cli <- main
 //! ```
 #![deny(unsafe_code)]
 
@@ -32,6 +32,7 @@ pub mod policies;
 pub mod policy_folder;
 pub mod progress;
 pub mod replay;
+pub mod rule_cost;
 pub mod rule_tests;
 pub mod shard;
 pub mod shown;

@@ -133,6 +133,24 @@ fn a_broken_policy_is_refused_with_every_mistake_and_a_good_one_switches_the_fle
     assert_ne!(after, before);
     assert!(text.contains(&before) && text.contains(&after), "the answer names both: {text}");
 
+    // A policy that compiles and does not do what its own tests say is not put in force.
+    fleet.write_rule("[[rule]]\nname = \"zebra\"\nquery = \"zebra\"\naction = \"block\"\n");
+    let test = fleet.path_of("policy/tests/zebra.toml");
+    let of = |text: &str| {
+        format!("[[test]]\nname = \"zebras\"\ntexts = [{text:?}]\nexpect = {{ disposition = \"noise\" }}\n")
+    };
+    std::fs::write(&test, of("a zebra")).unwrap();
+    let (code, text) = daemon.ctl(&["policy", "reload"]);
+    assert_eq!(code, Some(65), "{text}");
+    assert!(
+        text.contains("tests/zebra.toml:3:1") && text.contains("expected noise, decided blocked"),
+        "{text}"
+    );
+    assert_eq!(daemon.status()["policy"]["generation"], after.as_str(), "what was in force stays in force");
+    fleet.write_rule("[[rule]]\nname = \"zebra\"\nquery = \"zebra\"\naction = \"noise\"\n");
+    let (code, text) = daemon.ctl(&["policy", "reload"]);
+    assert_eq!(code, Some(0), "the same rules with a test that passes are the same generation: {text}");
+
     fleet.send(&[mention(1, "a zebra crossed the road"), mention(2, "my bill is wrong")]);
     let found = fleet.wait_for_assignments(1);
     assert_eq!(found.keys().collect::<Vec<_>>(), ["x:2"], "the new rule holds");

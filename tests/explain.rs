@@ -146,6 +146,25 @@ fn a_mention_that_was_not_sent_is_explained_by_the_local_folder_without_a_broker
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("4111") && !text.contains("jane"), "{text}");
+    let (code, text) =
+        run(&["--mention", file.to_str().unwrap(), "--rule", "bill-wrong", "--rule", "tv-broken"]);
+    assert_eq!(code, Some(0), "{text}");
+    for part in [
+        "the rule `bill-wrong` matches",
+        "the rule `tv-broken` does not match",
+        "| my bill is wrong, card [card]",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("4111") && !text.contains("jane"), "{text}");
+    let (code, text) = run(&["--mention", file.to_str().unwrap(), "--json"]);
+    assert_eq!(code, Some(0), "{text}");
+    let story: Value = serde_json::from_str(&text).unwrap();
+    let bill =
+        story["why"].as_array().unwrap().iter().find(|told| told["why"]["name"] == "bill-wrong").unwrap();
+    assert_eq!((&bill["about"], &bill["why"]["holds"]), (&"rule".into(), &true.into()));
+    assert_eq!(bill["why"]["term"]["operator"], "and", "{bill:#}");
+    assert!(!text.contains("4111") && !text.contains("jane"), "{text}");
     assert_eq!(run(&["--mention", "/nowhere/one.json"]).0, Some(66));
     assert_eq!(run(&[]).0, Some(64));
     fs::write(&file, "{}").unwrap();

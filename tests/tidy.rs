@@ -17,7 +17,7 @@ model <- text <- scan, signals <- policy <- dedup <- triage, desk, plans <- expl
 const DAEMON_LAYERS: &str = "\
 clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_folder, counters, shown <- offsets, policies <- worker <- shard, rule_tests
     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
-    <- demo, files, explain, tap <- replay <- cli <- main";
+    <- demo, files, explain, tap <- replay, rule_cost <- cli <- main";
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;

@@ -20,6 +20,9 @@ pub(super) struct Options {
     /// A mention that has not been sent, decided under the local policy folder; `-` is standard input
     #[arg(long, value_name = "FILE|-")]
     mention: Option<String>,
+    /// Why this rule matches or not, term by term; may be given more than once
+    #[arg(long = "rule", value_name = "NAME")]
+    rules: Vec<String>,
     /// The story as JSON
     #[arg(long)]
     json: bool,
@@ -33,11 +36,11 @@ pub(super) fn explain(options: &Options) -> Result<ExitCode, Error> {
     let settings = load::settings(&options.config)?;
     load::log("warn");
     let story = match (&options.mention, &options.id) {
-        (Some(from), _) => explain::explain_unsent(&settings, from)?,
+        (Some(from), _) => explain::explain_unsent(&settings, from, &options.rules)?,
         (None, Some(id)) => {
             let logs = pipeline::connect(&settings)?;
             let mut shown = audit::Shown::new("searches");
-            explain::explain(&settings, logs.as_ref(), id, &mut |step| shown.show(&step))?
+            explain::explain(&settings, logs.as_ref(), id, &options.rules, &mut |step| shown.show(&step))?
         }
         (None, None) => return Err(Error::usage("nothing to explain is named")),
     };

@@ -62,7 +62,7 @@ enum Verb {
     Check(check::Options),
     /// Run the rule tests that stand beside the rules
     #[command(
-        after_help = "Examples:\n  triaged test config/policy\n  triaged test config/policy/tests/television.toml\n  triaged test --only television --json | jq .tests[0]\n\nExit codes:\n  0 all pass; 1 one fails, or there is none; 78 the policy or a test has mistakes"
+        after_help = "Examples:\n  triaged test config/policy\n  triaged test config/policy/tests/television.toml\n  triaged test --only television --json | jq .tests[0]\n  triaged test --cost --sample yesterday.ndjson\n\nExit codes:\n  0 all pass; 1 one fails, or there is none; 78 the policy or a test has mistakes"
     )]
     Test(test::Options),
     /// List the topics that the daemon needs; make those that are missing
@@ -77,7 +77,7 @@ enum Verb {
     Audit(AuditWords),
     /// Why a mention or a case went where it went
     #[command(
-        after_help = "Examples:\n  triaged explain mentions/0/1043\n  triaged explain x:1790001\n  triaged explain c0-17 --json\n  triaged explain --mention one.json\n\nExit codes: 0 found, 1 not found, with what was searched."
+        after_help = "Examples:\n  triaged explain mentions/0/1043\n  triaged explain x:1790001\n  triaged explain c0-17 --json\n  triaged explain --mention one.json --rule tv-broken\n\nExit codes: 0 found, 1 not found, with what was searched."
     )]
     Explain(explain::Options),
     /// Decide yesterday's mentions again under another policy, and tell what would differ

@@ -4,11 +4,14 @@
 
 use super::{Config, FINDINGS, load};
 use crate::error::{Error, Kind, colour_on};
+use crate::files::From;
 use crate::pipeline::policy;
 use crate::policies::Compiled;
 use crate::policy_folder::TESTS_FOLDER;
+use crate::rule_cost::{self, CostReport};
 use crate::rule_tests::{self, Report};
 use crate::shown::Colour;
+use crate::worker::ScanSettings;
 use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -26,6 +29,12 @@ pub(super) struct Options {
     /// Only tests whose name contains this
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// What each rule costs: hit rate and share, the dearest first
+    #[arg(long)]
+    cost: bool,
+    /// Mentions to count the cost over, one a line, in the shape of `input.preset`; without it the tests' own
+    #[arg(long, value_name = "FILE|-", requires = "cost")]
+    sample: Option<String>,
     /// The report as JSON
     #[arg(long)]
     json: bool,
@@ -40,6 +49,7 @@ struct Outcome<'r> {
     failed: usize,
     #[serde(flatten)]
     report: &'r Report,
+    cost: Option<&'r CostReport>,
 }
 
 /// The policy folder and the test files that a path means.
@@ -65,7 +75,9 @@ pub(super) fn test(options: &Options) -> Result<ExitCode, Error> {
         .map_err(|mistakes| policy::Refused::Mistakes(mistakes).into_error(folder))?;
     let all = policy::tests(folder, compiled.policy()).map_err(|refused| refused.into_error(folder))?;
     let tests = pick(all, &chosen, options.only.as_deref())?;
-    let report = rule_tests::run(&Arc::new(compiled), &tests)?;
+    let compiled = Arc::new(compiled);
+    let report = rule_tests::run(&compiled, &tests)?;
+    let cost = cost(options, &compiled, &tests)?;
     if options.json {
         let failed = report.failed();
         let outcome = Outcome {
@@ -74,6 +86,7 @@ pub(super) fn test(options: &Options) -> Result<ExitCode, Error> {
             passed: report.tests.len() - failed,
             failed,
             report: &report,
+            cost: cost.as_ref(),
         };
         crate::say!("{}", serde_json::to_string_pretty(&outcome).expect("invariant: a report is JSON"));
     } else if report.tests.is_empty() {
@@ -82,8 +95,23 @@ pub(super) fn test(options: &Options) -> Result<ExitCode, Error> {
         let whole = chosen.inside.is_empty() && options.only.is_none();
         crate::say!("{}", report.render(whole, Colour(colour_on(&std::io::stdout()))));
     }
+    if let Some(cost) = cost.filter(|_| !options.json) {
+        crate::say!("\n{}", cost.render(Colour(colour_on(&std::io::stdout()))));
+    }
     let well = report.failed() == 0 && !report.tests.is_empty();
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(FINDINGS) })
+}
+
+/// What the rules cost, if that is asked for.
+fn cost(options: &Options, compiled: &Compiled, tests: &[RuleTest]) -> Result<Option<CostReport>, Error> {
+    match &options.sample {
+        _ if !options.cost => Ok(None),
+        None => rule_cost::of_tests(compiled, tests).map(Some),
+        Some(sample) => {
+            let scan = ScanSettings::of(&load::settings(&options.config)?)?;
+            rule_cost::of_file(compiled, &From::parse(sample), &scan).map(Some)
+        }
+    }
 }
 
 /// A folder is a policy folder, unless it is one of tests; a file belongs to the folder `tests` above it.

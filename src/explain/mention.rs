@@ -4,14 +4,18 @@
 //! `replay` for its samples.
 
 use super::MentionTold;
+use crate::shown::{self, About, Colour, Told};
 use crate::wire::mention::{Decoded, Decoder};
 use crate::wire::redact::Redactor;
 use crate::wire::visible::{shortened, visible};
 use crate::worker::ScanSettings;
 use triage_engine::dedup::author_key;
-use triage_engine::explain::{Explanation, explain};
-use triage_engine::policy::Policy;
+use triage_engine::explain::{Explainer, Explanation, explain};
+use triage_engine::policy::{Policy, Why};
+use triage_engine::scan::{Matcher, ReferenceMatcher};
 
+/// Rules that nearly matched, of which the terms are told without being asked for.
+const NEAR_MISSES_MAX: usize = 5;
 /// Characters of a text that are shown.
 const TEXT_CHARACTERS_MAX: usize = 280;
 
@@ -61,5 +65,34 @@ impl Reading {
             told.text = visible(&shortened(mention.text, TEXT_CHARACTERS_MAX));
         }
         (told, decision)
+    }
+
+    /// Why rules of `policy` match the mention or not, term by term, as a record and as text: those that are `asked`, or,
+    /// where none is, those that match and a few that nearly do.
+    pub(super) fn why(&mut self, value: &[u8], policy: &Policy, asked: &[String]) -> (Vec<Told>, String) {
+        let (mut told, mut text) = (Vec::new(), String::new());
+        let Ok(Decoded::Mention { mention, .. }) = self.decoder.decode(Some(value)) else {
+            return (told, text);
+        };
+        let mut explainer = Explainer::new(policy, ReferenceMatcher::new(policy.literals()).scanner());
+        explainer.explain(&mention);
+        let reading = policy.reading(&mention, explainer.matched());
+        let whys = policy.rules().iter().filter(|rule| asked.is_empty() || asked.contains(&rule.name));
+        let mut whys: Vec<Why> = whys.map(|rule| reading.rule(rule)).collect();
+        if asked.is_empty() {
+            let (matching, mut others): (Vec<Why>, Vec<Why>) = whys.into_iter().partition(|why| why.holds);
+            others.retain(Why::is_near_miss);
+            others.truncate(NEAR_MISSES_MAX);
+            whys = matching.into_iter().chain(others).collect();
+        }
+        let line = shown::redacted(mention.text);
+        for why in whys {
+            text += &shown::why(About::Rule, &why, &line, Colour(false));
+            if !asked.is_empty() {
+                text += &shown::tree(&why, &line);
+            }
+            told.push(Told { about: About::Rule, why });
+        }
+        (told, text)
     }
 }

@@ -21,6 +21,7 @@ pub(crate) use mention::Reading;
 use search::Search;
 use std::io::Read;
 use triage_engine::model::CaseId;
+use triage_engine::policy::did_you_mean;
 
 /// What somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Question {
     }
 }
 
-/// Tells the story of what is asked for, from the logs.
+/// Tells the story of what is asked for, from the logs; of the rules that are named, why they match or not.
 ///
 /// # Errors
 /// 64 for a question that makes no sense; when a log cannot be read.
@@ -67,6 +68,7 @@ pub fn explain(
     settings: &Settings,
     logs: &dyn Logs,
     asked: &str,
+    rules: &[String],
     progress: &mut dyn FnMut(Step<'_>),
 ) -> Result<Story, Error> {
     let plan: AuditPlan = plan_of(settings, &AuditOptions::default())?;
@@ -74,6 +76,7 @@ pub fn explain(
     let generations = Generations::read(logs, &plan.policies, progress)?;
     let reading = Reading::new(&plan.scan);
     let mut search = Search::new(logs, &plan, progress, generations, reading)?;
+    search.rules = rules.to_vec();
     search.story.asked = asked.to_owned();
     match question {
         Question::Position { partition, offset } => search.position(partition, offset)?,
@@ -83,14 +86,23 @@ pub fn explain(
     Ok(search.story)
 }
 
-/// Tells what the local policy folder would make of a mention that was not sent.
+/// Tells what the local policy folder would make of a mention that was not sent, and why the rules that are named match
+/// or not; where none is, why those that match do, and what some others lack.
 ///
 /// # Errors
-/// 66 when it cannot be read, 65 when it is no mention, 78 when the policy has mistakes.
-pub fn explain_unsent(settings: &Settings, from: &str) -> Result<Story, Error> {
+/// 64 for a rule that is not there, 66 when it cannot be read, 65 when it is no mention, 78 when the policy has mistakes.
+pub fn explain_unsent(settings: &Settings, from: &str, rules: &[String]) -> Result<Story, Error> {
     let scan = ScanSettings::of(settings)?;
     let folder = &settings.policy.folder;
     let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
+    for name in rules {
+        let known = || local.policy.rules().iter().map(|rule| rule.name.as_str());
+        if !known().any(|rule| rule == name) {
+            return Err(
+                Error::usage(format!("the policy has no rule `{name}`")).hint(did_you_mean(name, known()))
+            );
+        }
+    }
     let mut bytes = Vec::new();
     // One mention, and the byte by which a longer one is known to be too large.
     let limit = scan.limits.mention_bytes_max as u64 + 1;
@@ -100,12 +112,16 @@ pub fn explain_unsent(settings: &Settings, from: &str) -> Result<Story, Error> {
     };
     read.map_err(|error| Error::new(Kind::NoInput, format!("cannot read `{from}`: {error}")))?;
     let value = bytes.trim_ascii();
-    let (told, decision) = Reading::new(&scan).tell(Some(value), Some(&local.policy));
+    let mut reading = Reading::new(&scan);
+    let (told, decision) = reading.tell(Some(value), Some(&local.policy));
     if let Some(why) = told.unreadable {
         return Err(Error::data(format!("what `{from}` holds is no mention: {why}"))
             .hint("one JSON object, as it would stand on the topic; `input.preset` says in which shape"));
     }
+    let (why, why_text) = reading.why(value, &local.policy, rules);
     Ok(Story {
+        why,
+        why_text,
         asked: from.to_owned(),
         found: true,
         mention: Some(told),

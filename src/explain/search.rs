@@ -30,6 +30,8 @@ const CASE_RECORDS_MAX: usize = 100;
 /// A search under way.
 pub(super) struct Search<'a> {
     pub(super) story: Story,
+    /// The rules of which is told why they match or not.
+    pub(super) rules: Vec<String>,
     logs: &'a dyn Logs,
     plan: &'a AuditPlan,
     progress: &'a mut dyn FnMut(Step<'_>),
@@ -71,7 +73,17 @@ impl<'a> Search<'a> {
         let mut story = Story::default();
         story.notes.extend(generations.faults.iter().cloned());
         let (stream, partitions) = (info.id, info.partitions);
-        Ok(Search { story, logs, plan, progress, generations, reading, stream, partitions })
+        Ok(Search {
+            story,
+            rules: Vec::new(),
+            logs,
+            plan,
+            progress,
+            generations,
+            reading,
+            stream,
+            partitions,
+        })
     }
 
     /// The stretch of a partition from shortly before `at` to its end, and the one before.
@@ -114,6 +126,9 @@ impl<'a> Search<'a> {
             told.at = rfc3339(*at);
             self.story.mention = Some(told);
             self.story.decision = decision;
+            if let (Some(policy), Some(value), false) = (compiled, value.as_deref(), self.rules.is_empty()) {
+                (self.story.why, self.story.why_text) = self.reading.why(value, policy, &self.rules);
+            }
         } else {
             self.story.notes.push(format!("{of} no longer holds the record: it was not decided again"));
         }

@@ -3,6 +3,7 @@
 //! Owns the wording and the order. Everything that somebody else wrote is redacted and made visible before it gets here.
 //! Filled by `search`, printed by the command line.
 
+use crate::shown::Told;
 use serde::Serialize;
 use std::fmt;
 use triage_engine::explain::Explanation;
@@ -26,6 +27,11 @@ pub struct Story {
     pub copy_of: Option<String>,
     /// What deciding it again under that policy gives.
     pub decision: Option<Explanation>,
+    /// Why rules match or not, term by term.
+    pub why: Vec<Told>,
+    /// The same for people.
+    #[serde(skip)]
+    pub why_text: String,
     /// Whether that is what the ledger says; `None` when it was not decided again.
     pub agrees: Option<bool>,
     /// The dead letter that speaks of it.
@@ -140,6 +146,7 @@ impl fmt::Display for Story {
         if let Some(decision) = &self.decision {
             writeln!(f, "{decision}")?;
         }
+        f.write_str(&self.why_text)?;
         if let Some(record) = &self.desk_log {
             line(f, "desk log", record)?;
         }

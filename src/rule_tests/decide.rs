@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::error::Error;
 use crate::log::{Records, TopicPartition};
 use crate::policies::Compiled;
+use crate::shown::{About, Told};
 use crate::wire::mention::{Decoded, Decoder};
 use crate::wire::redact::Redactor;
 use crate::worker::{Done, Job, JobTicket, Lift, ScanSettings, Scanning};
@@ -146,7 +147,7 @@ impl<'p> Decider<'p> {
     }
 
     /// Why rules and filters did not do what a test expects: the few that say most.
-    pub fn why(&mut self, mention: &TestMention, expect: &Expectation, decided: &Decided) -> Vec<WhyTold> {
+    pub fn why(&mut self, mention: &TestMention, expect: &Expectation, decided: &Decided) -> Vec<Told> {
         let record = serde_json::to_vec(mention).expect("invariant: a test's mention can be written");
         let Ok(Decoded::Mention { mention, .. }) = self.decoder.decode(Some(&record)) else {
             return Vec::new();
@@ -169,33 +170,24 @@ fn triage(verdict: Verdict, at: Millis) -> Decision {
     decisions[0]
 }
 
-/// Why a rule or a filter holds or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WhyTold {
-    /// `rule` or `filter`.
-    pub about: &'static str,
-    /// Term by term.
-    pub why: Why,
-}
-
 /// Chooses what is told.
 struct Telling<'t> {
     policy: &'t Policy,
     reading: &'t Reading<'t>,
-    whys: Vec<WhyTold>,
+    whys: Vec<Told>,
 }
 
 impl Telling<'_> {
-    fn add(&mut self, about: &'static str, why: Why) {
+    fn add(&mut self, about: About, why: Why) {
         let known = self.whys.iter().any(|told| told.about == about && told.why.name == why.name);
         if !known && self.whys.len() < WHY_MAX {
-            self.whys.push(WhyTold { about, why });
+            self.whys.push(Told { about, why });
         }
     }
 
     fn rule(&mut self, name: &str) {
         if let Some(rule) = self.policy.rules().iter().find(|rule| rule.name == name) {
-            self.add("rule", self.reading.rule(rule));
+            self.add(About::Rule, self.reading.rule(rule));
         }
     }
 
@@ -204,7 +196,7 @@ impl Telling<'_> {
         let givers = self.policy.rules().iter().filter(|rule| rule.tags.iter().any(|given| given == tag));
         let mut whys: Vec<Why> = givers.map(|rule| self.reading.rule(rule)).collect();
         whys.sort_by_key(|why| (!why.is_near_miss(), why.term.leaves().len()));
-        whys.into_iter().take(2).for_each(|why| self.add("rule", why));
+        whys.into_iter().take(2).for_each(|why| self.add(About::Rule, why));
     }
 
     fn rules(&mut self, expect: &Expectation, decided: &Decided) {
@@ -270,7 +262,7 @@ impl Telling<'_> {
                 .filter(|term| !term.holds)
                 .map(|term| why.written(term).to_owned())
                 .collect();
-            self.add("filter", why);
+            self.add(About::Filter, why);
             for tag in missing.iter().filter_map(|term| term.strip_prefix("tag:")) {
                 self.givers(tag);
             }
@@ -279,7 +271,7 @@ impl Telling<'_> {
         if let Some(held) =
             self.policy.filters().iter().find(|filter| decided.filter.as_ref() == Some(&filter.name))
         {
-            self.add("filter", self.reading.filter(held));
+            self.add(About::Filter, self.reading.filter(held));
         }
     }
 }

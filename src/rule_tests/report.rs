@@ -4,9 +4,9 @@
 //! failures.
 
 use super::compare::Difference;
-use super::decide::{Decided, WhyTold};
+use super::decide::Decided;
 use crate::diagnostic::Diagnostic;
-use crate::shown::{self, About, Colour, Line};
+use crate::shown::{self, Colour, Line, Told};
 use crate::wire::visible::{shortened, visible};
 use serde::Serialize;
 use std::fmt::Write;
@@ -58,7 +58,7 @@ pub struct CaseFailed {
     /// The whole decision.
     pub decided: Decided,
     /// The rules and filters that say why.
-    pub why: Vec<WhyTold>,
+    pub why: Vec<Told>,
 }
 
 impl Report {
@@ -117,7 +117,8 @@ impl Report {
         let seconds = self.took_us as f64 / 1e6;
         let _ = write!(
             shown,
-            "\ntests {verdict}: {passed} passed, {failed} failed, {mentions} mentions in {seconds:.2} s"
+            "\ntests {verdict}: {passed} passed, {failed} failed, {mentions} mention{} in {seconds:.2} s",
+            if mentions == 1 { "" } else { "s" }
         );
         shown
     }
@@ -163,8 +164,7 @@ impl CaseFailed {
         }
         let _ = writeln!(shown, "    decided: {}", self.decided.in_words());
         for told in &self.why {
-            let about = if told.about == "filter" { About::Filter } else { About::Rule };
-            for line in shown::why(about, &told.why, &text, colour).lines() {
+            for line in shown::why(told.about, &told.why, &text, colour).lines() {
                 let _ = writeln!(shown, "    {line}");
             }
         }

@@ -9,6 +9,7 @@ mod marked;
 pub use marked::{Line, Mask};
 
 use marked::Mark;
+use serde::Serialize;
 use std::fmt::Write;
 use triage_engine::policy::{Operator, Term, Why};
 use triage_engine::signals::pii::find_pii;
@@ -21,12 +22,22 @@ const GROUP_MIN: usize = 4;
 const TREE_LINES_MAX: usize = 200;
 
 /// What a name belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum About {
     /// A rule matches or does not.
     Rule,
     /// A workflow filter holds or does not.
     Filter,
+}
+
+/// Why a rule matches or a filter holds, or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// Which of the two.
+    pub about: About,
+    /// Term by term.
+    pub why: Why,
 }
 
 /// Underlines and statuses in colour, or not.
@@ -165,18 +176,23 @@ fn places(terms: &[(&Term, String)]) -> Vec<std::ops::Range<usize>> {
     places
 }
 
+/// The `NEAR/3` between the sides of a pair.
+fn near_operator<'w>(why: &'w Why, near: &Term) -> &'w str {
+    let mut words = why.written(near).split([' ', '\n', '\t', '(', ')']);
+    let sides: Vec<&str> = near.parts.iter().flat_map(Term::leaves).map(|leaf| why.written(leaf)).collect();
+    let is_operator =
+        |word: &&str| (word.starts_with("NEAR/") || word.starts_with("ONEAR/")) && !sides.contains(word);
+    words.find(is_operator).unwrap_or("NEAR")
+}
+
 fn branch(why: &Why, term: &Term, depth: usize, text: &Line, lines: &mut Vec<String>) {
     let indent = "  ".repeat(depth);
     let what = match term.operator {
         Operator::And => "AND",
         Operator::Or => "OR",
         Operator::Not => "NOT",
-        Operator::Near
-        | Operator::Onear
-        | Operator::Literal
-        | Operator::Regex
-        | Operator::List
-        | Operator::Field => why.written(term),
+        Operator::Near | Operator::Onear => near_operator(why, term),
+        Operator::Literal | Operator::Regex | Operator::List | Operator::Field => why.written(term),
     };
     let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut line = format!("{:<5}  {indent}{what}", term.holds);

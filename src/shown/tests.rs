@@ -121,6 +121,33 @@ fn the_tree_lists_every_term_with_its_places() {
 }
 
 #[test]
+fn a_pair_that_is_too_far_apart_is_underlined_with_its_distance() {
+    let query = "(tv OR telly) NEAR/2 (broken OR dead) AND NOT giveaway";
+    let expected = "\
+the rule `r` does not match
+  query | (tv OR telly) NEAR/2 (broken OR dead) AND NOT giveaway
+        | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ not near enough: 4 words between them, at most 2
+  text  | My TV is, to be honest, dead
+        |    ^^                   ^^^^
+";
+    assert_eq!(underlined(query, "My TV is, to be honest, dead"), expected);
+    let expected = "  false  AND
+  false    NEAR/2   4 words between them, at most 2
+  true       OR
+  true         tv   \"TV\"
+  false        telly
+  true       OR
+  false        broken
+  true         dead   \"dead\"
+  true     NOT
+  false      giveaway
+";
+    assert_eq!(told(query, "My TV is, to be honest, dead", tree), expected);
+    let one_side = underlined(query, "My TV");
+    assert!(one_side.contains("^^^^^^ is not in the text"), "{one_side}");
+}
+
+#[test]
 fn colours_change_no_word() {
     let colours = told("tv", "no", |it, line| why(About::Filter, it, line, Colour(true)));
     assert!(colours.contains("\x1b[1;31m^^\x1b[0m"), "{colours:?}");

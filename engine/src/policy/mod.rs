@@ -17,6 +17,7 @@ mod asks;
 mod bundle;
 mod calendar;
 mod compile;
+mod cost;
 mod duration;
 mod file;
 mod lint;
@@ -42,6 +43,7 @@ pub use calendar::{
     Calendar, CalendarIndex, NEXT_CHANGE_DAYS_MAX, TIME_ZONES_PATH, note_time_zones, time_zones_version,
 };
 pub use compile::{DESKS_MAX, FILTERS_MAX, QUEUES_MAX, RULES_MAX};
+pub use cost::{CostMeter, RuleCost};
 pub use duration::parse_duration;
 pub use lint::{Lint, LintKind, lint};
 pub use lists::{LIST_TERMS_MAX, LISTS_MAX, LISTS_TERMS_MAX};

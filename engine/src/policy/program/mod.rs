@@ -19,12 +19,14 @@ mod rarity;
 mod steps;
 mod tones;
 mod trigger;
+mod watch;
 
 pub(super) use facts::holds;
 pub use near::NEAR_SPANS_MAX;
 pub(super) use near::Words;
-pub(super) use steps::{Atom, Names, Programs};
+pub(super) use steps::{Atom, Leaf, Names, Programs};
 pub(super) use tones::variants as tone_variants;
+pub(super) use watch::Watch;
 
 use super::query::{Expression, Field, ListTerm, Lists};
 use super::{Category, Rule, RuleIndex};
@@ -35,7 +37,7 @@ use ::regex::Regex;
 use facts::{Answers, Seen};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use steps::Leaf;
+use watch::Nobody;
 
 /// What follows when something was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -194,6 +196,22 @@ impl RulePrograms {
         scratch: &mut Scratch,
         matched: &mut Vec<RuleIndex>,
     ) {
+        self.evaluate_watched(rules, mention, text, hits, scratch, matched, &mut Nobody);
+    }
+
+    /// The same while somebody counts.
+    #[allow(clippy::too_many_arguments, reason = "as `evaluate`, and who counts")]
+    #[inline]
+    pub fn evaluate_watched(
+        &self,
+        rules: &[Rule],
+        mention: &Mention<'_>,
+        text: &NormalText,
+        hits: &[Hit],
+        scratch: &mut Scratch,
+        matched: &mut Vec<RuleIndex>,
+        watch: &mut impl Watch,
+    ) {
         debug_assert!(hits.is_sorted(), "hits come as scanners give them");
         scratch.fit(self);
         matched.clear();
@@ -207,16 +225,20 @@ impl RulePrograms {
         };
         let answers = &mut scratch.answers;
         for &rule in scratch.candidates.iter().chain(&self.always) {
-            let matches = self.programs.run(rule.place(), |leaf| match leaf {
-                Leaf::Atom(atom) => seen.has(atom),
-                leaf => self.answer(leaf, mention, &seen, answers),
+            watch.ran(rule);
+            let matches = self.programs.run(rule.place(), |leaf| {
+                watch.asked(rule, &leaf);
+                match leaf {
+                    Leaf::Atom(atom) => seen.has(atom),
+                    leaf => self.answer(leaf, mention, &seen, answers),
+                }
             });
             if matches {
                 matched.push(rule);
             }
         }
         if !self.asking.order.is_empty() {
-            self.evaluate_askers(rules, mention, hits, text, scratch, matched);
+            self.evaluate_askers(rules, mention, hits, text, scratch, matched, watch);
         }
         matched.sort_unstable();
         scratch.clean(hits);
@@ -257,6 +279,7 @@ impl RulePrograms {
     }
 
     /// Runs the rules that ask what others assert, each when all that it may ask have been run.
+    #[allow(clippy::too_many_arguments, reason = "as `evaluate`, and who counts")]
     fn evaluate_askers(
         &self,
         rules: &[Rule],
@@ -265,6 +288,7 @@ impl RulePrograms {
         text: &NormalText,
         scratch: &mut Scratch,
         matched: &mut Vec<RuleIndex>,
+        watch: &mut impl Watch,
     ) {
         self.asking.always.iter().for_each(|&asker| scratch.wait(asker));
         for &rule in &*matched {
@@ -274,12 +298,16 @@ impl RulePrograms {
             let rule = self.asking.order[asker as usize];
             let Scratch { literals, groups, members, given, answers, .. } = &mut *scratch;
             let seen = Seen { text, hits, literals, groups, members };
-            let matches = self.programs.run(rule.place(), |leaf| match leaf {
-                Leaf::Tag(tag) => {
-                    given.get(tag as usize / 64).is_some_and(|word| word >> (tag % 64) & 1 == 1)
+            watch.ran(rule);
+            let matches = self.programs.run(rule.place(), |leaf| {
+                watch.asked(rule, &leaf);
+                match leaf {
+                    Leaf::Tag(tag) => {
+                        given.get(tag as usize / 64).is_some_and(|word| word >> (tag % 64) & 1 == 1)
+                    }
+                    Leaf::Field(Field::Category(wanted)) => category(rules, matched) == *wanted,
+                    leaf => self.answer(leaf, mention, &seen, answers),
                 }
-                Leaf::Field(Field::Category(wanted)) => category(rules, matched) == *wanted,
-                leaf => self.answer(leaf, mention, &seen, answers),
             });
             if matches {
                 matched.push(rule);

@@ -3,6 +3,7 @@
 //! Owns no behaviour. One file per question: what a query finds, what is decided, which mistakes are told, and
 //! whether the compiled form agrees with the naive one.
 
+mod cost;
 mod decisions;
 mod dialects;
 mod lints;

@@ -85,7 +85,7 @@ fn of_a_near_the_pair_is_told_or_how_far_apart_its_sides_are() {
         (
             "tv NEAR/2 (dead OR broken)",
             "tv isn't dead, tv broken",
-            "tv NEAR/2 (dead OR broken: true [\"tv isn't dead\", \"dead, tv\", \"tv broken\"]",
+            "tv NEAR/2 (dead OR broken): true [\"tv isn't dead\", \"dead, tv\", \"tv broken\"]",
         ),
     ] {
         assert_eq!(told(query, text).1, [expected], "{query} in {text}");

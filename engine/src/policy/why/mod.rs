@@ -75,7 +75,7 @@ impl Reading<'_> {
     fn why(&self, name: &str, query: &str, dialect: Dialect) -> Why {
         let expression = parse(query, dialect);
         let expression = expression.expect("invariant: it was parsed when the policy was compiled");
-        let evaluation = Evaluation { reading: self, literals: self.literals_of(&expression) };
+        let evaluation = Evaluation { reading: self, query, literals: self.literals_of(&expression) };
         let (term, _) = evaluation.term(&expression);
         Why { name: name.to_owned(), query: query.to_owned(), holds: term.holds, term }
     }
@@ -130,6 +130,7 @@ impl Reading<'_> {
 /// One query being asked.
 struct Evaluation<'e> {
     reading: &'e Reading<'e>,
+    query: &'e str,
     literals: BTreeMap<Literal, Spans>,
 }
 
@@ -180,7 +181,7 @@ impl Evaluation<'_> {
             Operator::And => parts.iter().all(|part| part.holds),
             _ => parts.iter().any(|part| part.holds),
         };
-        let mark = around(parts.iter().map(Term::mark));
+        let mark = self.around(parts.iter().map(Term::mark));
         (Term { holds, parts, ..Term::new(operator, mark) }, spans)
     }
 
@@ -190,7 +191,7 @@ impl Evaluation<'_> {
         let form = form_of(&near.left);
         let read = near::read(self.reading.text.form(form), near, &left_spans, &right_spans);
         let operator = if near.ordered { Operator::Onear } else { Operator::Near };
-        let whole = around([left.mark(), mark, right.mark()].into_iter());
+        let whole = self.around([left.mark(), mark, right.mark()].into_iter());
         let told = self.of_text(operator, whole, &read.spans, form);
         (Term { note: read.note, parts: vec![left, right], ..told }, read.spans)
     }
@@ -226,22 +227,39 @@ impl Evaluation<'_> {
         }
     }
 
+    /// From the first byte of all marks to the last, with the parentheses that belong to them.
+    fn around(&self, marks: impl Iterator<Item = Mark>) -> Mark {
+        let (mut from, mut to) = (usize::MAX, 0);
+        for mark in marks {
+            (from, to) = (from.min(mark.at), to.max(mark.at + mark.length));
+        }
+        assert!(from < to, "a list of terms is not empty");
+        let inside = &self.query[from..to];
+        let (mut open, mut unopened) = (0_usize, 0_usize);
+        for byte in inside.bytes() {
+            match byte {
+                b'(' => open += 1,
+                b')' if open == 0 => unopened += 1,
+                b')' => open -= 1,
+                _ => {}
+            }
+        }
+        for _ in 0..unopened {
+            from = self.query[..from].trim_end().strip_suffix('(').map_or(from, str::len);
+        }
+        for _ in 0..open {
+            let rest = self.query[to..].trim_start().strip_prefix(')');
+            to = rest.map_or(to, |rest| self.query.len() - rest.len());
+        }
+        Mark { at: from, length: to - from }
+    }
+
     fn of_text(&self, operator: Operator, mark: Mark, spans: &Spans, form: Form) -> Term {
         let origin = Origin::new(self.reading.mention.text, self.reading.text.form(form), form);
         let mut found: Vec<Found> = spans.iter().take(FOUND_MAX).map(|span| origin.of(span)).collect();
         found.dedup();
         Term { holds: !spans.is_empty(), found, ..Term::new(operator, mark) }
     }
-}
-
-/// From the first byte of all marks to the last.
-fn around(marks: impl Iterator<Item = Mark>) -> Mark {
-    let (mut from, mut to) = (usize::MAX, 0);
-    for mark in marks {
-        (from, to) = (from.min(mark.at), to.max(mark.at + mark.length));
-    }
-    assert!(from < to, "a list of terms is not empty");
-    Mark { at: from, length: to - from }
 }
 
 /// The form of the text that an operand of NEAR is looked for in: one rule has one.

@@ -1,0 +1,2 @@
+cp policy/policy.toml other.toml
+triaged test other.toml

@@ -1,0 +1,1 @@
+triaged test policy/tests/television.toml --only "shows nothin at all"

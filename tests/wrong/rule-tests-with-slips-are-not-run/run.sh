@@ -1,0 +1,1 @@
+triaged test policy
