@@ -28,7 +28,7 @@ pub struct Sink {
 }
 
 impl Producer for Sink {
-    fn send(&mut self, _: &TopicPartition, records: Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError> {
+    fn send(&mut self, _: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError> {
         let count = u32::try_from(records.len()).expect("a batch is short");
         self.records += u64::from(count);
         self.bytes += records.bytes() as u64;

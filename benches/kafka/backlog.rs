@@ -91,7 +91,9 @@ fn send(producer: &mut dyn Producer, topic: &str, partitions: u32, stream: &Stre
     }
     let ticket = Arc::new(Ticket::new());
     for (partition, batch) in batches {
-        producer.send(&TopicPartition::new(topic, partition as u32), batch, &ticket).expect("it is enqueued");
+        producer
+            .send(&TopicPartition::new(topic, partition as u32), &batch, &ticket)
+            .expect("it is enqueued");
     }
     while !ticket.is_settled() {
         producer.flush(Duration::from_millis(50));

@@ -135,7 +135,7 @@ fn send(
         for (partition, batch) in batches {
             let ticket = Arc::new(Ticket::new());
             producer
-                .send(&TopicPartition::new(input, partition as u32), batch, &ticket)
+                .send(&TopicPartition::new(input, partition as u32), &batch, &ticket)
                 .expect("it is enqueued");
             tickets.push(ticket);
         }

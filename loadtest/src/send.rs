@@ -132,8 +132,8 @@ fn hand_over(
         while !producer.has_room() {
             producer.flush(ROOM_WAIT);
         }
-        for (partition, batch) in slice.batches {
-            producer.send(&TopicPartition::new(orders.topic, partition), batch, ticket)?;
+        for (partition, batch) in &slice.batches {
+            producer.send(&TopicPartition::new(orders.topic, *partition), batch, ticket)?;
         }
         let now = orders.clock.monotonic_ns().saturating_sub(orders.start_ns);
         for due in &slice.dues {
@@ -184,7 +184,7 @@ mod tests {
     }
 
     impl Producer for Slow {
-        fn send(&mut self, to: &TopicPartition, records: Outgoing, _: &Arc<Ticket>) -> Result<(), LogError> {
+        fn send(&mut self, to: &TopicPartition, records: &Outgoing, _: &Arc<Ticket>) -> Result<(), LogError> {
             std::thread::sleep(self.wait);
             let values = records.iter().map(|record: OutgoingRecord<'_>| {
                 (to.partition, record.value().unwrap_or_default().to_vec())

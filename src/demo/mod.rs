@@ -187,7 +187,7 @@ impl<'s> Show<'s> {
             batches[partition as usize].push(Some(key), Some(&mention));
         }
         let topic = &self.stage.settings.topics.mentions;
-        for (partition, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
+        for (partition, batch) in batches.iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
             let to = TopicPartition::new(topic, partition as u32);
             self.producer.send(&to, batch, &Arc::new(Ticket::new()))?;
         }

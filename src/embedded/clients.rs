@@ -221,7 +221,12 @@ impl EmbeddedProducer {
 }
 
 impl Producer for EmbeddedProducer {
-    fn send(&mut self, to: &TopicPartition, records: Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError> {
+    fn send(
+        &mut self,
+        to: &TopicPartition,
+        records: &Outgoing,
+        ticket: &Arc<Ticket>,
+    ) -> Result<(), LogError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -232,7 +237,7 @@ impl Producer for EmbeddedProducer {
             return Err(LogError::Denied(to.to_string()));
         }
         ticket.add(records.len() as u32);
-        let send = PendingSend::new(to, &records, ticket);
+        let send = PendingSend::new(to, records, ticket);
         if state.holds_sends {
             state.pending.entry(self.id).or_default().push(send);
         } else {

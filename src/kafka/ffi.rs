@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use super::secret::Secret;
-use crate::log::{Outgoing, Ticket, TopicPartition};
+use crate::log::{Outgoing, OutgoingRecord, Ticket, TopicPartition};
 use rdkafka_sys as sys;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
@@ -28,7 +28,7 @@ pub(super) use events::{About, Event};
 pub(super) use messages::{Batch, Message, Queue};
 use partitions::entries_of;
 pub(super) use partitions::{Entry, PartitionList};
-pub(super) use produce::{ProduceSlots, Run, Sending, TopicHandle};
+pub(super) use produce::{ProduceSlots, Run, Sending, TopicHandle, pieces};
 pub(super) use rights::AclOperation;
 pub(super) use sys::RDKafkaErrorCode as Code;
 

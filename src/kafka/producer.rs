@@ -8,10 +8,10 @@
 use super::answers::{log_error, standing_error};
 use super::brokers::look_after;
 use super::ffi::{
-    About, Client, ClientError, Code, Event, Kind, ProduceSlots, Queue, Run, Sending, TopicHandle,
+    About, Client, ClientError, Code, Event, Kind, ProduceSlots, Queue, Run, Sending, TopicHandle, pieces,
 };
 use super::{CLOSE_WAIT, Deadline, KafkaSettings, close_beside};
-use crate::log::{Failure, LogError, Outgoing, Producer, Ticket, TopicPartition};
+use crate::log::{Failure, LogError, Outgoing, OutgoingRecord, Producer, Ticket, TopicPartition};
 use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +52,7 @@ struct Room {
 #[derive(Debug)]
 struct Waiting {
     sending: Sending,
+    records: Outgoing,
     /// The first record that the client has not taken.
     at: usize,
     topic: Arc<str>,
@@ -62,7 +63,7 @@ impl Drop for KafkaProducer {
     fn drop(&mut self) {
         for left in self.waiting.drain(..) {
             let why = "the producer was closed before it was sent".to_owned();
-            let records = (left.sending.records().len() - left.at) as u32;
+            let records = (left.records.len() - left.at) as u32;
             left.ticket.fail(records, Failure { topic: left.topic.to_string(), why });
         }
         self.topics.clear();
@@ -156,27 +157,27 @@ impl Outcome {
 }
 
 impl Room {
-    /// Enqueues the records of a send from the one at `from` on.
-    fn enqueue(&mut self, sending: &mut Sending, from: usize) -> Outcome {
-        match sending.records().is_headerless() {
-            true => self.enqueue_batches(sending, from),
-            false => enqueue_one_by_one(sending, from),
+    fn enqueue(&mut self, sending: &mut Sending, records: &Outgoing, from: usize) -> Outcome {
+        let pieces = pieces(records);
+        match records.is_headerless() {
+            true => self.enqueue_batches(sending, &pieces[from..]),
+            false => enqueue_one_by_one(sending, &pieces[from..]),
         }
     }
 
-    fn enqueue_batches(&mut self, sending: &mut Sending, from: usize) -> Outcome {
-        let (mut outcome, total) = (Outcome::default(), sending.records().len() - from);
-        while outcome.done < total {
+    fn enqueue_batches(&mut self, sending: &mut Sending, records: &[OutgoingRecord<'_>]) -> Outcome {
+        let mut outcome = Outcome::default();
+        while outcome.done < records.len() {
+            let piece = &records[outcome.done..records.len().min(outcome.done + PIECE)];
             self.codes.clear();
-            sending.batch(from + outcome.done, PIECE, &mut self.slots, &mut self.codes);
+            sending.batch(piece, &mut self.slots, &mut self.codes);
             // Once the buffer is full the library refuses all that follows, so that order is kept.
-            let full = self.codes.iter().position(|code| *code == Code::QueueFull);
-            let answered = full.unwrap_or(self.codes.len());
-            for code in self.codes[..answered].iter().filter(|code| **code != Code::NoError) {
+            let full = self.codes.iter().position(|code| *code == Code::QueueFull).unwrap_or(piece.len());
+            for code in self.codes[..full].iter().filter(|code| **code != Code::NoError) {
                 outcome.refuse(*code);
             }
-            outcome.done += answered;
-            if full.is_some() {
+            outcome.done += full;
+            if full < piece.len() {
                 break;
             }
         }
@@ -184,10 +185,10 @@ impl Room {
     }
 }
 
-fn enqueue_one_by_one(sending: &mut Sending, from: usize) -> Outcome {
+fn enqueue_one_by_one(sending: &mut Sending, records: &[OutgoingRecord<'_>]) -> Outcome {
     let mut outcome = Outcome::default();
-    for index in from..sending.records().len() {
-        match sending.single(index) {
+    for record in records {
+        match sending.single(*record) {
             Code::NoError => {}
             Code::QueueFull => break,
             code => outcome.refuse(code),
@@ -215,13 +216,13 @@ impl KafkaProducer {
     /// Hands over what waits, as far as the client has room by now.
     fn hand_over(&mut self) {
         while let Some(first) = self.waiting.front_mut() {
-            let outcome = self.room.enqueue(&mut first.sending, first.at);
+            let outcome = self.room.enqueue(&mut first.sending, &first.records, first.at);
             first.at += outcome.done;
             if let Some(code) = outcome.why {
                 let failure = Failure { topic: first.topic.to_string(), why: code.to_string() };
                 first.ticket.fail(outcome.refused, failure);
             }
-            if first.at < first.sending.records().len() {
+            if first.at < first.records.len() {
                 return;
             }
             self.waiting.pop_front();
@@ -230,7 +231,12 @@ impl KafkaProducer {
 }
 
 impl Producer for KafkaProducer {
-    fn send(&mut self, to: &TopicPartition, records: Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError> {
+    fn send(
+        &mut self,
+        to: &TopicPartition,
+        records: &Outgoing,
+        ticket: &Arc<Ticket>,
+    ) -> Result<(), LogError> {
         let client = self.client.as_ref().expect("invariant: the client goes with the producer");
         if let Some(fatal) = client.fatal() {
             return Err(log_error(&fatal, &to.topic));
@@ -242,10 +248,10 @@ impl Producer for KafkaProducer {
             u32::try_from(records.len()).map_err(|_| LogError::Fatal("a send of 2^32 records".to_owned()))?;
         let topic = self.topic(&to.topic)?;
         self.hand_over();
-        let mut sending = Sending::open(&topic, to.partition, ticket, records);
+        let mut sending = Sending::open(&topic, to.partition, ticket, total);
         // What was sent before goes before: while anything waits, all that follows waits behind it.
         let outcome = match self.waiting.is_empty() {
-            true => self.room.enqueue(&mut sending, 0),
+            true => self.room.enqueue(&mut sending, records, 0),
             false => Outcome::default(),
         };
         if let Some(code) = outcome.why {
@@ -258,9 +264,9 @@ impl Producer for KafkaProducer {
             }
             ticket.fail(outcome.refused, Failure { topic: to.topic.to_string(), why: code.to_string() });
         }
-        if outcome.done < sending.records().len() {
+        if outcome.done < records.len() {
             let (topic, ticket, at) = (Arc::clone(&to.topic), Arc::clone(ticket), outcome.done);
-            self.waiting.push_back(Waiting { sending, at, topic, ticket });
+            self.waiting.push_back(Waiting { sending, records: records.clone(), at, topic, ticket });
         }
         Ok(())
     }

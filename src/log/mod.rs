@@ -159,7 +159,8 @@ pub trait Producer: Send {
     ///
     /// # Errors
     /// When nothing was enqueued.
-    fn send(&mut self, to: &TopicPartition, records: Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError>;
+    fn send(&mut self, to: &TopicPartition, records: &Outgoing, ticket: &Arc<Ticket>)
+    -> Result<(), LogError>;
 
     /// Whether the client's buffer took all that was sent so far; while it did not, nothing new should be begun.
     fn has_room(&mut self) -> bool;

@@ -1,6 +1,6 @@
 //! Records on their way out, built in one buffer.
 //!
-//! Owns keys, values and headers until the broker has them. Filled by shards, read by producers.
+//! Owns keys, values and headers until the producer has copied them. Filled by shards, read by producers.
 
 use std::ops::Range;
 
@@ -113,16 +113,6 @@ impl Outgoing {
         self.bytes.clear();
         self.slots.clear();
         self.headers.clear();
-    }
-
-    /// The record at `index`.
-    ///
-    /// # Panics
-    /// When there is none.
-    #[must_use]
-    pub fn get(&self, index: usize) -> OutgoingRecord<'_> {
-        assert!(index < self.slots.len(), "record {index} of {}", self.slots.len());
-        OutgoingRecord { batch: self, index }
     }
 
     /// Every record, in order.

@@ -219,7 +219,7 @@ pub fn publish_and_request(
     for record in bundles::publish(generation, &bundle.to_bytes()) {
         batch.push(Some(record.key.as_bytes()), Some(&record.value));
     }
-    send(producer.as_mut(), &to, batch)?;
+    send(producer.as_mut(), &to, &batch)?;
     let at = clock.wall();
     let by = settings.host.instance.clone();
     // Unique for ever: the instance's name is unique in the fleet, and it does not ask twice in a millisecond.
@@ -228,13 +228,13 @@ pub fn publish_and_request(
     let (key, value) = control::encode(&ControlRecord::SwitchRequested(request));
     let mut batch = Outgoing::default();
     batch.push(Some(key.as_bytes()), value.as_deref());
-    send(producer.as_mut(), &TopicPartition::new(&settings.topics.control, 0), batch)
+    send(producer.as_mut(), &TopicPartition::new(&settings.topics.control, 0), &batch)
 }
 
 pub(super) fn send(
     producer: &mut dyn Producer,
     to: &TopicPartition,
-    batch: Outgoing,
+    batch: &Outgoing,
 ) -> Result<(), LogError> {
     let ticket = Arc::new(Ticket::new());
     producer.send(to, batch, &ticket)?;

@@ -205,7 +205,7 @@ impl<'a> Asker<'a> {
         let mut batch = Outgoing::default();
         batch.push(Some(key.as_bytes()), value.as_deref());
         let to = TopicPartition::new(&self.settings.topics.control, 0);
-        policy::send(self.logs.producer("release")?.as_mut(), &to, batch)?;
+        policy::send(self.logs.producer("release")?.as_mut(), &to, &batch)?;
         Ok(id)
     }
 

@@ -171,7 +171,7 @@ impl DeskShard {
             Vec::new()
         });
         for (to, batch) in out {
-            if let Err(error) = producer.send(&to, batch, &ticket) {
+            if let Err(error) = producer.send(&to, &batch, &ticket) {
                 self.runs.refused(&ticket, &to.topic, &error);
             }
         }

@@ -150,7 +150,7 @@ impl DeskWork {
         let mut batch = Outgoing::default();
         batch.push(Some(key.as_bytes()), value.as_deref());
         let to = TopicPartition { topic: self.parts.control.clone(), partition: 0 };
-        if let Err(error) = out.send(&to, batch, &Arc::new(Ticket::new())) {
+        if let Err(error) = out.send(&to, &batch, &Arc::new(Ticket::new())) {
             tracing::warn!(%error, "a policy switch was not acknowledged");
         }
     }
@@ -184,7 +184,7 @@ fn append(log: &TopicPartition, event: &Event<'_>, out: &mut dyn Producer) -> Op
     let mut batch = Outgoing::default();
     batch.push(None, Some(&value));
     let ticket = Arc::new(Ticket::new());
-    match out.send(log, batch, &ticket) {
+    match out.send(log, &batch, &ticket) {
         Ok(()) => Some(ticket),
         Err(error) => {
             tracing::warn!(%log, %error, "the desk log does not take its owner's record");

@@ -171,7 +171,7 @@ impl Snapshots {
 
     fn send(&self, records: Outgoing, producer: &mut dyn Producer) -> Result<Arc<Ticket>, LogError> {
         let ticket = Arc::new(Ticket::new());
-        producer.send(&self.to, records, &ticket)?;
+        producer.send(&self.to, &records, &ticket)?;
         Ok(ticket)
     }
 }

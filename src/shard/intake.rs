@@ -80,7 +80,7 @@ impl IntakeShard {
         }
         let ticket = Arc::new(Ticket::new());
         for (to, batch) in out {
-            if let Err(error) = producer.send(&to, batch, &ticket) {
+            if let Err(error) = producer.send(&to, &batch, &ticket) {
                 self.runs.refused(&ticket, &to.topic, &error);
             }
         }

@@ -56,7 +56,7 @@ impl Alerts {
     pub fn send(&self, alert: &Alert<'_>, about: &TopicPartition, out: &mut dyn Producer) {
         let mut batch = Outgoing::default();
         alert::push(alert, about, self.clock.wall(), &mut batch);
-        if let Err(error) = out.send(&self.to, batch, &Arc::new(Ticket::new())) {
+        if let Err(error) = out.send(&self.to, &batch, &Arc::new(Ticket::new())) {
             tracing::warn!(%about, kind = alert.kind(), %error, "an alert was not sent");
         }
     }

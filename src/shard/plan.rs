@@ -63,8 +63,8 @@ impl PlanShard {
             batch.push(Some(key.as_bytes()), value.as_deref());
         }
         let ticket = Arc::new(Ticket::new());
-        match producer.send(&self.log, batch, &ticket) {
-            Ok(()) => self.written = Some((ticket, due.len() as i64)),
+        match producer.send(&self.log, &batch, &ticket) {
+            Ok(()) => self.written = Some((ticket, batch.len() as i64)),
             Err(error) => {
                 let stop = Stop::Undelivered { topic: self.log.topic.to_string(), why: error.to_string() };
                 self.stop.get_or_insert(stop);

@@ -226,7 +226,7 @@ impl TriageShard {
         let mut out = Outgoing::default();
         out.push(None, Some(&self.buffer));
         let ticket = Arc::new(Ticket::new());
-        if let Err(error) = producer.send(&self.ledger.partition, out, &ticket) {
+        if let Err(error) = producer.send(&self.ledger.partition, &out, &ticket) {
             self.stop_for(Stop::refused(&self.ledger.partition.topic, &error));
         }
         Ahead::Sent(ticket)
@@ -360,7 +360,7 @@ impl TriageShard {
         }
         let ticket = Arc::new(Ticket::new());
         for (to, out) in self.effects_of(&self.runs[index], topics) {
-            if let Err(error) = producer.send(&to, out, &ticket) {
+            if let Err(error) = producer.send(&to, &out, &ticket) {
                 #[cfg(test)]
                 if planted::is(Planted::RefusalForgotten) {
                     continue;

@@ -202,7 +202,7 @@ impl TriageWork {
         let mut batch = Outgoing::default();
         batch.push(Some(key.as_bytes()), value.as_deref());
         let to = TopicPartition { topic: self.parts.names.control.0.clone(), partition: 0 };
-        if let Err(error) = out.send(&to, batch, &Arc::new(Ticket::new())) {
+        if let Err(error) = out.send(&to, &batch, &Arc::new(Ticket::new())) {
             tracing::warn!(%error, "a policy switch was not acknowledged");
         }
     }
@@ -281,7 +281,7 @@ impl TriageWork {
         batch.push(Some(key.as_bytes()), value.as_deref());
         let to = TopicPartition { topic: self.parts.names.control.0.clone(), partition: 0 };
         let ticket = Arc::new(Ticket::new());
-        if let Err(error) = out.send(&to, batch, &ticket) {
+        if let Err(error) = out.send(&to, &batch, &ticket) {
             ticket.refuse(Failure { topic: to.topic.to_string(), why: error.to_string() });
         }
         ticket

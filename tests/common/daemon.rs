@@ -217,7 +217,7 @@ socket = "{socket}"
         let ticket = Arc::new(Ticket::new());
         for (partition, batch) in batches {
             let to = TopicPartition::new(&self.input(), partition);
-            producer.send(&to, batch, &ticket).expect("the batch is enqueued");
+            producer.send(&to, &batch, &ticket).expect("the batch is enqueued");
         }
         until("the broker takes the mentions", &[], || {
             producer.flush(LOOK);

@@ -67,7 +67,7 @@ pub fn topic(logs: &KafkaLogs, name: &str, partitions: u32, config: &[(&str, &st
 /// Sends one batch and waits for its acknowledgement.
 pub fn send(producer: &mut dyn Producer, to: &TopicPartition, batch: &Outgoing) -> std::sync::Arc<Ticket> {
     let ticket = std::sync::Arc::new(Ticket::new());
-    producer.send(to, batch.clone(), &ticket).expect("the batch is enqueued");
+    producer.send(to, batch, &ticket).expect("the batch is enqueued");
     assert!(producer.flush(Duration::from_secs(30)), "the broker answers");
     assert!(ticket.is_settled());
     assert_eq!(ticket.failure(), None);

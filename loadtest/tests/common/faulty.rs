@@ -67,7 +67,12 @@ impl FaultyProducer {
 }
 
 impl Producer for FaultyProducer {
-    fn send(&mut self, to: &TopicPartition, records: Outgoing, ticket: &Arc<Ticket>) -> Result<(), LogError> {
+    fn send(
+        &mut self,
+        to: &TopicPartition,
+        records: &Outgoing,
+        ticket: &Arc<Ticket>,
+    ) -> Result<(), LogError> {
         let (mut right, mut astray) = (Outgoing::default(), Outgoing::default());
         for record in records.iter() {
             let strikes = self.strikes(&to.topic, record.value().unwrap_or_default());
@@ -85,9 +90,9 @@ impl Producer for FaultyProducer {
         }
         if !astray.is_empty() {
             let other = to.topic.replace(".assignments.care", ".assignments.press");
-            self.inner.send(&TopicPartition::new(&other, to.partition), astray, ticket)?;
+            self.inner.send(&TopicPartition::new(&other, to.partition), &astray, ticket)?;
         }
-        if right.is_empty() { Ok(()) } else { self.inner.send(to, right, ticket) }
+        if right.is_empty() { Ok(()) } else { self.inner.send(to, &right, ticket) }
     }
 
     fn has_room(&mut self) -> bool {

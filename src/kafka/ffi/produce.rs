@@ -1,12 +1,12 @@
 //! Producing by the raw interface: batches with a cached topic handle, and reports that settle tickets.
 //!
-//! Owns the pointer that rides on each record to its report. One `Sent` is made for each send and holds its bytes, which
-//! the library reads where they are; it is freed by whoever counts the last record down, the report or the sender (for
-//! records that the client did not take). Called by `producer` only.
+//! Owns the pointer that rides on each record to its report. One `Sent` is made for each send and freed by whoever
+//! counts its last record down, the report or the sender (for records that the client did not take). Called by
+//! `producer` only.
 
 use super::{
-    Arc, AtomicU32, Client, ClientError, Code, Event, NonNull, Ordering, Outgoing, Ticket, c_int, c_text,
-    c_void, partition_number, ptr, sys, text_of,
+    Arc, AtomicU32, Client, ClientError, Code, Event, NonNull, Ordering, Outgoing, OutgoingRecord, Ticket,
+    c_int, c_text, c_void, partition_number, ptr, sys, text_of,
 };
 
 /// A topic's handle, kept so that no send looks the topic up by name.
@@ -38,9 +38,6 @@ impl Drop for TopicHandle {
 #[derive(Debug)]
 struct Sent {
     ticket: Arc<Ticket>,
-    /// Keys, values and headers; not touched until the last record is reported, since the library reads values here.
-    records: Outgoing,
-    /// Records without an answer, and one for the sender for as long as it looks at the records.
     left: AtomicU32,
 }
 
@@ -76,45 +73,36 @@ unsafe impl Send for Sending {}
 impl Drop for Sending {
     fn drop(&mut self) {
         let refused = self.total - self.taken;
-        // SAFETY: the refused records have no report that could count them down, and the sender's own count is given
-        // back here alone.
-        unsafe { Sent::count_down(self.sent, refused + 1) };
+        if refused > 0 {
+            // SAFETY: the refused records have no report that could count them down; `sent` is alive through them.
+            unsafe { Sent::count_down(self.sent, refused) };
+        }
     }
 }
 
 impl Sending {
-    /// Opens a send of these records, of which there must be one or more. The ticket counts them from now on.
+    /// Opens a send of `total` records, which must not be 0. The ticket counts them from now on.
     pub(in crate::kafka) fn open(
         topic: &Arc<TopicHandle>,
         partition: u32,
         ticket: &Arc<Ticket>,
-        records: Outgoing,
+        total: u32,
     ) -> Sending {
-        assert!(!records.is_empty(), "invariant: nobody waits for a send of nothing");
-        let total = u32::try_from(records.len()).expect("invariant: a send has fewer than 2^32 records");
+        assert!(total > 0, "invariant: a send of nothing would never be freed");
         ticket.add(total);
-        let (ticket, left) = (Arc::clone(ticket), AtomicU32::new(total + 1));
-        let sent = Box::into_raw(Box::new(Sent { ticket, records, left }));
+        let sent = Box::into_raw(Box::new(Sent { ticket: Arc::clone(ticket), left: AtomicU32::new(total) }));
         Sending { topic: Arc::clone(topic), partition: partition_number(partition), sent, total, taken: 0 }
     }
 
-    /// What is sent.
-    pub(in crate::kafka) fn records(&self) -> &Outgoing {
-        // SAFETY: the sender's own count keeps it alive for as long as `self` is; nobody changes it.
-        &unsafe { &*self.sent }.records
-    }
-
-    /// Enqueues at most `most` records from the one at `from` on in one call; the answer has one code for each. None may
-    /// have headers.
+    /// Enqueues these records in one call; the answer has one code for each. None may have headers.
     pub(in crate::kafka) fn batch(
         &mut self,
-        from: usize,
-        most: usize,
+        records: &[OutgoingRecord<'_>],
         slots: &mut ProduceSlots,
         codes: &mut Vec<Code>,
     ) {
         slots.0.clear();
-        slots.0.extend(self.records().iter().skip(from).take(most).map(|record| {
+        slots.0.extend(records.iter().map(|record| {
             let (payload, len) = raw(record.value());
             let (key, key_len) = raw(record.key());
             sys::rd_kafka_message_t {
@@ -132,13 +120,12 @@ impl Sending {
         let count = c_int::try_from(slots.0.len()).expect("invariant: a piece has far fewer records");
         // The flag for a partition per message is left out: all go to one, which is then looked up once, and with the
         // flag the library leaks the message when the partition does not exist.
-        // SAFETY: the topic lives during the call, which copies keys; values are only read, until each is reported, and
-        // `Sent` lives as long.
+        // SAFETY: topic and records live during the call; F_COPY copies keys and values, which the callee only reads.
         let taken = unsafe {
             sys::rd_kafka_produce_batch(
                 self.topic.ptr.as_ptr(),
                 self.partition,
-                VALUES_STAY,
+                sys::RD_KAFKA_MSG_F_COPY as c_int,
                 slots.0.as_mut_ptr(),
                 count,
             )
@@ -148,13 +135,12 @@ impl Sending {
         slots.0.clear();
     }
 
-    /// Enqueues the record at `index`, with headers if it has any.
-    pub(in crate::kafka) fn single(&mut self, index: usize) -> Code {
-        let record = self.records().get(index);
+    /// Enqueues one record, with headers if it has any.
+    pub(in crate::kafka) fn single(&mut self, record: OutgoingRecord<'_>) -> Code {
         let (payload, len) = raw(record.value());
         let (key, key_len) = raw(record.key());
-        // SAFETY: the headers are ours until a send succeeds, which takes them over; the key is copied, the value lives
-        // until its report; the topic lives during the call; the argument types are those that each tag demands.
+        // SAFETY: the headers are ours until a send succeeds, which takes them over; key and value are copied, they and
+        // the topic live during the call; the argument types are those that each tag demands.
         unsafe {
             let headers = sys::rd_kafka_headers_new(8);
             for (name, value) in record.headers() {
@@ -174,7 +160,7 @@ impl Sending {
                 sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_PARTITION,
                 self.partition,
                 sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_MSGFLAGS,
-                VALUES_STAY,
+                sys::RD_KAFKA_MSG_F_COPY as c_int,
                 sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_VALUE,
                 payload,
                 len,
@@ -195,9 +181,6 @@ impl Sending {
         }
     }
 }
-
-/// Neither `F_COPY` nor `F_FREE`: the library reads values where they are and leaves them to us.
-const VALUES_STAY: c_int = 0;
 
 /// Where bytes start and how many there are; null for none.
 fn raw(bytes: Option<&[u8]>) -> (*mut c_void, usize) {
@@ -281,4 +264,9 @@ impl Event {
         // SAFETY: each record is reported once, and these were counted in this run only; `run` is not used after this.
         unsafe { Sent::count_down(sent, records) };
     }
+}
+
+/// The records of `outgoing` as a list that can be sent in pieces.
+pub(in crate::kafka) fn pieces(outgoing: &Outgoing) -> Vec<OutgoingRecord<'_>> {
+    outgoing.iter().collect()
 }
