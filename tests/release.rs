@@ -143,6 +143,12 @@ fn dead_letters_come_through_once_their_cause_is_mended_and_no_copy_comes_twice(
         (Some(0), Some(50)),
         "{answer}"
     );
+    // What still cannot be decided stays what it is: its letter is not written again, nor by a start.
+    daemon.terminate();
+    let daemon = fleet.start("a");
+    daemon.ready();
+    fleet.finish(&[&daemon]);
+    assert_eq!(records(&fleet, &fleet.dead_letter(), 2), 50, "each has its one letter");
     daemon.terminate();
     fleet.set_more("");
     let daemon = fleet.start("a");
