@@ -94,10 +94,10 @@ impl Error {
         Error::new(Kind::Configuration, message)
     }
 
-    /// With a line that says what to do.
+    /// With a line that says what to do; an empty one says nothing.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into()).filter(|hint| !hint.is_empty());
         self
     }
 

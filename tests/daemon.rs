@@ -139,6 +139,7 @@ fn a_broken_policy_is_refused_with_every_mistake_and_a_good_one_switches_the_fle
     let of = |text: &str| {
         format!("[[test]]\nname = \"zebras\"\ntexts = [{text:?}]\nexpect = {{ disposition = \"noise\" }}\n")
     };
+    std::fs::create_dir_all(test.parent().unwrap()).unwrap();
     std::fs::write(&test, of("a zebra")).unwrap();
     let (code, text) = daemon.ctl(&["policy", "reload"]);
     assert_eq!(code, Some(65), "{text}");

@@ -142,7 +142,12 @@ fn pick(all: Vec<RuleTest>, chosen: &Chosen, only: Option<&str>) -> Result<Vec<R
     let Some(only) = only else { return Ok(tests) };
     tests.retain(|test| test.name.to_lowercase().contains(&only.to_lowercase()));
     if tests.is_empty() {
-        let hint = did_you_mean(only, names.iter().map(String::as_str));
+        let near = did_you_mean(only, names.iter().map(String::as_str));
+        let hint = if near.is_empty() {
+            "without `--only` every test is listed with its name".to_owned()
+        } else {
+            near
+        };
         return Err(Error::usage(format!("no test's name contains `{only}`")).hint(hint));
     }
     Ok(tests)

@@ -28,6 +28,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How many mentions the tests of one policy may have in all.
 const CASES_MAX: usize = 100_000;
+/// More followers than there are people.
+const FOLLOWERS_MAX: i64 = 10_000_000_000;
 /// What a test calls "no filter held, the workflow's default queue".
 pub const FILTER_DEFAULT: &str = "default";
 const PII_KINDS: [PiiKind; 2] = [PiiKind::Card, PiiKind::Email];
@@ -359,7 +361,7 @@ fn read_author(mut table: Table<'_, '_, '_>, author: &mut TestAuthor) {
 }
 
 fn read_reach(table: &mut Table<'_, '_, '_>, author: &mut TestAuthor) {
-    if let Some(followers) = table.integer("followers", 0..=i64::MAX) {
+    if let Some(followers) = table.integer("followers", 0..=FOLLOWERS_MAX) {
         author.followers = followers.value;
     }
     if let Some(verified) = table.boolean("verified") {
@@ -399,7 +401,7 @@ fn read_expect(mut table: Table<'_, '_, '_>, names: &Names<'_>) -> Expectation {
             table.mistakes.at(&disposition.place, what, hint);
         }
     }
-    if expect == Expectation::default() {
+    if table.is_empty() {
         table.mistakes.at(
             &table.place.clone(),
             "the test expects nothing",

@@ -163,6 +163,11 @@ impl<'t, 'm, 'f> Table<'t, 'm, 'f> {
         self.table.contains_key(key)
     }
 
+    /// Whether it has no key at all.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// A table inside this one; its mistakes call it `title`.
     pub fn table(&mut self, key: &'static str, title: &'static str) -> Option<Table<'t, '_, 'f>> {
         let (value, place) = self.take(key)?;

@@ -123,7 +123,6 @@ fn every_mistake_of_a_test_file_is_told_with_its_place() {
             vec![
                 "4:20: both `mention.text` and `texts` are given (write all of them into `texts`; `mention` gives what they share)",
                 "4:25: unknown key `posted_at` in `mention`",
-                "5:10: the test expects nothing (give it a disposition, a queue or rules)",
                 "5:12: unknown key `tag` in [test.expect] (did you mean `tags`?)",
                 "5:38: `disposition = \"dropped\"` is not known: expected `queued`, `noise`, `blocked`",
             ],
