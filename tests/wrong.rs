@@ -119,8 +119,12 @@ fn each_of_them_ends_with_78_or_with_1_where_it_would_start() {
         let code = expected.lines().last().unwrap();
         let starts = expected.contains("it would start");
         let right = match name.as_str() {
-            // The second command has a lint that does not exist.
-            "findings-that-are-allowed" => code == "--- exit code 64",
+            // What a command names is not there: a lint, a test, a rule.
+            "findings-that-are-allowed"
+            | "a-file-of-tests-outside-of-a-policy"
+            | "a-test-that-does-not-exist"
+            | "a-rule-to-explain-that-does-not-exist" => code == "--- exit code 64",
+            "a-rule-test-that-fails" | "a-policy-without-rule-tests" => code == "--- exit code 1",
             _ => code == if starts { "--- exit code 1" } else { "--- exit code 78" },
         };
         assert!(right, "`{name}` ended with {code}");
