@@ -4,11 +4,12 @@
 //! thousands of rules may share and none copies; an emoji in all its skin tones; the words of a NOT. Called when a policy
 //! is compiled.
 
+use super::index::{Asking, Entry, Index};
 use super::rarity;
 use super::steps::{Atom, Names, Programs};
 use super::tones;
 use super::trigger::{Trigger, Weights, choose};
-use super::{Asking, Entry, Index, RulePrograms, number};
+use super::{RulePrograms, number};
 use crate::policy::RuleIndex;
 use crate::policy::query::{Expression, ListTerm, Lists, regex};
 use crate::scan::Literal;

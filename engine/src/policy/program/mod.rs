@@ -14,6 +14,7 @@
 
 mod build;
 mod facts;
+mod index;
 mod near;
 mod rarity;
 mod steps;
@@ -35,112 +36,10 @@ use crate::scan::{Hit, Literal};
 use crate::text::{Form, Forms, NormalText};
 use ::regex::Regex;
 use facts::{Answers, Seen};
+use index::{Asking, Entry, Follows, Index};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use watch::Nobody;
-
-/// What follows when something was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry(u32);
-
-/// An entry by its kind.
-enum Follows {
-    Rule(RuleIndex),
-    /// By its place among the askers.
-    Asker(u32),
-    Group(u32),
-}
-
-impl Entry {
-    const KIND_SHIFT: u32 = 30;
-
-    fn new(kind: u32, value: u32) -> Entry {
-        assert!(value >> Entry::KIND_SHIFT == 0, "the limits of a policy are far below 2^30");
-        Entry(kind << Entry::KIND_SHIFT | value)
-    }
-
-    fn rule(rule: RuleIndex) -> Entry {
-        Entry::new(0, rule.0)
-    }
-
-    fn asker(place: u32) -> Entry {
-        Entry::new(1, place)
-    }
-
-    fn group(group: u32) -> Entry {
-        Entry::new(2, group)
-    }
-
-    fn follows(self) -> Follows {
-        let value = self.0 & ((1 << Entry::KIND_SHIFT) - 1);
-        match self.0 >> Entry::KIND_SHIFT {
-            0 => Follows::Rule(RuleIndex(value)),
-            1 => Follows::Asker(value),
-            _ => Follows::Group(value),
-        }
-    }
-}
-
-/// What follows from each of many things: that of `n` is `entries[offsets[n]..offsets[n + 1]]`.
-#[derive(Debug, Default)]
-struct Index {
-    offsets: Vec<u32>,
-    entries: Vec<Entry>,
-}
-
-impl Index {
-    fn new(length: usize, mut pairs: Vec<(u32, Entry)>) -> Index {
-        pairs.sort_unstable();
-        pairs.dedup();
-        let mut index =
-            Index { offsets: Vec::with_capacity(length + 1), entries: Vec::with_capacity(pairs.len()) };
-        index.offsets.push(0);
-        for group in pairs.chunk_by(|one, other| one.0 == other.0) {
-            index.offsets.resize(group[0].0 as usize + 1, number(index.entries.len()));
-            index.entries.extend(group.iter().map(|(_, entry)| *entry));
-            index.offsets.push(number(index.entries.len()));
-        }
-        index.offsets.resize(length + 1, number(index.entries.len()));
-        index
-    }
-
-    fn len(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
-    }
-
-    #[inline]
-    fn of(&self, place: u32) -> &[Entry] {
-        let (from, to) = (self.offsets[place as usize], self.offsets[place as usize + 1]);
-        &self.entries[from as usize..to as usize]
-    }
-}
-
-/// The rules that ask what other rules assert.
-#[derive(Debug, Default)]
-struct Asking {
-    /// Each after those that it asks.
-    order: Vec<RuleIndex>,
-    /// Those that can be true whatever is asserted, by their place in `order`.
-    always: Vec<u32>,
-    /// By tag: those that may be true once a rule gives it.
-    by_tag: BTreeMap<u32, Vec<u32>>,
-    /// By category, likewise.
-    by_category: [Vec<u32>; Category::ALL.len()],
-}
-
-impl Asking {
-    fn new(order: Vec<RuleIndex>) -> Asking {
-        Asking { order, ..Asking::default() }
-    }
-
-    fn wait_for_tag(&mut self, tag: u32, asker: u32) {
-        self.by_tag.entry(tag).or_default().push(asker);
-    }
-
-    fn wait_for_category(&mut self, category: Category, asker: u32) {
-        self.by_category[category as usize].push(asker);
-    }
-}
 
 /// The rules' programs with their index by what is seen.
 #[derive(Debug, Default)]
