@@ -17,6 +17,7 @@ mod facts;
 mod near;
 mod rarity;
 mod steps;
+mod stored;
 mod tones;
 mod trigger;
 mod watch;
@@ -35,12 +36,13 @@ use crate::scan::{Hit, Literal};
 use crate::text::{Form, Forms, NormalText};
 use ::regex::Regex;
 use facts::{Answers, Seen};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use watch::Nobody;
 
 /// What follows when something was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Entry(u32);
 
 /// An entry by its kind.
@@ -82,7 +84,7 @@ impl Entry {
 }
 
 /// What follows from each of many things: that of `n` is `entries[offsets[n]..offsets[n + 1]]`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Index {
     offsets: Vec<u32>,
     entries: Vec<Entry>,
@@ -116,7 +118,7 @@ impl Index {
 }
 
 /// The rules that ask what other rules assert.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Asking {
     /// Each after those that it asks.
     order: Vec<RuleIndex>,
@@ -143,7 +145,7 @@ impl Asking {
 }
 
 /// The rules' programs with their index by what is seen.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct RulePrograms {
     programs: Programs,
     by_literal: Index,
@@ -152,6 +154,7 @@ pub(super) struct RulePrograms {
     always: Vec<RuleIndex>,
     asking: Asking,
     /// By the numbers that the programs have for them.
+    #[serde(with = "stored")]
     patterns: Vec<(Regex, Form)>,
     forms: Forms,
 }
