@@ -66,7 +66,8 @@ impl Estimate {
     /// The warning that this machine has not enough for all of `partitions`, which one instance is assigned when it is
     /// the only one left.
     pub(super) fn crowded(&self, partitions: u32) -> Option<Diagnostic> {
-        let needed = self.buffer_bytes + self.pattern_bytes + self.dedup_bytes_min * u64::from(partitions);
+        let needed =
+            self.buffer_bytes + 2 * self.pattern_bytes + self.dedup_bytes_min * u64::from(partitions);
         let limit = self.limit_bytes.filter(|&limit| needed > limit)?;
         let what = format!(
             "with all {partitions} input partitions the daemon would need {} of memory, and may use {}",
@@ -200,7 +201,7 @@ mod tests {
         let told = estimate.crowded(48).expect("64 MiB of buffers, 48 times 11 MiB of ids");
         assert_eq!(told.severity, Severity::Warning);
         assert!(
-            told.what.starts_with("with all 48 input partitions the daemon would need 614 MiB"),
+            told.what.starts_with("with all 48 input partitions the daemon would need 616 MiB"),
             "{told}"
         );
     }

@@ -49,7 +49,7 @@ impl World {
         }
         let mut producer = self.cluster.producer("test").expect("a producer");
         let ticket = Arc::new(Ticket::new());
-        producer.send(&TopicPartition::new(topic, 0), batch, &ticket).expect("sent");
+        producer.send(&TopicPartition::new(topic, 0), &batch, &ticket).expect("sent");
         producer.flush(Duration::ZERO);
     }
 
