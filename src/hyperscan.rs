@@ -6,7 +6,10 @@
 //! flags: a match's start is its end less the literal's length, and the word boundary is checked in the callback,
 //! which may not panic (that would abort the process). Called where a policy is compiled and by the scan stage.
 
+mod estimate;
 mod self_test;
+
+pub use estimate::estimate;
 
 use std::sync::{Arc, OnceLock};
 
@@ -67,6 +70,16 @@ pub enum LibraryError {
 /// # Panics
 /// If a literal is empty or holds a line break.
 pub fn build(literals: &[Literal]) -> Result<Arc<dyn Matcher>, BuildError> {
+    check_limits(literals)?;
+    let matcher = WordMatcher::build(literals, |rest| Ok::<_, BuildError>(others(rest)))?;
+    Ok(Arc::new(matcher))
+}
+
+/// Whether a policy may have these literals.
+///
+/// # Errors
+/// If there are more, or longer ones, than it may have.
+pub fn check_limits(literals: &[Literal]) -> Result<(), BuildError> {
     if literals.len() > LITERALS_MAX {
         return Err(BuildError::TooMany { count: literals.len() });
     }
@@ -74,8 +87,7 @@ pub fn build(literals: &[Literal]) -> Result<Arc<dyn Matcher>, BuildError> {
         let start = long.text.chars().take(20).collect();
         return Err(BuildError::TooLong { start, bytes: long.text.len() });
     }
-    let matcher = WordMatcher::build(literals, |rest| Ok::<_, BuildError>(others(rest)))?;
-    Ok(Arc::new(matcher))
+    Ok(())
 }
 
 /// The matcher for literals that begin with no word.

@@ -3,7 +3,7 @@
 //! `pipeline` tells the whole path. Each layer may use only what stands to its left (`tests/tidy.rs`):
 //!
 //! ```text
-//! clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_folder, counters, shown <- offsets, policies <- worker <- shard, rule_tests
+//! clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_cache, policy_folder, counters, shown <- offsets, policies <- worker <- shard, rule_tests
 //!     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
 //!     <- demo, files, explain, tap <- replay, rule_cost <- cli <- main
 //! ```
@@ -29,6 +29,7 @@ pub mod log_level;
 pub mod offsets;
 pub mod pipeline;
 pub mod policies;
+pub mod policy_cache;
 pub mod policy_folder;
 pub mod progress;
 pub mod replay;

@@ -1,16 +1,19 @@
 //! The policies that this instance knows: the one in force, and by their hash those that a log names.
 //!
-//! Owns the fold of the control topic and of the policies topic, and the compiled generations. May not write:
-//! requests and bundles go out through whoever holds a producer. One per instance; shards ask it, a follower
-//! thread (or the simulator) steps it.
+//! Owns the fold of the control topic and of the policies topic, and the compiled generations. May not write to a
+//! log: requests and bundles go out through whoever holds a producer. One per instance; shards ask it, a follower
+//! thread (or the simulator) steps it. In the daemon one thread compiles, of low priority, and nobody who asks waits.
 
+use crate::clock::Stopwatch;
 use crate::log::{LogError, Logs, ReadStep, Reader, TopicPartition};
+use crate::policy_cache::PolicyCache;
 use crate::wire::{control, policies as bundles};
-use std::collections::BTreeMap;
+use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use triage_engine::plans::{PlanState, Releases};
-use triage_engine::policy::{Bundle, Generation, Mistake, Policy, time_zones_version};
+use triage_engine::policy::{Bundle, DeskLimits, Generation, Mistake, Policy, time_zones_version};
 use triage_engine::scan::{Literal, Matcher};
 
 /// Builds the matcher of a policy: hyperscan in the daemon, the reference in the simulator.
@@ -67,62 +70,200 @@ pub struct InForce {
     pub policy: Arc<Compiled>,
 }
 
+/// How many compiled policies are kept: the one in force, the next, and those that logs name. One that somebody
+/// still uses is kept beside them.
+const COMPILED_MAX: usize = 8;
+
+/// Work that takes long, for a thread that nobody waits for.
+pub type Work = Box<dyn FnOnce(&Policies) + Send>;
+
 /// What every part of an instance shares of its policies.
 #[derive(Default)]
 pub struct Policies {
     known: Mutex<Known>,
+    cache: Option<PolicyCache>,
+    /// To the thread that compiles; without one, who asks for a policy compiles it.
+    aside: Option<Sender<Work>>,
 }
 
 #[derive(Default)]
 struct Known {
     in_force: Option<InForce>,
-    compiled: BTreeMap<Generation, Arc<Compiled>>,
+    /// With a number that grows whenever one is asked for.
+    compiled: BTreeMap<Generation, (Arc<Compiled>, u64)>,
+    asked: u64,
     bundles: BTreeMap<Generation, Arc<Bundle>>,
+    desks: BTreeMap<Generation, Arc<[DeskLimits]>>,
+    /// What the thread that compiles was asked for, and does not compile or is not done.
+    wanted: BTreeSet<Generation>,
     plans: PlanState,
     caught_up: bool,
 }
 
+impl Known {
+    fn compiled(&mut self, generation: Generation) -> Option<Arc<Compiled>> {
+        self.asked += 1;
+        let (compiled, asked) = self.compiled.get_mut(&generation)?;
+        *asked = self.asked;
+        Some(Arc::clone(compiled))
+    }
+}
+
 impl Policies {
-    /// Nothing known yet.
+    /// Nothing known yet; who asks for a policy compiles it.
     #[must_use]
     pub fn new() -> Arc<Policies> {
         Arc::new(Policies::default())
+    }
+
+    /// Nothing known yet; policies are compiled by whoever does the work that comes out of the second value, and kept in
+    /// `cache` for the next start.
+    #[must_use]
+    pub fn compiled_aside(cache: Option<PolicyCache>) -> (Arc<Policies>, Receiver<Work>) {
+        let (aside, work) = unbounded();
+        (Arc::new(Policies { cache, aside: Some(aside), ..Policies::default() }), work)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().expect("invariant: nobody panics while holding the policies")
     }
 
-    /// The policy in force, once the control topic has named one and its bundle was read.
+    /// Does what takes long on the thread that compiles, and waits for it; here where there is none. `None` when that
+    /// thread has ended.
+    pub fn aside<T: Send + 'static>(&self, work: impl FnOnce(&Policies) -> T + Send + 'static) -> Option<T> {
+        let Some(aside) = &self.aside else { return Some(work(self)) };
+        let (tell, told) = bounded(1);
+        let work: Work = Box::new(move |policies| drop(tell.send(work(policies))));
+        aside.send(work).ok()?;
+        told.recv().ok()
+    }
+
+    /// Does what takes long on the thread that compiles, without waiting for it; here where there is none.
+    pub fn later(&self, work: impl FnOnce(&Policies) + Send + 'static) {
+        match &self.aside {
+            // A thread that has ended does nothing any more: neither does the daemon.
+            Some(aside) => drop(aside.send(Box::new(work))),
+            None => work(self),
+        }
+    }
+
+    /// The policy in force, once the control topic has named one and its bundle was read and compiled.
     #[must_use]
     pub fn in_force(&self) -> Option<InForce> {
         self.known().in_force.clone()
     }
 
-    /// The policy with this hash, compiled at first asking; `None` while its bundle was not read.
+    /// The policy with this hash; `None` while its bundle was not read or it is being compiled.
     #[must_use]
     pub fn get(&self, generation: Generation, matcher: BuildMatcher) -> Option<Arc<Compiled>> {
-        let known = self.known();
-        if let Some(compiled) = known.compiled.get(&generation) {
-            return Some(compiled.clone());
+        let mut known = self.known();
+        if let Some(compiled) = known.compiled(generation) {
+            return Some(compiled);
         }
         let bundle = known.bundles.get(&generation)?.clone();
+        if self.aside.is_some() {
+            if known.wanted.insert(generation) {
+                drop(known);
+                self.later(move |policies| {
+                    if policies.obey(generation, &bundle, matcher).is_some() {
+                        policies.known().wanted.remove(&generation);
+                    }
+                });
+            }
+            return None;
+        }
         // Compiling may take seconds, and every lane asks for the policy in force at every step: not under the lock.
         drop(known);
-        // A bundle that was once in force compiled then, under the same semantics; if it does not now, waiting
-        // for it shows up as a shard that does not go live, with the reason in the log.
-        match Compiled::new(&bundle, matcher) {
-            Ok(compiled) => {
-                // Two who compiled at once agree on the first.
-                let mut known = self.known();
-                Some(known.compiled.entry(generation).or_insert(Arc::new(compiled)).clone())
-            }
+        self.obey(generation, &bundle, matcher)
+    }
+
+    /// A bundle that was once in force compiled then, under the same semantics; if it does not now, waiting for it shows
+    /// up as a shard that does not go live, with the reason in the log.
+    fn obey(&self, generation: Generation, bundle: &Bundle, matcher: BuildMatcher) -> Option<Arc<Compiled>> {
+        match self.made(generation, bundle, matcher) {
+            Ok(compiled) => Some(compiled),
             Err(mistakes) => {
                 let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
                 tracing::error!(%generation, mistakes = mistakes.len(), first, "a policy named by a log does not compile");
                 None
             }
         }
+    }
+
+    /// The policy that these files make, which need not be on the policies topic: from the cache where it is there.
+    ///
+    /// # Errors
+    /// Every mistake in them.
+    pub fn of_bundle(&self, bundle: &Bundle, matcher: BuildMatcher) -> Result<Arc<Compiled>, Vec<Mistake>> {
+        self.made(bundle.generation(), bundle, matcher)
+    }
+
+    fn made(
+        &self,
+        generation: Generation,
+        bundle: &Bundle,
+        matcher: BuildMatcher,
+    ) -> Result<Arc<Compiled>, Vec<Mistake>> {
+        if let Some(compiled) = self.known().compiled(generation) {
+            return Ok(compiled);
+        }
+        let began = Stopwatch::start();
+        let cached = self.cache.as_ref().and_then(|cache| cache.load(generation));
+        let (is_cached, policy) = match cached {
+            Some(policy) => (true, policy),
+            None => (false, Policy::compile(bundle)?),
+        };
+        let matcher = matcher(policy.literals());
+        let (rules, literals, bytes) = (policy.rules().len(), policy.literals().len(), matcher.bytes());
+        let took_ms = began.elapsed_us() / 1_000;
+        tracing::info!(%generation, is_cached, rules, literals, matcher = matcher.name(), bytes, took_ms, "policy compiled");
+        let compiled = self.keep(Arc::new(Compiled { policy, matcher }));
+        if self.cache.is_some() && !is_cached {
+            let compiled = Arc::clone(&compiled);
+            self.later(move |policies| {
+                if let Some(cache) = &policies.cache {
+                    cache.store(compiled.policy());
+                }
+            });
+        }
+        Ok(compiled)
+    }
+
+    /// Two who compiled at once agree on the first. What was not asked for longest, and nobody uses, is forgotten.
+    fn keep(&self, compiled: Arc<Compiled>) -> Arc<Compiled> {
+        let mut known = self.known();
+        let generation = compiled.generation();
+        let asked = known.asked;
+        let kept = Arc::clone(&known.compiled.entry(generation).or_insert((compiled, asked)).0);
+        let mut forgotten = Vec::new();
+        while known.compiled.len() > COMPILED_MAX {
+            let unused = known.compiled.iter().filter(|(_, (compiled, _))| Arc::strong_count(compiled) == 1);
+            let Some((&oldest, _)) = unused.min_by_key(|(_, (_, asked))| *asked) else { break };
+            forgotten.extend(known.compiled.remove(&oldest));
+        }
+        // Freeing a large policy takes milliseconds: not under the lock.
+        drop(known);
+        drop(forgotten);
+        kept
+    }
+
+    /// The limits of the desks of the policy with this hash, `wanted` among them if it has that one. They are known as soon as its
+    /// bundle was read, so that desks need not wait until its rules are compiled. `None` while that is not so.
+    #[must_use]
+    pub fn desks(
+        &self,
+        generation: Generation,
+        wanted: &str,
+        matcher: BuildMatcher,
+    ) -> Option<Arc<[DeskLimits]>> {
+        let read = self.known().desks.get(&generation).cloned();
+        if let Some(desks) = read.filter(|desks| desks.iter().any(|desk| desk.name == wanted)) {
+            return Some(desks);
+        }
+        let compiled = self.get(generation, matcher)?;
+        let desks: Arc<[DeskLimits]> = compiled.policy().desks().iter().map(DeskLimits::from).collect();
+        self.known().desks.insert(generation, Arc::clone(&desks));
+        Some(desks)
     }
 
     /// The requests to bring mentions back, as far as the control topic was read.
@@ -193,7 +334,11 @@ impl Follower {
     /// When the topics cannot be read.
     pub fn step(&mut self, wait: Duration) -> Result<bool, LogError> {
         match self.reader.read(wait)? {
-            ReadStep::Nothing => return Ok(false),
+            ReadStep::Nothing => {
+                // What it waits for may have been compiled meanwhile.
+                self.switch();
+                return Ok(false);
+            }
             ReadStep::End(partition, _) => {
                 self.ended[usize::from(partition == self.control)] = true;
                 self.policies.known().caught_up = self.ended == [true; 2];
@@ -216,10 +361,12 @@ impl Follower {
 
     fn take_bundle_part(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) {
         match self.assembler.feed(key.unwrap_or_default(), value) {
-            Ok(Some((_, bytes))) => match Bundle::from_bytes(&bytes) {
+            Ok(Some((generation, bytes))) => match Bundle::from_bytes(&bytes) {
                 Ok(bundle) => {
-                    let generation = bundle.generation();
-                    self.policies.known().bundles.insert(generation, Arc::new(bundle));
+                    let desks = bundle.desk_limits().into();
+                    let mut known = self.policies.known();
+                    known.bundles.insert(generation, Arc::new(bundle));
+                    known.desks.insert(generation, desks);
                 }
                 Err(error) => tracing::error!(%error, "a policy bundle cannot be read"),
             },
@@ -228,9 +375,12 @@ impl Follower {
         }
     }
 
-    /// Puts the policy that the control topic names into force, once its bundle is here.
+    /// Puts the policy that the control topic names into force, once its bundle is here. Not before the topic was read to
+    /// its end: policies that were in force one after the other need not be compiled one after the other.
     fn switch(&mut self) {
-        let named = self.policies.known().plans.in_force().map(|now| (now.epoch, now.generation));
+        let known = self.policies.known();
+        let named = known.plans.in_force().map(|now| (now.epoch, now.generation)).filter(|_| known.caught_up);
+        drop(known);
         let Some((epoch, generation)) = named else { return };
         if self
             .policies
@@ -250,3 +400,6 @@ impl Follower {
         self.policies.known().in_force = Some(InForce { epoch, policy });
     }
 }
+
+#[cfg(test)]
+mod tests;

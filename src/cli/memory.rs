@@ -5,7 +5,7 @@
 
 use crate::config::{Places, Setting, Settings};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::pipeline::policy;
+use crate::hyperscan;
 use serde::Serialize;
 use std::fmt;
 use std::fs;
@@ -24,7 +24,7 @@ const MIB: u64 = 1 << 20;
 pub(super) struct Estimate {
     /// `limits.buffer_mib`: everything fetched, in flight and unanswered.
     buffer_bytes: u64,
-    /// The compiled words and phrases.
+    /// The compiled words and phrases, estimated without compiling them. While a policy is swapped, both are there.
     pattern_bytes: u64,
     /// Which matcher serves them.
     matcher: &'static str,
@@ -42,13 +42,13 @@ pub(super) struct Estimate {
 
 impl Estimate {
     pub(super) fn new(settings: &Settings, policy: &Policy) -> Estimate {
-        let matcher = policy::matcher(policy.literals());
+        let (pattern_bytes, matcher) = hyperscan::estimate(policy.literals());
         let dedup = policy.dedup();
         let ids = dedup.ids_max as u64;
         Estimate {
             buffer_bytes: u64::from(settings.limits.buffer_mib) * MIB,
-            pattern_bytes: matcher.bytes() as u64,
-            matcher: matcher.name(),
+            pattern_bytes: pattern_bytes as u64,
+            matcher,
             dedup_ids_max: ids,
             dedup_window_ms: dedup.window_ms,
             dedup_bytes_min: ids * NUMERIC_ID_BYTES,
@@ -60,13 +60,14 @@ impl Estimate {
     /// What an instance needs at the least. The files do not say how many input partitions it will be assigned: with one
     /// here; how it is with all that there are is `crowded`, for those who have asked the brokers.
     fn least_bytes(&self) -> u64 {
-        self.buffer_bytes + self.pattern_bytes + self.dedup_bytes_min
+        self.buffer_bytes + 2 * self.pattern_bytes + self.dedup_bytes_min
     }
 
     /// The warning that this machine has not enough for all of `partitions`, which one instance is assigned when it is
     /// the only one left.
     pub(super) fn crowded(&self, partitions: u32) -> Option<Diagnostic> {
-        let needed = self.buffer_bytes + self.pattern_bytes + self.dedup_bytes_min * u64::from(partitions);
+        let needed =
+            self.buffer_bytes + 2 * self.pattern_bytes + self.dedup_bytes_min * u64::from(partitions);
         let limit = self.limit_bytes.filter(|&limit| needed > limit)?;
         let what = format!(
             "with all {partitions} input partitions the daemon would need {} of memory, and may use {}",
@@ -85,6 +86,14 @@ impl Estimate {
             mib(self.least_bytes()),
             mib(limit)
         );
+        let patterns = 2 * self.pattern_bytes;
+        if patterns > self.buffer_bytes.max(self.dedup_bytes_min) {
+            let patterns = mib(self.pattern_bytes);
+            let hint = format!(
+                "the policy's words and phrases take {patterns}, twice while a policy is swapped: ask for fewer"
+            );
+            return Some(Diagnostic::mistake(what).hint(hint));
+        }
         if self.dedup_bytes_min > self.buffer_bytes {
             let hint = format!(
                 "lower `dedup.ids_max` in the policy: {NUMERIC_ID_BYTES} to {HASHED_ID_BYTES} bytes each"
@@ -175,10 +184,13 @@ mod tests {
         assert_eq!(estimate(512, 1_000_000, Some(1024 * MIB)).refusal(&places), None);
         assert_eq!(estimate(512, 1_000_000, None).refusal(&places), None, "nobody knows");
         let told = estimate(2_048, 1_000_000, Some(1024 * MIB)).refusal(&places).expect("refused");
-        assert!(told.what.contains("would need 2060 MiB of memory, and may use 1024 MiB"), "{told}");
+        assert!(told.what.contains("would need 2062 MiB of memory, and may use 1024 MiB"), "{told}");
         assert!(told.hint.contains("limits.buffer_mib"), "{told}");
         let told = estimate(64, 1_000_000_000, Some(1024 * MIB)).refusal(&places).expect("refused");
         assert!(told.hint.contains("dedup.ids_max"), "{told}");
+        let many = Estimate { pattern_bytes: 700 * MIB, ..estimate(64, 1_000_000, Some(1024 * MIB)) };
+        let told = many.refusal(&places).expect("refused");
+        assert!(told.hint.contains("words and phrases take 700 MiB, twice while"), "{told}");
     }
 
     #[test]
@@ -189,7 +201,7 @@ mod tests {
         let told = estimate.crowded(48).expect("64 MiB of buffers, 48 times 11 MiB of ids");
         assert_eq!(told.severity, Severity::Warning);
         assert!(
-            told.what.starts_with("with all 48 input partitions the daemon would need 614 MiB"),
+            told.what.starts_with("with all 48 input partitions the daemon would need 616 MiB"),
             "{told}"
         );
     }

@@ -80,7 +80,7 @@ sections! {
         /// The name of this process in its consumer groups, unique in the fleet and the same after a restart.
         /// Empty takes `$TRIAGED_HOST`, which the systemd units set, or else the host's name.
         instance: String = String::new(),
-        /// Where the lock on the instance's name and the counts of starts are kept. Unless it is set, systemd's
+        /// Where the lock on the instance's name, the counts of starts and compiled policies are kept. Unless it is set, systemd's
         /// `$STATE_DIRECTORY` if there is one.
         state_dir: PathBuf = PathBuf::from("/var/lib/triaged"),
     }

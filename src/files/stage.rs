@@ -114,7 +114,13 @@ impl Stage {
             outputs: outputs(settings, &local.policy),
             lapse_ms_min: lapse.unwrap_or(i64::MAX),
         };
-        policy::publish_and_request(settings, logs.as_ref(), as_clock.as_ref(), &local.bundle)?;
+        policy::publish_and_request(
+            settings,
+            logs.as_ref(),
+            as_clock.as_ref(),
+            local.policy.generation(),
+            &local.bundle,
+        )?;
         let follower =
             Follower::new(logs.as_ref(), &names.control, &names.policies, policies.clone(), policy::matcher)?;
         stage.start(follower, &policies)?;

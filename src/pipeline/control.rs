@@ -170,13 +170,18 @@ pub(super) struct Handle {
 impl Handle {
     fn try_reload(&self) -> Result<Value, policy::Refused> {
         let shared = &self.shared;
-        let local = policy::load(&shared.settings.policy.folder)?;
-        policy::check_topics(&shared.settings, shared.logs.as_ref(), &local.policy)?;
+        let folder = shared.settings.policy.folder.clone();
+        let loaded = shared.policies.aside(move |policies| policy::load_among(policies, &folder));
+        let ending = || policy::Refused::Late("the daemon is ending: nothing was asked for".to_owned());
+        let (bundle, local) = loaded.ok_or_else(ending)??;
+        policy::check_topics(&shared.settings, shared.logs.as_ref(), local.policy())?;
         if let Some(now) = shared.policies.in_force() {
-            policy::check_lasting(now.policy.policy(), &local.policy)?;
+            policy::check_lasting(now.policy.policy(), local.policy())?;
         }
-        policy::check_tests(&shared.settings.policy.folder, &local)?;
-        let generation = local.bundle.generation();
+        let folder = shared.settings.policy.folder.clone();
+        let compiled = Arc::clone(&local);
+        shared.policies.aside(move |_| policy::check_tests(&folder, &compiled)).ok_or_else(ending)??;
+        let generation = local.generation();
         shared.local_policy(Ok(generation.to_string()));
         let shown = |now: &crate::policies::InForce| json!({ "generation": now.policy.generation().to_string(), "epoch": now.epoch });
         let before = shared.policies.in_force();
@@ -188,7 +193,8 @@ impl Handle {
             &shared.settings,
             shared.logs.as_ref(),
             shared.clock.as_ref(),
-            &local.bundle,
+            generation,
+            &bundle,
         )?;
         let until = shared.clock.monotonic_ms() + IN_FORCE_WAIT.as_millis() as i64;
         let epoch_before = before.as_ref().map_or(-1, |now| now.epoch);

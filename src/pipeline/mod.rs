@@ -38,12 +38,15 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::Error;
 use crate::log::{LogError, Logs};
+use crate::policies::{Policies, Work};
+use crate::policy_cache::PolicyCache;
 use crate::shard::desk_lane::DeskWork;
 use crate::shard::lane::{Lane, LaneLimits};
 use crate::shard::starts::Starts;
 use crate::shard::triage_lane::TriageWork;
 use crate::worker::{ScanSettings, Workers};
 use control::{ControlThread, Handle};
+use crossbeam::channel::Receiver;
 use shared::{Shared, Stage};
 use start::InstanceLock;
 use std::sync::Arc;
@@ -138,10 +141,12 @@ impl Daemon {
             control: settings.topics.control.clone(),
         };
         let exporter = Arc::new(Exporter::new(names, clock.wall()));
-        let shared = Arc::new(Shared::new(settings, logs, clock, exporter, tuning));
+        let cache = PolicyCache::open(&settings.host.state_dir);
+        let (policies, compiling) = Policies::compiled_aside(cache);
+        let shared = Arc::new(Shared::new(settings, logs, clock, exporter, policies, tuning));
         let control = ControlThread::start(&shared, tuning.signals)?;
         let mut daemon = Daemon { shared, control, threads: Threads::new(), failure: None, _lock: lock };
-        match daemon.launch(scan) {
+        match daemon.launch(scan, compiling) {
             Ok(()) => {
                 // The last steps of the start were answers.
                 daemon.shared.broker_answered();
@@ -156,8 +161,9 @@ impl Daemon {
         }
     }
 
-    fn launch(&mut self, scan: ScanSettings) -> Result<(), Halt> {
+    fn launch(&mut self, scan: ScanSettings, compiling: Receiver<Work>) -> Result<(), Halt> {
         let shared = Arc::clone(&self.shared);
+        self.threads.compiler(&shared, compiling)?;
         let found = start::patiently(&shared, || Ok(topics::check(&shared.settings, shared.logs.as_ref())?))?;
         shared.inputs.store(found.partitions_of(&shared.settings.topics.mentions), Ordering::Relaxed);
         let follower = start::patiently(&shared, || start::follower(&shared))?;

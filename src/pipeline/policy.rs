@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::error::Error;
 use crate::hyperscan;
 use crate::log::{LogError, Logs, Outgoing, Producer, Ticket, TopicPartition};
-use crate::policies::Compiled;
+use crate::policies::{Compiled, Policies};
 use crate::policy_folder::read_policy_folder;
 use crate::rule_tests::{self, Unreadable};
 use crate::wire::{control, policies as bundles};
@@ -20,11 +20,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::plans::{ControlRecord, PolicyRequest};
-use triage_engine::policy::{Bundle, Mistake, Policy, RuleTest};
+use triage_engine::policy::{Bundle, Generation, Mistake, Policy, RuleTest};
 use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
 
-/// How long the broker may take to acknowledge a bundle or a request.
+/// How long the broker may take to acknowledge a request, or a bundle of up to one MiB.
 const ACKNOWLEDGED_WAIT: Duration = Duration::from_secs(15);
+/// How much longer for each further MiB of a bundle.
+const ACKNOWLEDGED_WAIT_PER_MIB: Duration = Duration::from_secs(1);
 
 /// The matcher of a policy's literals: libhs, or the reference where it cannot serve.
 #[must_use]
@@ -136,9 +138,7 @@ pub struct Local {
 pub fn load(folder: &Path) -> Result<Local, Refused> {
     let bundle = read_policy_folder(folder).map_err(|error| Refused::Folder(error.to_string()))?;
     let policy = Policy::compile(&bundle).map_err(Refused::Mistakes)?;
-    if let Err(error) = hyperscan::build(policy.literals()) {
-        return Err(Refused::Mistakes(vec![Mistake { what: error.to_string(), ..Mistake::default() }]));
-    }
+    check_literals(&policy)?;
     Ok(Local { bundle, policy })
 }
 
@@ -157,16 +157,31 @@ pub fn tests(folder: &Path, policy: &Policy) -> Result<Vec<RuleTest>, Refused> {
 ///
 /// # Errors
 /// Every mistake in them, or every mention that is not decided as its test expects.
-pub fn check_tests(folder: &Path, local: &Local) -> Result<(), Refused> {
-    let tests = tests(folder, &local.policy)?;
+pub fn check_tests(folder: &Path, compiled: &Arc<Compiled>) -> Result<(), Refused> {
+    let tests = tests(folder, compiled.policy())?;
     if tests.is_empty() {
         return Ok(());
     }
-    let compiled = Compiled::new(&local.bundle, matcher).map_err(Refused::Mistakes)?;
-    let report = rule_tests::run(&Arc::new(compiled), &tests);
+    let report = rule_tests::run(compiled, &tests);
     let report = report.map_err(|error| Refused::Tests(vec![error.to_diagnostic()]))?;
     let failed = report.findings("");
     if failed.is_empty() { Ok(()) } else { Err(Refused::Tests(failed)) }
+}
+
+/// Reads the folder and compiles it as the daemon does: what it has compiled before is not compiled again.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn load_among(policies: &Policies, folder: &Path) -> Result<(Bundle, Arc<Compiled>), Refused> {
+    let bundle = read_policy_folder(folder).map_err(|error| Refused::Folder(error.to_string()))?;
+    let compiled = policies.of_bundle(&bundle, matcher).map_err(Refused::Mistakes)?;
+    check_literals(compiled.policy())?;
+    Ok((bundle, compiled))
+}
+
+fn check_literals(policy: &Policy) -> Result<(), Refused> {
+    hyperscan::check_limits(policy.literals())
+        .map_err(|error| Refused::Mistakes(vec![Mistake { what: error.to_string(), ..Mistake::default() }]))
 }
 
 /// Checks that the policy fits the topics.
@@ -210,9 +225,9 @@ pub fn publish_and_request(
     settings: &Settings,
     logs: &dyn Logs,
     clock: &dyn Clock,
+    generation: Generation,
     bundle: &Bundle,
 ) -> Result<(), LogError> {
-    let generation = bundle.generation();
     let mut producer = logs.producer("policy")?;
     let mut batch = Outgoing::default();
     let to = TopicPartition::new(&settings.topics.policies, 0);
@@ -237,14 +252,12 @@ pub(super) fn send(
     batch: &Outgoing,
 ) -> Result<(), LogError> {
     let ticket = Arc::new(Ticket::new());
+    let wait = ACKNOWLEDGED_WAIT + ACKNOWLEDGED_WAIT_PER_MIB * (batch.bytes() >> 20) as u32;
     producer.send(to, batch, &ticket)?;
-    let deadline = Deadline::after(ACKNOWLEDGED_WAIT);
+    let deadline = Deadline::after(wait);
     while !ticket.is_settled() {
         if deadline.is_over() {
-            return Err(LogError::Away(format!(
-                "`{}` did not acknowledge within {ACKNOWLEDGED_WAIT:?}",
-                to.topic
-            )));
+            return Err(LogError::Away(format!("`{}` did not acknowledge within {wait:?}", to.topic)));
         }
         producer.flush(Duration::from_millis(50));
         std::thread::sleep(Duration::from_millis(2));

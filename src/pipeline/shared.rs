@@ -111,6 +111,7 @@ impl Shared {
         logs: Arc<dyn Logs>,
         clock: Arc<dyn Clock>,
         exporter: Arc<Exporter>,
+        policies: Arc<Policies>,
         tuning: super::Tuning,
     ) -> Shared {
         let now = clock.monotonic_ms();
@@ -118,7 +119,7 @@ impl Shared {
             settings,
             logs,
             clock,
-            policies: Policies::new(),
+            policies,
             exporter,
             tuning,
             stage: AtomicU8::new(Stage::Starting as u8),
@@ -383,7 +384,10 @@ mod tests {
         let exporter = Arc::new(Exporter::new(names, Millis(0)));
         let logs = Arc::new(Cluster::new(clock.clone()));
         let tuning = super::super::Tuning::default();
-        (Shared::new(Settings::default(), logs.clone(), clock.clone(), exporter, tuning), logs)
+        (
+            Shared::new(Settings::default(), logs.clone(), clock.clone(), exporter, Policies::new(), tuning),
+            logs,
+        )
     }
 
     #[test]

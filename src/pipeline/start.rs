@@ -8,11 +8,13 @@ use super::shared::Shared;
 use super::{Halt, policy};
 use crate::config::Settings;
 use crate::error::{Error, Kind};
-use crate::policies::{Follower, InForce};
+use crate::policies::{Follower, InForce, Policies};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+use triage_engine::policy::Generation;
 
 /// Pauses between two tries to reach the broker, each of which waits for an answer by itself; after the last of them
 /// the start is given up.
@@ -120,17 +122,35 @@ pub(super) fn follower(shared: &Shared) -> Result<Follower, Halt> {
     Ok(follower)
 }
 
-/// Sees to it that the control topic names a policy: the local one where it names none. Returns the topics of its
-/// desks with their partitions.
-pub(super) fn policy_named(shared: &Shared) -> Result<(), Halt> {
+/// Sees to it that the control topic names a policy: the local one where it names none.
+pub(super) fn policy_named(shared: &Arc<Shared>) -> Result<(), Halt> {
     let folder = &shared.settings.policy.folder;
-    let local = policy::load(folder);
     let plans = shared.policies.plans();
     let named = plans.in_force().map(|now| now.generation);
     let pending = plans.pending().next().map(|request| request.generation);
-    match (named.or(pending), local) {
-        (Some(named), Ok(local)) => {
-            let generation = local.bundle.generation();
+    if let Some(named) = named.or(pending) {
+        let ours = Arc::clone(shared);
+        // Whether the folder says the same is only told: nothing waits for it.
+        shared.policies.later(move |policies| tell_folder(&ours, policies, named));
+        return Ok(());
+    }
+    let refused = |refused: policy::Refused| Halt::Failed(refused.into_error(folder));
+    let (bundle, compiled) = policy::load_among(&shared.policies, folder).map_err(refused)?;
+    policy::check_topics(&shared.settings, shared.logs.as_ref(), compiled.policy()).map_err(refused)?;
+    let generation = compiled.generation();
+    shared.local_policy(Ok(generation.to_string()));
+    tracing::info!(%generation, "the control topic names no policy: asking for the local one");
+    let (settings, logs, clock) = (&shared.settings, shared.logs.as_ref(), shared.clock.as_ref());
+    policy::publish_and_request(settings, logs, clock, generation, &bundle)
+        .map_err(|error| Halt::Failed(error.into()))
+}
+
+/// Notes what the local folder holds, beside the policy that is in force.
+fn tell_folder(shared: &Shared, policies: &Policies, named: Generation) {
+    let folder = &shared.settings.policy.folder;
+    match policy::load_among(policies, folder) {
+        Ok((_, compiled)) => {
+            let generation = compiled.generation();
             shared.local_policy(Ok(generation.to_string()));
             if generation != named {
                 tracing::warn!(
@@ -139,28 +159,12 @@ pub(super) fn policy_named(shared: &Shared) -> Result<(), Halt> {
                 );
             }
         }
-        (Some(named), Err(refused)) => {
+        Err(refused) => {
             let error = refused.into_error(folder);
             shared.local_policy(Err(error.to_string()));
             tracing::warn!(in_force = %named, %error, "the policy folder is not usable; the policy in force is another");
         }
-        (None, Err(refused)) => return Err(Halt::Failed(refused.into_error(folder))),
-        (None, Ok(local)) => {
-            policy::check_topics(&shared.settings, shared.logs.as_ref(), &local.policy)
-                .map_err(|refused| Halt::Failed(refused.into_error(folder)))?;
-            let generation = local.bundle.generation();
-            shared.local_policy(Ok(generation.to_string()));
-            tracing::info!(%generation, "the control topic names no policy: asking for the local one");
-            policy::publish_and_request(
-                &shared.settings,
-                shared.logs.as_ref(),
-                shared.clock.as_ref(),
-                &local.bundle,
-            )
-            .map_err(|error| Halt::Failed(error.into()))?;
-        }
     }
-    Ok(())
 }
 
 /// Waits until a policy is in force here.

@@ -9,7 +9,7 @@ use super::shared::{Seat, Shared, Stage};
 use crate::counters::{Counters, Readings, Slot};
 use crate::error::Error;
 use crate::log::LogError;
-use crate::policies::Follower;
+use crate::policies::{Follower, Work};
 use crate::shard::lane::Lane;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use std::collections::BTreeSet;
@@ -20,6 +20,11 @@ use triage_engine::policy::Generation;
 
 /// How long a lane waits at most when there is nothing to do: an answer of the broker may have come meanwhile.
 const LANE_WAIT: Duration = Duration::from_millis(2);
+/// By how much the compiler is nicer than the stream (setpriority(2): on Linux each thread has its own): at 5 its weight
+/// is 335 beside 1,024, so that a policy comes in force on a busy machine too.
+const COMPILER_NICE: i32 = 5;
+/// How often the compiler looks whether it is time to end.
+const COMPILER_WAIT: Duration = Duration::from_millis(50);
 /// How long the follower waits for the next record of the control topic.
 const FOLLOWER_WAIT: Duration = Duration::from_millis(50);
 /// Milliseconds between two copies of a lane's counters.
@@ -95,6 +100,22 @@ impl Threads {
         })?;
         let (shared, slot) = (Arc::clone(shared), shared.exporter.slot());
         self.spawn("gauges", move || run_gauges(&shared, &slot))
+    }
+
+    /// Runs what takes long: compiling policies, and reading and writing them. Of low priority, so that on a machine
+    /// whose cores are all busy the stream goes first.
+    pub(super) fn compiler(&mut self, shared: &Arc<Shared>, work: Receiver<Work>) -> Result<(), Error> {
+        let shared = Arc::clone(shared);
+        self.spawn("compiler", move || {
+            // A thread that may not lower its priority compiles all the same.
+            let _ = rustix::process::nice(COMPILER_NICE);
+            while shared.stage() < Stage::Stop {
+                if let Ok(work) = work.recv_timeout(COMPILER_WAIT) {
+                    work(&shared.policies);
+                }
+            }
+            End::Drained
+        })
     }
 
     /// The next thread that ends, within `wait`.
@@ -224,14 +245,13 @@ fn run_follower(shared: &Shared, seat: &Seat, slot: &Slot, mut follower: Followe
     End::Drained
 }
 
-/// A bundle is published before anybody asks for it: here it is compiled before it is in force, so that
-/// no lane waits for it.
+/// A bundle is published before anybody asks for it: its compilation is asked for before it is in force.
 fn meet_new_policies(shared: &Shared, known: &mut BTreeSet<Generation>) {
     for generation in shared.policies.generations() {
         if known.contains(&generation) {
             continue;
         }
-        // What it gives is kept by the policies themselves; a bundle that does not compile is told of there.
+        // A bundle that does not compile is told of there.
         let _ = shared.policies.get(generation, policy::matcher);
         known.insert(generation);
     }

@@ -11,11 +11,10 @@ use crate::log::{LogError, Logs, Outgoing, Producer, Records, Ticket, TopicParti
 use crate::policies::{BuildMatcher, Policies};
 use crate::wire::{assignment, cloudevents, desk_log};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use std::sync::{Arc, RwLock};
 use triage_engine::desk::{Counts, DeskLog, DeskPolicies, DeskSettings, Effects, Event, LogEntry};
-use triage_engine::policy::Generation;
+use triage_engine::policy::{DeskLimits, Generation};
 
 /// Bytes of a record for a desk beside the mention's own: its fields and headers.
 const RECORD_BYTES: usize = 1_400;
@@ -50,8 +49,8 @@ pub struct DeskShard {
     highest: BTreeMap<(triage_engine::model::StreamId, u32), i64>,
 }
 
-/// The policies that a step of the desk engine looks settings up in: all that its entries name.
-pub(super) struct Named(BTreeMap<Generation, Arc<crate::policies::Compiled>>);
+/// The desks that a step of the desk engine looks settings up in: of all policies that its entries name.
+pub(super) struct Named(BTreeMap<Generation, Arc<[DeskLimits]>>);
 
 /// Why entries cannot be folded, now or ever.
 pub(super) enum Unnamed {
@@ -62,28 +61,27 @@ pub(super) enum Unnamed {
 }
 
 impl Named {
-    /// The policies that these entries name.
+    /// The desks that these entries name.
     pub(super) fn of(
         entries: &[LogEntry<'_>],
         policies: &Policies,
         matcher: BuildMatcher,
     ) -> Result<Named, Unnamed> {
-        let mut named = BTreeMap::new();
+        let holds = |desks: &[DeskLimits], wanted: &str| desks.iter().any(|desk| desk.name == wanted);
+        let mut named: BTreeMap<Generation, Arc<[DeskLimits]>> = BTreeMap::new();
         for entry in entries {
             let Event::Mention(mention) = &entry.event else { continue };
             let generation = mention.generation;
-            let policy = match named.entry(generation) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => {
-                    place.insert(policies.get(generation, matcher).ok_or(Unnamed::NotYet)?)
-                }
-            };
-            let desks = policy.policy().desks();
-            if !desks.iter().any(|desk| desk.name == mention.desk) {
+            if named.get(&generation).is_some_and(|desks| holds(desks, &mention.desk)) {
+                continue;
+            }
+            let desks = policies.desks(generation, &mention.desk, matcher).ok_or(Unnamed::NotYet)?;
+            if !holds(&desks, &mention.desk) {
                 let why =
                     format!("it names desk `{}`, which policy {generation} does not have", mention.desk);
                 return Err(Unnamed::Never(entry.offset, why));
             }
+            named.insert(generation, desks);
         }
         Ok(Named(named))
     }
@@ -91,9 +89,9 @@ impl Named {
 
 impl DeskPolicies for Named {
     fn settings(&self, generation: &Generation, desk: &str) -> DeskSettings {
-        let policy =
+        let desks =
             self.0.get(generation).expect("invariant: every generation that the entries name was looked up");
-        let desk = policy.policy().desks().iter().find(|known| known.name == desk);
+        let desk = desks.iter().find(|known| known.name == desk);
         let desk = desk.expect("invariant: `of` looked for every desk that the entries name");
         DeskSettings { case_lapse_ms: desk.case_lapse_ms, mentions_per_case_max: desk.mentions_per_case_max }
     }

@@ -132,6 +132,11 @@ impl Fleet {
         more.clone_into(&mut self.more);
     }
 
+    /// The policy folder of all instances.
+    pub fn policy_folder(&self) -> PathBuf {
+        self.folder.path().join("policy")
+    }
+
     /// Puts the first or the second policy into the folder; nothing follows until a reload.
     pub fn write_policy(&self, second: bool) {
         fs::write(self.folder.path().join("policy/all.toml"), policy(second)).expect("the policy is written");

@@ -3,6 +3,7 @@
 //! Owns the shape alone. Made by the daemon's decoder (`wire/mention`), read by scan, rules and workflow.
 
 use super::Millis;
+use serde::{Deserialize, Serialize};
 
 /// An immutable post by an author, borrowed from its JSON.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +57,7 @@ pub struct Thread<'a> {
 }
 
 /// What kind of post a mention is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A post of its own.
     Post,
@@ -101,7 +102,7 @@ impl Kind {
 }
 
 /// Who can read a mention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Visibility {
     /// Everybody.
     Public,

@@ -5,10 +5,11 @@
 
 use super::query::is_network;
 use crate::model::Mention;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// A set of accounts; look-ups cost the logarithm of its size.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct AccountList {
     /// Network and handle, in lower case without the first `@`; sorted.
     handles: Vec<(String, String)>,

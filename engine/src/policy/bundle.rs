@@ -11,6 +11,7 @@
 //!     path length | path (UTF-8) | text length | text (UTF-8)
 //! ```
 
+use super::DeskLimits;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
@@ -60,6 +61,13 @@ impl Bundle {
     #[must_use]
     pub fn generation(&self) -> Generation {
         Generation(Sha256::digest(self.to_bytes()).into())
+    }
+
+    /// The limits of the desks of a bundle that is known to compile, read without its rules: they may be needed while its
+    /// rules are being compiled. Each is as the policy has it; one that is written in an uncommon way may be missing.
+    #[must_use]
+    pub fn desk_limits(&self) -> Vec<DeskLimits> {
+        super::compile::desk_limits(self)
     }
 
     /// The canonical bytes (see the head of this file).

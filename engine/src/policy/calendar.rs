@@ -11,6 +11,7 @@
 
 mod ical;
 mod read;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -53,20 +54,22 @@ pub fn note_time_zones(files: &mut BTreeMap<String, String>) {
 
 /// Hours of one weekday: from the first minute to before the last, counted from the day's 0:00; past midnight when the
 /// last lies beyond [`DAY`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Hours {
     from: u16,
     to: u16,
 }
 
 /// A named set of opening hours in one zone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calendar {
     /// Unique in the policy.
     pub name: String,
+    #[serde(with = "stored::zone")]
     zone: TimeZone,
     /// From Monday on, each ascending and apart.
     week: [Vec<Hours>; 7],
+    #[serde(with = "stored::dates")]
     days: BTreeSet<Date>,
     events: Vec<ical::Event>,
 }

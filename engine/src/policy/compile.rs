@@ -15,7 +15,9 @@ use super::program::{Programs, RulePrograms, TagsAlone};
 use super::queries::{Queries, check_regexes};
 use super::query::{Dialect, Expression};
 use super::table::Located;
-use super::{DedupLimits, Desk, DeskIndex, Filter, Policy, Queue, QueueIndex, Resolution, Rule, RuleAction};
+use super::{
+    DedupLimits, Desk, DeskIndex, DeskLimits, Filter, Policy, Queue, QueueIndex, Resolution, Rule, RuleAction,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many rules a policy may have: twice what the largest of brands run, and what a restart is measured with.
@@ -370,6 +372,26 @@ impl Compiler<'_> {
         }
         key
     }
+}
+
+/// The limits of the desks in files that say `[[desk]]`, if those can be read. A file that means a desk and does not say so
+/// in this way cannot be told from one that holds none: whoever misses a desk asks the compiled policy.
+pub(super) fn desk_limits(bundle: &Bundle) -> Vec<DeskLimits> {
+    let mut mistakes = Mistakes::new(bundle.files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+    let mut files = Files::default();
+    for (number, (_, text)) in
+        bundle.files.iter().enumerate().filter(|(_, (_, text))| text.contains("[[desk]]"))
+    {
+        files.read(number, text, &mut mistakes);
+    }
+    let limits = files.desks.iter().filter_map(|text| {
+        Some(DeskLimits {
+            name: text.name.as_ref()?.value.clone(),
+            case_lapse_ms: text.case_lapse_ms.unwrap_or(CASE_LAPSE_MS_DEFAULT),
+            mentions_per_case_max: text.mentions_per_case_max.unwrap_or(MENTIONS_PER_CASE_MAX_DEFAULT),
+        })
+    });
+    limits.collect()
 }
 
 fn dedup(files: &Files) -> DedupLimits {

@@ -53,7 +53,7 @@ pub use query::{
     NEAR_WORDS_MAX, PREFIX_CHARS_MIN, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX, REGEX_BYTES_MAX,
     REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX, SUFFIX_CHARS_MIN,
 };
-pub use rule::{Category, Desk, Filter, Queue, Resolution, Rule, RuleAction, RuleClass};
+pub use rule::{Category, Desk, DeskLimits, Filter, Queue, Resolution, Rule, RuleAction, RuleClass};
 pub use rule_test::{
     Expectation, FILTER_DEFAULT, RuleTest, RuleTestCase, TestAuthor, TestMention, TestThread, read_rule_tests,
 };
@@ -137,7 +137,7 @@ pub struct Assertion {
 }
 
 /// How much exact dedup remembers, per input partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DedupLimits {
     /// How long an id is remembered, in milliseconds.
     pub window_ms: i64,
@@ -145,8 +145,9 @@ pub struct DedupLimits {
     pub ids_max: usize,
 }
 
-/// A compiled policy.
-#[derive(Debug)]
+/// A compiled policy. It is serialised for caches of the very program that wrote them, and for nothing else: what is
+/// read back is not checked again.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Policy {
     generation: Generation,
     literals: Vec<Literal>,

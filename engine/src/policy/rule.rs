@@ -85,7 +85,7 @@ names! {
 }
 
 /// A named query and what it asserts of the mentions that match.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// Unique in the policy.
     pub name: String,
@@ -112,7 +112,7 @@ pub struct Rule {
 }
 
 /// A routing group that shares agents; its queues, cases and timers live in one log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desk {
     /// Unique in the policy, and part of a topic's name.
     pub name: String,
@@ -126,8 +126,26 @@ pub struct Desk {
     pub calendar: Option<CalendarIndex>,
 }
 
-/// Waiting cases of a desk.
+/// What a desk's cases need of its policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeskLimits {
+    /// The desk's name.
+    pub name: String,
+    /// How long a case may be without activity before it lapses.
+    pub case_lapse_ms: i64,
+    /// How many mentions one case may hold before the next opens another.
+    pub mentions_per_case_max: u32,
+}
+
+impl From<&Desk> for DeskLimits {
+    fn from(desk: &Desk) -> DeskLimits {
+        let Desk { name, case_lapse_ms, mentions_per_case_max, .. } = desk.clone();
+        DeskLimits { name, case_lapse_ms, mentions_per_case_max }
+    }
+}
+
+/// Waiting cases of a desk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
     /// Unique in the policy.
     pub name: String,
@@ -140,7 +158,7 @@ pub struct Queue {
 }
 
 /// A workflow filter: the first whose condition holds decides the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Unique in the policy.
     pub name: String,

@@ -13,9 +13,10 @@ pub use reference::ReferenceMatcher;
 pub use words::WordMatcher;
 
 use crate::text::{Edges, Form, NormalText, normalise_term};
+use serde::{Deserialize, Serialize};
 
 /// A word or phrase to look for, in normal form.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Literal {
     /// What is looked for: not empty, without line breaks, a result of `normalise_term`.
     pub text: String,

@@ -99,6 +99,26 @@ impl WordMatcher {
         };
         Ok(WordMatcher { tables: Arc::new(tables), rest })
     }
+
+    /// The memory that the matcher of these literals takes, in bytes, told without building it. `rest` tells it of those
+    /// that begin with no word, and is not called when there are none.
+    pub fn bytes_of(literals: &[Literal], rest: impl FnOnce(&[&Literal]) -> usize) -> usize {
+        let (keyed, others): (Vec<&Literal>, Vec<&Literal>) =
+            literals.iter().partition(|literal| key_of(literal).is_some());
+        let mut bytes = if others.is_empty() { 0 } else { rest(&others) + others.len() * size_of::<u32>() };
+        for form in Form::ALL {
+            let texts =
+                || keyed.iter().filter(|literal| literal.form == form).map(|literal| literal.text.len());
+            let (count, text_bytes) = (texts().count(), texts().sum::<usize>());
+            if count > 0 {
+                bytes += Table::filter_bits(count) / 8
+                    + Table::slots_of(count) * size_of::<Slot>()
+                    + count * size_of::<Candidate>()
+                    + text_bytes;
+            }
+        }
+        bytes
+    }
 }
 
 impl Matcher for WordMatcher {
@@ -143,11 +163,11 @@ impl Table {
             return None;
         }
         keyed.sort_unstable();
-        let bits = (keyed.len() * FILTER_BITS_PER_KEY).next_power_of_two().max(FILTER_BITS_MIN);
+        let bits = Table::filter_bits(keyed.len());
         let mut table = Table {
             filter: vec![0; bits / 64],
             filter_shift: 64 - bits.trailing_zeros(),
-            slots: vec![Slot::default(); (keyed.len() * 2).next_power_of_two()],
+            slots: vec![Slot::default(); Table::slots_of(keyed.len())],
             candidates: Vec::with_capacity(keyed.len()),
             texts: String::new(),
             prefix_lengths,
@@ -174,6 +194,14 @@ impl Table {
             table.add(group[0].0, from, table.candidates.len() as u32);
         }
         Some(table)
+    }
+
+    fn filter_bits(keyed: usize) -> usize {
+        (keyed * FILTER_BITS_PER_KEY).next_power_of_two().max(FILTER_BITS_MIN)
+    }
+
+    fn slots_of(keyed: usize) -> usize {
+        (keyed * 2).next_power_of_two()
     }
 
     fn add(&mut self, key: u64, from: u32, to: u32) {

@@ -5,10 +5,11 @@
 //! punctuation, `@` and `#` a hit may stand anywhere. Called by every scanner, also from inside a C callback:
 //! nothing here may panic.
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::char::is_combining_mark;
 
 /// Which sides of a literal must end where a word ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Edges {
     /// Both: `refund` is a word of its own.
     #[default]

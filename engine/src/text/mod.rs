@@ -1,7 +1,7 @@
 //! The one normaliser for queries and texts.
 //!
 //! Owns what "the same word" means: case, compatibility forms, accents, invisible characters, apostrophes,
-//! blanks, CamelCase hashtags, and where a word ends. May use nothing but `unicode-normalization`; knows neither
+//! blanks, CamelCase hashtags, and where a word ends. May use nothing but `unicode-normalization` and serde; knows neither
 //! rules nor matchers. Called by the policy compiler (for a query's literals), by the scanners (for the word
 //! boundary of a hit) and by the scan stage (once per mention, on the hot path, without allocating).
 //!
@@ -22,9 +22,10 @@ pub use boundary::{Edges, bounded};
 pub use boundary::{is_unspaced, is_word};
 
 use fold::Sink;
+use serde::{Deserialize, Serialize};
 
 /// Whether a query distinguishes `café` from `cafe`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Accents {
     /// Accents do not count; the default of a rule.
     #[default]
@@ -34,7 +35,7 @@ pub enum Accents {
 }
 
 /// Whether a query distinguishes `US` from `us`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Case {
     /// Capitals do not count; the default of a rule.
     #[default]
@@ -44,7 +45,7 @@ pub enum Case {
 }
 
 /// What a literal distinguishes, and so which form of a text it is looked for in. The default distinguishes least.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Form {
     /// How accents count.
     pub accents: Accents,
@@ -76,7 +77,7 @@ impl From<Accents> for Form {
 }
 
 /// A set of forms, which always holds the default one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forms(u8);
 
 impl Default for Forms {

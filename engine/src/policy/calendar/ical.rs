@@ -4,7 +4,9 @@
 //! of day, another rule than a yearly one, single dates added. What cannot (summaries, categories, alarms, zones) is not
 //! looked at. Called by `read`.
 
+use super::stored;
 use jiff::civil::{Date, Weekday};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 
@@ -16,32 +18,40 @@ const DAYS_MAX: i32 = 366;
 const YEAR_MAX: i16 = 9_000;
 
 /// Whole days, once or every so many years.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Event {
+    #[serde(with = "stored::date")]
     start: Date,
     /// How many days it lasts, from 1 on.
     days: i32,
     rule: Option<Yearly>,
     /// Beginnings that do not take place.
+    #[serde(with = "stored::dates")]
     except: BTreeSet<Date>,
 }
 
 /// A yearly rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Yearly {
     interval: i16,
     /// The last day on which it may begin.
+    #[serde(with = "stored::maybe_date")]
     until: Option<Date>,
     on: On,
 }
 
 /// The day of the year.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum On {
     /// The 25th of December.
     Day { month: i8, day: i8 },
     /// The fourth Thursday of November; the last one is -1.
-    Weekday { month: i8, nth: i8, weekday: Weekday },
+    Weekday {
+        month: i8,
+        nth: i8,
+        #[serde(with = "stored::weekday")]
+        weekday: Weekday,
+    },
 }
 
 impl On {

@@ -4,10 +4,11 @@
 
 use super::number;
 use crate::policy::{Category, RuleIndex};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What follows when something was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Entry(u32);
 
 /// An entry by its kind.
@@ -49,7 +50,7 @@ impl Entry {
 }
 
 /// What follows from each of many things: that of `n` is `entries[offsets[n]..offsets[n + 1]]`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Index {
     offsets: Vec<u32>,
     entries: Vec<Entry>,
@@ -83,7 +84,7 @@ impl Index {
 }
 
 /// The rules that ask what other rules assert.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Asking {
     /// Each after those that it asks.
     pub order: Vec<RuleIndex>,

@@ -18,6 +18,7 @@ mod index;
 mod near;
 mod rarity;
 mod steps;
+mod stored;
 mod tones;
 mod trigger;
 mod watch;
@@ -37,12 +38,13 @@ use crate::text::{Form, Forms, NormalText};
 use ::regex::Regex;
 use facts::{Answers, Seen};
 use index::{Asking, Entry, Follows, Index};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use watch::Nobody;
 
 /// The rules' programs with their index by what is seen.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct RulePrograms {
     programs: Programs,
     by_literal: Index,
@@ -51,6 +53,7 @@ pub(super) struct RulePrograms {
     always: Vec<RuleIndex>,
     asking: Asking,
     /// By the numbers that the programs have for them.
+    #[serde(with = "stored")]
     patterns: Vec<(Regex, Form)>,
     forms: Forms,
 }

@@ -8,13 +8,14 @@ use super::facts::Seen;
 use super::steps::Atom;
 use crate::policy::query::NEAR_WORDS_MAX;
 use crate::text::{Form, is_unspaced, is_word};
+use serde::{Deserialize, Serialize};
 
 /// How many places of one side are looked at, the first ones of a text; and how many pairs a NEAR in parentheses may
 /// stand for. No post that a person wrote has as many; a text made to waste time has more.
 pub const NEAR_SPANS_MAX: usize = 4_096;
 
 /// A pair to look for, compiled.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct NearProgram {
     left: Operand,
     right: Operand,
@@ -24,7 +25,7 @@ pub struct NearProgram {
 }
 
 /// One side: any of these.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Operand {
     pub atoms: Vec<Atom>,
     pub pairs: Vec<NearProgram>,

@@ -10,11 +10,12 @@ use super::number;
 use crate::policy::query::{Expression, Field, ListTerm, Near, Pattern};
 use crate::scan::Literal;
 use crate::text::Form;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What the scanner sees of a text: one literal, or any literal of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Atom {
     /// By its place among the policy's literals.
     Literal(u32),
@@ -23,7 +24,7 @@ pub enum Atom {
 }
 
 /// One step of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Step {
     /// The accumulator becomes: this literal was seen.
     Literal(u32),
@@ -72,7 +73,7 @@ pub trait Names {
 }
 
 /// Programs that share their steps, fields, patterns and pairs.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Programs {
     steps: Vec<Step>,
     ranges: Vec<Range<u32>>,

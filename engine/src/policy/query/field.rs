@@ -6,9 +6,10 @@
 use crate::model::{Kind, Visibility};
 use crate::policy::Category;
 use crate::signals::features::Feature;
+use serde::{Deserialize, Serialize};
 
 /// What is asked of a mention's fields.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Field {
     /// The language or a variety of it: `en` holds for `en-GB`. Lower case.
     Lang(String),
@@ -39,7 +40,7 @@ pub enum Field {
 }
 
 /// The numbers from `least` to `most`, both included. Every comparison is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Bounds {
     /// The smallest that holds.
     pub least: u64,

@@ -5,13 +5,14 @@
 
 use super::{Form, words};
 use crate::scan::Literal;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The lists of a policy, by name.
 pub type Lists = BTreeMap<String, List>;
 
 /// The terms of one list, checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
     /// As written; each can be read in every form.
     pub terms: Vec<String>,

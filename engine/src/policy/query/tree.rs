@@ -5,6 +5,7 @@
 use super::field::Field;
 use crate::scan::Literal;
 use crate::text::Form;
+use serde::{Deserialize, Serialize};
 
 /// Where a leaf is written: bytes of the query, for those who show which part was false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub enum Expression {
 }
 
 /// A regular expression that is known to compile inside its limits, to be run over one form of the text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Pattern {
     /// As `super::regex::compile` takes it: without its slashes, `\/` unescaped, normalised where it must be.
     pub text: String,
