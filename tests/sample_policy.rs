@@ -131,7 +131,7 @@ fn rows(text: &str) -> Vec<Vec<String>> {
             '"' if quoted || field.is_empty() => quoted = !quoted,
             ',' if !quoted => row.push(std::mem::take(&mut field)),
             '\n' if !quoted => {
-                row.push(std::mem::take(&mut field).trim_end_matches('\r').to_owned());
+                row.push(std::mem::take(&mut field));
                 rows.push(std::mem::take(&mut row));
             }
             letter => field.push(letter),
@@ -150,7 +150,9 @@ fn column(path: &Path, name: &str, wanted: impl Fn(&[String], &[String]) -> bool
     // Not UTF-8 means Latin-1 in these sets, where each byte is the character of that number.
     let text = String::from_utf8(bytes)
         .unwrap_or_else(|error| error.as_bytes().iter().map(|&byte| char::from(byte)).collect());
-    let mut rows = rows(&text).into_iter().filter(|row| row.iter().any(|field| !field.is_empty()));
+    let mut rows = rows(&text.replace("\r\n", "\n").replace('\r', "\n"))
+        .into_iter()
+        .filter(|row| row.iter().any(|field| !field.is_empty()));
     let head = rows.next().unwrap();
     let place = head.iter().position(|title| title == name).unwrap();
     let numbered = rows.zip(0..).filter(|(row, _)| row.len() == head.len() && wanted(&head, row));
