@@ -226,7 +226,7 @@ fn the_sample_configuration_and_policy_are_sound() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(told["verdict"], "ready");
     assert_eq!(told["findings"], serde_json::json!([]));
-    assert_eq!(told["policy"]["desks"][0]["name"], "care");
+    assert_eq!(told["policy"]["desks"][0]["name"], "air");
     assert!(told["policy"]["generation"].as_str().unwrap().starts_with("sha256:"));
     assert!(told["memory"]["pattern_bytes"].as_u64().unwrap() > 0);
     assert_eq!(told["memory"]["buffer_bytes"], 512 << 20);

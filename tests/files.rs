@@ -105,7 +105,7 @@ fn a_run_over_a_file_decides_what_the_daemon_on_kafka_decides() {
     let (code, text) = fleet.triaged(&words);
     assert_eq!(code, Some(0), "{text}");
     let mut from_file = Vec::new();
-    for desk in ["care", "press", "tech"] {
+    for desk in ["air", "care", "press", "tech"] {
         let topic = fleet.desk_topic(desk);
         let lines = records(&fs::read(folder.join(format!("{topic}.ndjson"))).unwrap());
         from_file.extend(lines.into_iter().map(|mut line| (topic.clone(), line["value"].take())));

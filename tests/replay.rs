@@ -336,7 +336,7 @@ fn ctrl_c_ends_a_replay_with_what_was_counted_so_far() {
 
 /// Where every topic ends, and what every group has committed.
 fn stand(fleet: &Fleet) -> Vec<String> {
-    let desks = ["care", "press", "tech"].map(|desk| fleet.desk_topic(desk));
+    let desks = ["air", "care", "press", "tech"].map(|desk| fleet.desk_topic(desk));
     let mut stand = Vec::new();
     for topic in fleet.topic_names().iter().chain(&desks).chain([&fleet.named("alerts")]) {
         let info = fleet.logs().describe(&[topic]).unwrap().remove(0);

@@ -29,7 +29,7 @@ fn fleet(name: &str) -> (Fleet, &'static Secure) {
     let admin = config.replace(&broker.reach("triaged"), &broker.reach("admin"));
     assert_ne!(admin, config);
     fs::write(fleet.path("admin.toml"), admin).unwrap();
-    let words = ["topics", "--create", "--partitions", "3", "--desk-partitions", "3"];
+    let words = ["topics", "--create", "--partitions", "3", "--desk-partitions", "4"];
     let (code, text) = fleet.triaged_with("admin.toml", &words);
     assert_eq!(code, Some(0), "{text}");
     (fleet, broker)

@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The client's buffers here: a stretch of the schedule must fit, or the sender would wait for the broker.
 const BUFFER_MIB: u32 = 8 * 1024;
 /// Partitions of a desk log that is made for a run.
-const DESK_PARTITIONS: &str = "3";
+const DESK_PARTITIONS: &str = "4";
 
 /// What the command line says of the ground.
 #[derive(Debug, Clone, Default)]

@@ -73,7 +73,7 @@ impl Stage {
         };
         let local = policy::load(&settings.policy.folder)
             .map_err(|refused| refused.into_error(&settings.policy.folder))?;
-        let sizes = topics::Sizes { inputs: PARTITIONS, desks: 3, replication: 0 };
+        let sizes = topics::Sizes { inputs: PARTITIONS, desks: 4, replication: 0 };
         let needed = topics::needed(&settings, logs.as_ref(), &[&local.policy], sizes)?;
         let missing: Vec<NewTopic> =
             needed.into_iter().filter(|(_, info)| info.is_none()).map(|(new, _)| new).collect();

@@ -175,7 +175,7 @@ buffer_mib = 64
     /// Every record of the desks' topics, each with its topic.
     pub fn desk_records(&self) -> Vec<(String, Value)> {
         let mut records = Vec::new();
-        for desk in ["care", "press", "tech"] {
+        for desk in ["air", "care", "press", "tech"] {
             for partition in 0..PARTITIONS {
                 let topic = self.desk_topic(desk);
                 for value in read_values(&self.logs, &TopicPartition::new(&topic, partition)) {
@@ -196,7 +196,7 @@ buffer_mib = 64
     pub fn create_topics(&self) {
         let partitions = PARTITIONS.to_string();
         let (code, text) =
-            self.triaged(&["topics", "--create", "--partitions", &partitions, "--desk-partitions", "3"]);
+            self.triaged(&["topics", "--create", "--partitions", &partitions, "--desk-partitions", "4"]);
         assert_eq!(code, Some(0), "{text}");
         assert!(text.contains(&self.input()) && text.contains("made"), "{text}");
     }
@@ -285,7 +285,7 @@ buffer_mib = 64
     /// How often each mention id stands in the desks' topics.
     pub fn assignments(&self) -> BTreeMap<String, u32> {
         let mut found = BTreeMap::new();
-        for desk in ["care", "press", "tech"] {
+        for desk in ["air", "care", "press", "tech"] {
             let topic = format!("{}assignments.{desk}", self.prefix);
             for partition in 0..PARTITIONS {
                 let partition = TopicPartition::new(&topic, partition);
@@ -342,7 +342,8 @@ buffer_mib = 64
 
     /// How many records stand in the desks' topics.
     fn records(&self) -> i64 {
-        let desks = ["care", "press", "tech"].iter().map(|desk| format!("{}assignments.{desk}", self.prefix));
+        let desks =
+            ["air", "care", "press", "tech"].iter().map(|desk| format!("{}assignments.{desk}", self.prefix));
         let partitions = desks.flat_map(|topic| (0..PARTITIONS).map(move |n| TopicPartition::new(&topic, n)));
         partitions.map(|partition| self.logs.bounds(&partition).unwrap().1).sum()
     }
