@@ -9,12 +9,13 @@
 //! "triaged policy cache\n" | stamp of the program, 32 bytes | generation, 32 bytes | the policy, in postcard | SHA-256 of all before
 //! ```
 
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use triage_engine::SEMANTICS;
 use triage_engine::policy::{Generation, Policy};
 
@@ -129,7 +130,8 @@ impl PolicyCache {
             return Err(Unusable::Damaged("it is another generation's"));
         }
         // What is used stays: entries leave by age.
-        let _ = file.set_modified(SystemTime::now());
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let _ = futimens(&file, &Timestamps { last_access: now, last_modification: now });
         Ok(policy)
     }
 
@@ -152,21 +154,26 @@ impl PolicyCache {
     }
 
     fn prune(&self) -> io::Result<()> {
-        let now = SystemTime::now();
-        let mut entries = Vec::new();
+        let (mut entries, mut unfinished) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let (path, known) = (entry.path(), entry.metadata()?);
             let modified = known.modified()?;
             match path.extension().and_then(|ending| ending.to_str()) {
                 Some(ENDING) => entries.push((modified, known.len(), path)),
-                Some("unfinished") if now.duration_since(modified).is_ok_and(|age| age > ABANDONED_AFTER) => {
-                    fs::remove_file(path)?;
-                }
+                Some("unfinished") => unfinished.push((modified, path)),
                 _ => {}
             }
         }
         entries.sort_unstable_by(|one, other| other.cmp(one));
+        // The newest was written just now.
+        let now = entries.first().map(|(modified, ..)| *modified);
+        for (begun, path) in unfinished {
+            let age = now.and_then(|now| now.duration_since(begun).ok());
+            if age.is_some_and(|age| age > ABANDONED_AFTER) {
+                fs::remove_file(path)?;
+            }
+        }
         let mut bytes = 0;
         for (place, (_, length, path)) in entries.into_iter().enumerate() {
             bytes += length;

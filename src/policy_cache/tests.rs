@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::policy_folder::read_policy_folder;
+use std::time::SystemTime;
 use triage_engine::policy::Bundle;
 
 /// A policy of one rule for this word.
