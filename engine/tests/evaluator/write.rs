@@ -62,7 +62,10 @@ pub fn query(naive: &Naive) -> String {
     };
     match naive {
         Naive::Term(term, edges) => {
-            let plain = term.chars().all(char::is_alphanumeric) && !term.chars().all(char::is_uppercase);
+            // An operator in quotes is a word.
+            let lower = term.to_lowercase();
+            let operator = matches!(&*lower, "and" | "or" | "not" | "near" | "onear" | "to");
+            let plain = term.chars().all(char::is_alphanumeric) && !operator;
             match plain {
                 true => starred(term, *edges),
                 false => {
