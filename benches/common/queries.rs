@@ -229,7 +229,12 @@ fn special(terms: &[String], random: &mut Random) -> Option<String> {
     };
     Some(match random.below(100) {
         0..10 => {
-            format!("{} {}NEAR/5 {}", any(said), if terms.len() % 2 == 0 { "O" } else { "" }, any(products))
+            format!(
+                "{} {}NEAR/5 {}",
+                any(said),
+                if terms.len().is_multiple_of(2) { "O" } else { "" },
+                any(products)
+            )
         }
         10..20 => format!("{} AND $products-{}", any(said), random.below(LISTS)),
         20..30 => {

@@ -234,8 +234,9 @@ impl Pass<'_> {
                 self.part.counts.unverified += 1;
                 return;
             }
-            Some(Some(release)) => rule_index(&release.request.what, policy.policy())
-                .map_or(Lift::Nothing, |rule| Lift::Rule(rule)),
+            Some(Some(release)) => {
+                rule_index(&release.request.what, policy.policy()).map_or(Lift::Nothing, Lift::Rule)
+            }
         };
         let other = self.sample_of.as_ref().is_some_and(|known| {
             known.policy.generation() != policy.generation() || known.request != request

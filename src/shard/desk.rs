@@ -72,11 +72,11 @@ impl Named {
         for entry in entries {
             let Event::Mention(mention) = &entry.event else { continue };
             let generation = mention.generation;
-            if named.get(&generation).is_some_and(|desks| holds(desks, &mention.desk)) {
+            if named.get(&generation).is_some_and(|desks| holds(desks, mention.desk)) {
                 continue;
             }
-            let desks = policies.desks(generation, &mention.desk, matcher).ok_or(Unnamed::NotYet)?;
-            if !holds(&desks, &mention.desk) {
+            let desks = policies.desks(generation, mention.desk, matcher).ok_or(Unnamed::NotYet)?;
+            if !holds(&desks, mention.desk) {
                 let why =
                     format!("it names desk `{}`, which policy {generation} does not have", mention.desk);
                 return Err(Unnamed::Never(entry.offset, why));

