@@ -49,7 +49,8 @@ const INDICATORS_MAX: usize = 128;
 #[inline]
 fn cuts_flag(before: &str, hit: &str, after: &str) -> bool {
     // The UTF-8 of every regional indicator begins with this byte, as that of most emoji; words and phrases end here.
-    if hit.as_bytes()[0] != 0xf0 && !after.as_bytes().first().is_some_and(|&byte| byte == 0xf0) {
+    let may_be_flag = |text: &str| text.as_bytes().first() == Some(&0xf0);
+    if !may_be_flag(hit) && !may_be_flag(after) {
         return false;
     }
     let is_indicator = |character: &char| matches!(character, '\u{1f1e6}'..='\u{1f1ff}');

@@ -4,7 +4,13 @@
 //! many pairs, `FUZZ_SEED` where the rounds begin; a difference prints the round's seed and the smallest case found.
 //! `make fuzz` runs it at length.
 #![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "the size of a run is given from outside, and told"
+)]
 
+#[allow(dead_code, reason = "real texts are compared where the daemon's matcher is")]
 mod generate;
 mod naive;
 mod write;

@@ -14,7 +14,11 @@ use crate::policy::RuleIndex;
 use crate::policy::query::{Expression, ListTerm, Lists, regex};
 use crate::scan::Literal;
 use crate::text::Forms;
-use std::collections::HashMap;
+use siphasher::sip::SipHasher13;
+use std::hash::BuildHasherDefault;
+
+/// Seeded the same on every host; its order is never read.
+type HashMap<K, V> = hashbrown::HashMap<K, V, BuildHasherDefault<SipHasher13>>;
 
 /// A word that one rule in so many names is what the mentions are about, however rare the word is elsewhere.
 const RULES_PER_SUBJECT: u64 = 100;
@@ -64,12 +68,12 @@ pub fn build(
         lists,
         tags: tag,
         rules: queries.len() as u64,
-        atoms: HashMap::new(),
+        atoms: HashMap::default(),
         literals: Vec::new(),
         groups: Vec::new(),
         group_facts: Vec::new(),
-        known_lists: HashMap::new(),
-        known_groups: HashMap::new(),
+        known_lists: HashMap::default(),
+        known_groups: HashMap::default(),
         always: false,
     };
     // All are counted before any is weighed.
