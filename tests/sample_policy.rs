@@ -168,8 +168,11 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
+/// A set's name, the account that was asked, and its texts by number.
+type RealSet = (&'static str, &'static str, Vec<(u64, String)>);
+
 /// What customers wrote in each set: name, the account that they asked, texts by number.
-fn real_sets(folder: &Path) -> Vec<(&'static str, &'static str, Vec<(u64, String)>)> {
+fn real_sets(folder: &Path) -> Vec<RealSet> {
     let inbound = |head: &[String], row: &[String]| {
         head.iter().zip(row).any(|(title, value)| title == "inbound" && value == "True")
     };

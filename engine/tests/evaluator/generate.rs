@@ -244,7 +244,10 @@ impl Vocabulary {
         for _ in 0..3 {
             let mut terms: Vec<_> = (0..1 + random.below(6)).map(|_| self.term(random)).collect();
             // A list has words and phrases without quotes, so nothing that looks like a query.
-            terms.retain(|(term, _)| !term.contains(['(', ')', '"', '/', '$']));
+            let operator = |word: &str| matches!(word, "AND" | "OR" | "NOT" | "NEAR" | "ONEAR");
+            terms.retain(|(term, _)| {
+                !term.contains(['(', ')', '"', '/', '$']) && !term.split_whitespace().any(operator)
+            });
             terms.push(("always".to_owned(), Edges::Whole));
             policy.lists.push(terms);
         }
