@@ -84,16 +84,17 @@ fn read(text: &str, written: &str, form: Form) -> Result<Literal, Wrong> {
         Edges::Suffix => (SUFFIX_CHARS_MIN, "SUFFIX_CHARS_MIN"),
         _ => (PREFIX_CHARS_MIN, "PREFIX_CHARS_MIN"),
     };
-    let letters = plain.trim_start_matches(['@', '#', '＠', '＃']).chars();
+    let literal = Literal::of_term(&plain, form).ok_or_else(|| {
+        let what = format!("nothing is left of `{plain}` after normalisation: expected a visible term");
+        (what, String::new())
+    })?;
+    // Of what is looked for: characters that leave no trace in it do not count.
+    let letters = literal.text.trim_start_matches(['@', '#']).chars();
     if edges != Edges::Whole && letters.clone().count() < least && !letters.clone().any(is_unspaced) {
         let what =
             format!("`{written}` is too short for a wildcard: the limit {limit} is {least} characters");
         return Err((what, "write the words that are meant: (tv OR tvs)".into()));
     }
-    let literal = Literal::of_term(&plain, form).ok_or_else(|| {
-        let what = format!("nothing is left of `{plain}` after normalisation: expected a visible term");
-        (what, String::new())
-    })?;
     Ok(literal.with_edges(edges))
 }
 

@@ -66,7 +66,7 @@ fn written() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
     fn every_mistake_stands_at_a_character_of_the_query(query in written(), filter in any::<bool>()) {
