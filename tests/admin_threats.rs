@@ -180,7 +180,13 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8
         let _ = stream.read_to_end(&mut answer).await;
         answer
     };
-    let answer = tokio::time::timeout(PATIENCE, whole).await.expect("the server answers or closes");
+    let answer = tokio::time::timeout(PATIENCE, whole).await;
+    let answer = answer.unwrap_or_else(|_| {
+        panic!(
+            "the server answers or closes: {:?}",
+            String::from_utf8_lossy(&request[..request.len().min(2_000)])
+        )
+    });
     let text = String::from_utf8_lossy(&answer).into_owned();
     let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
     Answer { status, text }

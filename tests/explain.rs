@@ -163,7 +163,7 @@ fn a_mention_that_was_not_sent_is_explained_by_the_local_folder_without_a_broker
     let bill =
         story["why"].as_array().unwrap().iter().find(|told| told["why"]["name"] == "bill-wrong").unwrap();
     assert_eq!((&bill["about"], &bill["why"]["holds"]), (&"rule".into(), &true.into()));
-    assert_eq!(bill["why"]["term"]["operator"], "and", "{bill:#}");
+    assert_eq!(bill["why"]["term"]["operator"], "near", "{bill:#}");
     assert!(!text.contains("4111") && !text.contains("jane"), "{text}");
     assert_eq!(run(&["--mention", "/nowhere/one.json"]).0, Some(66));
     assert_eq!(run(&[]).0, Some(64));

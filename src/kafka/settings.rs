@@ -128,7 +128,16 @@ impl KafkaSettings {
         if let Some(instance) = static_member {
             all.push(("group.instance.id".to_owned(), instance.to_owned()));
         }
-        overlay(all, [&self.client, &self.consumer])
+        let mut all = overlay(all, [&self.client, &self.consumer]);
+        // The library takes no client whose answers may be smaller than a message.
+        let asked = |name: &str| [&self.consumer, &self.client].into_iter().find_map(|own| own.get(name));
+        if asked("fetch.max.bytes").is_none()
+            && let Some(message) = asked("message.max.bytes").and_then(|bytes| bytes.parse().ok())
+            && let Some((_, bytes)) = all.iter_mut().find(|(name, _)| name == "fetch.max.bytes")
+        {
+            *bytes = FETCH_BYTES.max(message).to_string();
+        }
+        all
     }
 
     /// The properties of a producer called `name`.
@@ -211,6 +220,8 @@ const CONSUMER: &[(&str, &str)] = &[
     ("max.partition.fetch.bytes", "1048576"),
     ("fetch.max.bytes", "1048576"),
 ];
+/// The default of `fetch.max.bytes`, above.
+const FETCH_BYTES: u64 = 1 << 20;
 
 const PRODUCER: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
@@ -269,6 +280,19 @@ mod tests {
         assert_eq!(texts.len(), 2, "{texts:?}");
         assert!(texts[0].starts_with("`kafka.consumer.enable.auto.offset.store` may not be set: an offset"));
         assert!(texts[1].starts_with("`kafka.producer.topic.acks` may not be set: an acknowledged"));
+    }
+
+    #[test]
+    fn a_consumer_takes_answers_as_large_as_the_largest_message() {
+        let fetch = |name: &str, value: &str| {
+            let mut settings = KafkaSettings::new("localhost:9092");
+            settings.client.insert(name.to_owned(), value.to_owned());
+            let all = settings.consumer_properties("g", None);
+            all.into_iter().rfind(|(name, _)| name == "fetch.max.bytes").unwrap().1
+        };
+        assert_eq!(fetch("message.max.bytes", "4259840"), "4259840");
+        assert_eq!(fetch("message.max.bytes", "500000"), "1048576");
+        assert_eq!(fetch("fetch.max.bytes", "9000000"), "9000000");
     }
 
     #[test]

@@ -401,9 +401,25 @@ impl Daemon {
     /// Asks it to drain and end, and waits: it must end with exit code 0.
     pub fn terminate(self) {
         assert_eq!(self.status(), None, "it must have lived until it was told to end\n{}", self.tail());
+        self.takes_signals();
         self.signal(Signal::TERM);
         let status = self.wait("it drains and ends");
         assert_eq!(status.code(), Some(0), "it ends in good order\n{}", self.tail());
+    }
+
+    /// Waits until it looks after SIGTERM itself: told to end in its first milliseconds, any program just ends.
+    fn takes_signals(&self) {
+        let status = format!("/proc/{}/status", self.child.borrow().id());
+        let deadline = Instant::now() + LIMIT;
+        let caught = || {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).map(str::trim);
+            mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or_default()
+        };
+        while caught() >> (Signal::TERM.as_raw() - 1) & 1 == 0 {
+            assert!(Instant::now() < deadline, "it never takes signals\n{}", self.tail());
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Waits for its end.
