@@ -426,6 +426,15 @@ async fn more_clients_than_places_are_all_served_one_after_the_other() {
 }
 
 #[tokio::test]
+async fn a_head_that_never_ends_is_not_taken_for_a_whole_one() {
+    let server = Server::start(Limits { life: PATIENCE * 10, ..short() }).await;
+    for end in ["\r\r\n\r", "\r\r\n", "\r", ""] {
+        exchange(server.tcp().await, format!("GET /livez HTTP/1.1\r\nhost: a\r\n{end}").as_bytes()).await;
+    }
+    server.is_alive().await;
+}
+
+#[tokio::test]
 async fn heads_targets_and_bodies_beyond_their_limits_are_refused() {
     let server = Server::start_with(Limits::default(), true, Daemon::default()).await;
     let right = format!("content-type: application/json\r\nauthorization: Bearer {TOKEN}\r\n");

@@ -153,15 +153,17 @@ pub(super) struct Connection<I> {
 struct Head {
     end: Pin<Box<Sleep>>,
     bytes: usize,
-    /// Bytes of the line so far, its end apart.
+    /// Bytes of the line so far.
     line: usize,
+    /// The byte before.
+    last: u8,
     /// Whether a line that is not empty has come.
     begun: bool,
 }
 
 impl<I> Connection<I> {
     fn new(io: I, limits: Limits, place: OwnedSemaphorePermit) -> Connection<I> {
-        let head = Head { end: Box::pin(sleep(limits.head_time)), bytes: 0, line: 0, begun: false };
+        let head = Head { end: Box::pin(sleep(limits.head_time)), bytes: 0, line: 0, last: 0, begun: false };
         let end = Box::pin(sleep(limits.life));
         Connection { io, limits, end, head: Some(head), stalled: None, _place: place }
     }
@@ -186,15 +188,15 @@ impl<I> Connection<I> {
         let Some(head) = &mut self.head else { return Ok(()) };
         for &byte in bytes {
             head.bytes += 1;
-            match byte {
-                b'\n' if head.line == 0 && head.begun => {
-                    self.head = None;
-                    return Ok(());
-                }
-                b'\n' => head.line = 0,
-                b'\r' => {}
-                _ => (head.line, head.begun) = (head.line + 1, true),
+            // Two returns before the end are no empty line: the HTTP library waits for more after them.
+            let empty = head.line == 0 || (head.line == 1 && head.last == b'\r');
+            if byte == b'\n' && empty && head.begun {
+                self.head = None;
+                return Ok(());
             }
+            head.line = if byte == b'\n' { 0 } else { head.line + 1 };
+            head.begun |= !matches!(byte, b'\r' | b'\n');
+            head.last = byte;
         }
         if head.bytes > self.limits.head_bytes_max {
             return Err(io::Error::new(ErrorKind::InvalidData, "the head of the request is too long"));
