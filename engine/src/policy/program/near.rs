@@ -1,7 +1,7 @@
 //! NEAR and ONEAR: what stands near what, over the places of hits in one form of a text.
 //!
 //! Owns the count of words between two places and the search for a pair, which takes time in proportion to the hits
-//! times the logarithm of their number, and whose memory is bounded by `NEAR_SPANS_MAX`. The words of a text are counted
+//! times the logarithm of their number; `NEAR_SPANS_MAX` bounds what a NEAR inside another may stand for. The words of a text are counted
 //! once, when the first rule asks. What NEAR means is written at `query::Near`. Called by the evaluation alone.
 
 use super::facts::Seen;
@@ -10,9 +10,10 @@ use crate::policy::query::NEAR_WORDS_MAX;
 use crate::text::{Form, is_unspaced, is_word};
 use serde::{Deserialize, Serialize};
 
-/// How many places of one side are looked at, the first ones of a text; and how many pairs a NEAR in parentheses may
-/// stand for. No post that a person wrote has as many; a text made to waste time has more.
-pub const NEAR_SPANS_MAX: usize = 4_096;
+/// How many pairs a NEAR in parentheses may stand for, the first ones of a text. No post that a person wrote has as many; a
+/// text made to waste time has more. What is no NEAR is looked at wherever it stands: a rule that must never be dropped
+/// cannot be switched off by a long text.
+pub const NEAR_SPANS_MAX: usize = 65_536;
 
 /// A pair to look for, compiled.
 #[derive(Debug, Serialize, Deserialize)]
@@ -155,7 +156,6 @@ impl Operand {
     fn spans(&self, seen: &Seen<'_>, scratch: &mut NearScratch, out: &mut Vec<Span>) {
         for &atom in &self.atoms {
             seen.hits_of(atom, |hits| {
-                let hits = &hits[..hits.len().min(NEAR_SPANS_MAX)];
                 out.extend(hits.iter().map(|hit| Span { start: hit.start, end: hit.end }));
             });
         }
@@ -167,7 +167,6 @@ impl Operand {
         }
         out.sort_unstable();
         out.dedup();
-        out.truncate(NEAR_SPANS_MAX);
     }
 }
 

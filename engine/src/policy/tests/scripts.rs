@@ -189,3 +189,11 @@ fn a_text_full_of_hits_is_read_in_time_in_proportion_to_its_length() {
     assert_eq!(matched(&policy, &mention("aa bb bb"), &mut scratch).len(), 200);
     assert_eq!(matched(&policy, &mention("aa x x bb bb"), &mut scratch).len(), 0);
 }
+
+#[test]
+fn what_stands_at_the_end_of_a_long_text_is_near_what_it_is_near() {
+    let policy = policy("[[rule]]\nname = \"r\"\nquery = 'plane NEAR/3 bomb'\nclass = \"safety\"\n");
+    let mut scratch = Scratch::default();
+    let text = "plane x y z w ".repeat(30_000) + "bomb on plane";
+    assert_eq!(matched(&policy, &mention(&text), &mut scratch).len(), 1, "no length of text hides it");
+}
