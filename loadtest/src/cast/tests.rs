@@ -160,7 +160,7 @@ fn the_policy_that_ships_makes_of_known_complaints_what_people_would() {
     let names = Names::of(&oracle);
     for (text, want) in [
         ("why was i charged twice, i want a refund", "care.billing"),
-        ("my lawyer will hear of this", "press.urgent"),
+        ("my lawyer will hear of this", "press.legal"),
         ("enter to win a new phone", "giveaway"),
         ("Class canceled Monday & Tuesday.. Perfect", "off-topic"),
     ] {
