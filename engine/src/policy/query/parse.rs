@@ -196,7 +196,7 @@ impl<'t> Parser<'t> {
 
     fn enter(&mut self) -> Result<(), QueryMistake> {
         self.depth += 1;
-        if self.depth > QUERY_DEPTH_MAX {
+        if self.depth > QUERY_DEPTH_MAX + 1 {
             let what = format!(
                 "nested deeper than {QUERY_DEPTH_MAX} parentheses and NOTs, the limit QUERY_DEPTH_MAX"
             );

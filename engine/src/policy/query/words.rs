@@ -17,7 +17,8 @@ pub const SUFFIX_CHARS_MIN: usize = 3;
 pub fn read_word(word: &str, form: Form) -> Result<Literal, Wrong> {
     if let Some(at) = word.find('\\') {
         let what = format!("`\\` in `{word}` escapes nothing: expected a plain word");
-        let plain: String = word.chars().filter(|&c| c != '\\').collect();
+        // In quotes an escaped `*` is the sign; without its escape it would be a wildcard.
+        let plain = word.replace("\\*", "\u{0}").replace('\\', "").replace('\u{0}', "\\*");
         debug_assert!(at < word.len());
         return Err((what, format!("signs are searched for in quotes: write \"{plain}\"")));
     }

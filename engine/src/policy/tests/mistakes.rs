@@ -1124,7 +1124,7 @@ fn limits_on_queries_are_named() {
     let query =
         |query: String| told("q.toml", &format!("[[rule]]\nname = \"q\"\nquery = '{query}'")).join("");
     assert!(query("(".repeat(65) + "a" + &")".repeat(65)).contains("nested deeper than 64"));
-    assert!(query("(".repeat(63) + "a" + &")".repeat(63)).is_empty());
+    assert!(query("(".repeat(64) + "a" + &")".repeat(64)).is_empty());
     assert!(query("NOT ".repeat(1000) + "a").contains("nested deeper than 64"));
     assert!(query("a ".repeat(1025)).contains("has 1025 terms, the limit QUERY_TERMS_MAX is 1024"));
     assert!(query("a ".repeat(1024)).is_empty());
