@@ -229,8 +229,12 @@ impl Vocabulary {
                 }
                 _ => continue,
             };
-            let long = term.chars().count() >= 3 || term.chars().any(is_unspaced);
-            let visible = Form::ALL.into_iter().all(|form| !normalise_term(&term, form).is_empty());
+            let kept = Form::ALL.map(|form| normalise_term(&term, form));
+            let visible = kept.iter().all(|text| !text.is_empty());
+            // Marks and signs that normalisation takes away are no letters towards a wildcard's least length.
+            let long = kept.iter().all(|text| {
+                text.trim_start_matches(['@', '#']).chars().count() >= 3 || text.chars().any(is_unspaced)
+            });
             let persons = term.chars().filter(|c| is_person(*c)).count();
             if visible && persons <= 2 && (edges == Edges::Whole || long) && term.trim() == term {
                 return (term, edges);
