@@ -108,7 +108,8 @@ impl Release {
         let reader = logs.reader(&[(ledger, from)])?;
         Ok(Release {
             place,
-            survey: Survey::new(place, request.as_ref().map(|request| request.what.clone())),
+            survey: Survey::new(place, request.as_ref().map(|request| request.what.clone()))
+                .owing_from(owed_from),
             request,
             owed_from,
             ledger_from: from,
@@ -150,7 +151,7 @@ impl Release {
         let floor = self.survey.ceiling().expect("invariant: only called above a ceiling");
         let reader = logs.reader(&[(shard.ledger_partition().clone(), self.ledger_from)])?;
         let what = self.request.as_ref().map(|request| request.what.clone());
-        self.survey = Survey::above(self.place, what, floor);
+        self.survey = Survey::above(self.place, what, floor).owing_from(self.owed_from);
         self.phase = Phase::Survey { reader, stalled: None };
         Ok(())
     }
@@ -350,9 +351,8 @@ impl Release {
             plan_epoch: means.now.epoch,
         };
         if obeyed_from.is_some() {
-            let rest = reading.owed.values().map(|decided| decided.at).min();
             // What a later survey will find may be owed as well.
-            let rest = if self.survey.ceiling().is_some() { Some(self.owed_from) } else { rest };
+            let rest = reading.still_owed().chain(self.survey.owed_above()).min();
             shard.owe(self.place, rest);
         }
         shard.release(batch, out);
@@ -393,6 +393,12 @@ impl Reading {
             Some(decided) => Some(Found::Owed(decided)),
             None => self.open.contains_key(&offset).then_some(Found::Open),
         }
+    }
+
+    /// The ledger records of what is owed and not handed out; what was not found below the next record is gone.
+    fn still_owed(&self) -> impl Iterator<Item = i64> + '_ {
+        let next = self.stalled.as_ref().and_then(Records::span).map_or(self.from, |(first, _)| first);
+        self.owed.range(next..).map(|(_, decided)| decided.at)
     }
 
     fn put_back(&mut self, records: Records) {

@@ -60,6 +60,10 @@ pub struct Survey {
     /// The offsets that this survey is of: from here on, and below there.
     floor: i64,
     ceiling: i64,
+    /// Ledger records of the request from here on may not have had their effects, and the first of them that speaks of
+    /// offsets above the ceiling.
+    owed_from: i64,
+    owed_above: Option<i64>,
     /// Offsets that have had their first entry.
     first: Spans,
     offsets: BTreeMap<i64, Offset>,
@@ -80,7 +84,27 @@ impl Survey {
     #[must_use]
     pub fn above(place: Place, what: Option<Taken>, floor: i64) -> Survey {
         let (first, offsets, ends) = (Spans::default(), BTreeMap::new(), BTreeMap::new());
-        Survey { place, what, floor, ceiling: i64::MAX, first, offsets, ends }
+        let (ceiling, owed_from, owed_above) = (i64::MAX, i64::MAX, None);
+        Survey { place, what, floor, ceiling, owed_from, owed_above, first, offsets, ends }
+    }
+
+    /// The same, told that the request's ledger records from `at` on may not have had their effects.
+    #[must_use]
+    pub fn owing_from(self, at: i64) -> Survey {
+        Survey { owed_from: at, ..self }
+    }
+
+    /// The first ledger record that is owed and speaks of offsets that are left to the next survey.
+    #[must_use]
+    pub fn owed_above(&self) -> Option<i64> {
+        self.owed_above
+    }
+
+    /// Leaves what was decided for the request in the ledger record at `at` to the next survey.
+    fn leave(&mut self, at: i64) {
+        if at >= self.owed_from {
+            self.owed_above = Some(self.owed_above.map_or(at, |first| first.min(at)));
+        }
     }
 
     /// Where the next survey begins, if this one could not remember all.
@@ -93,8 +117,11 @@ impl Survey {
     /// ceiling on were ever passed over.
     fn keep_within_bounds(&mut self) {
         while self.offsets.len() > OFFSETS_MAX {
-            let (highest, _) = self.offsets.pop_last().expect("invariant: it holds more than it may");
+            let (highest, known) = self.offsets.pop_last().expect("invariant: it holds more than it may");
             self.ceiling = highest;
+            if let Some(mine) = known.mine {
+                self.leave(mine.at);
+            }
         }
     }
 
@@ -108,6 +135,10 @@ impl Survey {
         let floor = self.floor;
         let counts = |entry: &&LedgerEntry| (floor..end).contains(&entry.offset);
         if by == Some(self.place) {
+            let below = of.unwrap_or(i64::MAX);
+            if run.entries.iter().any(|entry| (self.ceiling..below).contains(&entry.offset)) {
+                self.leave(at);
+            }
             for entry in run.entries.iter().filter(counts) {
                 let known = self.offsets.entry(entry.offset).or_insert(Offset { before: None, mine: None });
                 known.mine.get_or_insert(decided(entry));
@@ -291,6 +322,26 @@ mod tests {
         assert_eq!(open, [1, 3, 4, 5, 6, 7, 8, 10, 11]);
         assert_eq!(mine, [2, 9]);
         assert_eq!(surveys, 3);
+    }
+
+    #[test]
+    fn what_is_owed_above_the_border_is_owed_from_its_own_record_on_and_nothing_else_is() {
+        use Disposition::{Noise, Queued};
+        let first: Vec<(i64, Disposition, u32)> = (1..=9).map(|offset| (offset, Noise, 3)).collect();
+        let of = |offset| run(Some(7), &[(offset, Queued, DETAIL_NONE)]);
+        let survey = |owed_from: i64, done: &[LedgerRun]| {
+            let place = Place { log: LOG, request: 7 };
+            let mut survey = Survey::new(place, Some(Taken::ByRule("bad".to_owned()))).owing_from(owed_from);
+            for (at, run) in [run(None, &first)].iter().chain(done).enumerate() {
+                survey.take(at as i64, run, Some(RuleIndex(3)));
+            }
+            assert_eq!(survey.ceiling(), Some(5), "it remembers four");
+            survey.owed_above()
+        };
+        assert_eq!(survey(1, &[of(1), of(2)]), None, "what lies below the border is this survey's own");
+        assert_eq!(survey(1, &[of(1), of(8), of(9)]), Some(2));
+        assert_eq!(survey(3, &[of(1), of(8), of(9)]), Some(3), "what a commit called done is not owed");
+        assert_eq!(survey(i64::MAX, &[of(8)]), None);
     }
 
     proptest! {

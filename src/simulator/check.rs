@@ -3,23 +3,23 @@
 //! Owns an index of what lies in the logs, extended step by step, and a fold of the desk log of its own. May not
 //! trust what an instance says of itself, but for I5, which is about exactly that.
 
-use super::check_release::{self, ReleaseIndex};
+mod decisions;
+
+use super::check_release::ReleaseIndex;
 use super::feed::Feed;
-use super::instance::{Instance, reference, scan_settings};
+use super::instance::{Instance, reference};
 use crate::embedded::{Cluster, Fate, StoredRecord};
-use crate::log::{Logs, Records, TopicPartition};
+use crate::log::{Logs, TopicPartition};
 use crate::policies::Compiled;
 use crate::shard::ledger_tail::LedgerNote;
 use crate::wire::ledger::{self, LedgerEntry};
 use crate::wire::{assignment, control, desk_log};
-use crate::worker::{Done, Job, JobTicket, Lift, Scanning};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use triage_engine::desk::{DeskLog, DeskPolicies, DeskSettings, Effects, Event};
 use triage_engine::model::{CaseId, Disposition, MentionKey, StreamId};
 use triage_engine::plans::PlanState;
-use triage_engine::policy::{Generation, RuleIndex};
-use triage_engine::triage::{Verdict, Wish};
+use triage_engine::policy::Generation;
 
 /// What a run that broke nothing did.
 #[derive(Debug, Default, Clone, Copy)]
@@ -60,6 +60,8 @@ pub(super) struct InputIndex {
     expired: BTreeSet<i64>,
     /// Retention has taken everything below.
     pub(super) start: i64,
+    /// What was in it.
+    taken: BTreeMap<i64, MentionKey>,
     /// What was brought back.
     releases: ReleaseIndex,
     /// Whether the group has committed once.
@@ -140,6 +142,7 @@ impl Checker {
     /// Retention is about to take what lies below; what was not looked at yet is looked at now.
     pub(super) fn mentions_expire(&mut self, cluster: &Cluster, number: u32, below: i64) {
         self.read_input(cluster, number).expect("the embedded log answers");
+        self.remember_keys(cluster, number, below);
         self.inputs[number as usize].start = below;
     }
 
@@ -432,119 +435,6 @@ impl Checker {
             return Err(format!("{} different records came out, {expected} are right", self.out.len()));
         }
         Ok(self.summary)
-    }
-
-    /// Decides every record again, under the policy that the ledger names, with a window of its own.
-    fn check_dispositions(&self, cluster: &Cluster, number: usize) -> Found {
-        let partition = TopicPartition::new("mentions", number as u32);
-        let mut seen: BTreeSet<MentionKey> = BTreeSet::new();
-        let mut scanning = Scanning::new(&scan_settings());
-        // The first of a copy may be gone: then the copy is a duplicate, or the first was never acted on.
-        let gone = self.inputs[number].ledger.range(..self.inputs[number].start);
-        let may_be_seen: BTreeSet<MentionKey> = gone.filter_map(|(_, (entry, _))| entry.key).collect();
-        for record in cluster.records_from(&partition, 0).map_err(|error| error.to_string())? {
-            let Some((entry, generation)) = self.inputs[number].ledger.get(&record.offset) else {
-                return Err(format!("I1: mentions/{number}/{} has no ledger entry", record.offset));
-            };
-            let verdict = self.verdict_of(&mut scanning, &partition, &record, *generation);
-            let right = match verdict {
-                Verdict::Dead(_) => Disposition::DeadLetter,
-                Verdict::NotAMention => Disposition::Noise,
-                Verdict::Mention { key, .. } if !seen.insert(key) => Disposition::Duplicate,
-                Verdict::Mention { wish: Wish::Route { .. }, .. } => Disposition::Queued,
-                Verdict::Mention { wish: Wish::Noise(_), .. } => Disposition::Noise,
-                Verdict::Mention { wish: Wish::Block(_), .. } => Disposition::Blocked,
-            };
-            let copy_of_gone = entry.disposition == Disposition::Duplicate
-                && entry.key.is_some_and(|key| may_be_seen.contains(&key));
-            if entry.disposition != right && !copy_of_gone {
-                return Err(format!(
-                    "mentions/{number}/{} is {}, {} is right",
-                    record.offset,
-                    entry.disposition.name(),
-                    right.name()
-                ));
-            }
-            self.check_settled(number, record.offset)?;
-        }
-        Ok(())
-    }
-
-    /// Decides again what was brought back, with the rule lifted that the request names.
-    fn check_releases(&mut self, cluster: &Cluster, number: usize) -> Found {
-        let input = &self.inputs[number];
-        for (&request, release) in self.plans.releases().iter() {
-            let place = check_release::place(self.control_stream, request);
-            input
-                .releases
-                .is_whole(place, release, input, &self.policies)
-                .map_err(|what| format!("mentions/{number}: {what}"))?;
-        }
-        let partition = TopicPartition::new("mentions", number as u32);
-        let mut scanning = Scanning::new(&scan_settings());
-        let records = cluster.records_from(&partition, 0).map_err(|error| error.to_string())?;
-        let records: BTreeMap<i64, StoredRecord> =
-            records.into_iter().map(|record| (record.offset, record)).collect();
-        for (&(offset, request), again) in &input.releases.again {
-            let (Some(record), Some(release)) = (records.get(&offset), self.plans.releases().get(&request))
-            else {
-                continue;
-            };
-            let policy = self.policies[&again.generation].policy();
-            let rule = check_release::lifted(release)
-                .and_then(|name| policy.rules().iter().position(|rule| rule.name == name));
-            let lift = rule.map_or(Lift::Nothing, |rule| Lift::Rule(RuleIndex::new(rule)));
-            let right = match self.verdict_with(&mut scanning, &partition, record, again.generation, lift) {
-                Verdict::Dead(_) => Disposition::DeadLetter,
-                Verdict::NotAMention => Disposition::Noise,
-                Verdict::Mention { wish: Wish::Route { .. }, .. } => Disposition::Queued,
-                Verdict::Mention { wish: Wish::Noise(_), .. } => Disposition::Noise,
-                Verdict::Mention { wish: Wish::Block(_), .. } => Disposition::Blocked,
-            };
-            if again.entry.disposition != right {
-                let (is, was) = (again.entry.disposition.name(), again.was.name());
-                return Err(format!(
-                    "mentions/{number}/{offset} went from {was} to {is}, {} is right",
-                    right.name()
-                ));
-            }
-            self.summary.brought_back += u64::from(right == Disposition::Queued);
-        }
-        Ok(())
-    }
-
-    fn verdict_of(
-        &self,
-        scanning: &mut Scanning,
-        partition: &TopicPartition,
-        record: &StoredRecord,
-        generation: Generation,
-    ) -> Verdict {
-        self.verdict_with(scanning, partition, record, generation, Lift::Nothing)
-    }
-
-    fn verdict_with(
-        &self,
-        scanning: &mut Scanning,
-        partition: &TopicPartition,
-        record: &StoredRecord,
-        generation: Generation,
-        lift: Lift,
-    ) -> Verdict {
-        let mut records = Records::new(partition.clone());
-        records.push(record.offset, record.timestamp, record.key.as_deref(), record.value.as_deref());
-        let (reply, _answers) = crossbeam::channel::unbounded::<Done>();
-        let job = Job {
-            records: Arc::new(records),
-            range: 0..1,
-            policy: self.policies[&generation].clone(),
-            stream: self.input_stream,
-            killers: Vec::new(),
-            lift,
-            ticket: JobTicket { incarnation: 0, sequence: 0 },
-            reply,
-        };
-        scanning.scan(&job).records[0].verdict
     }
 }
 
