@@ -131,6 +131,10 @@ fn a_broken_policy_is_refused_with_every_mistake_and_a_good_one_switches_the_fle
         "both mistakes: {text}"
     );
     assert_eq!(daemon.status()["policy"]["generation"], before.as_str(), "what was in force stays in force");
+    // Whoever did not hear the answer asks how it went.
+    let (code, told) = daemon.ctl(&["status"]);
+    assert!(code == Some(0) && told.contains("reload:    the last one was refused"), "{told}");
+    assert!(told.contains("rules/added.toml"), "with every mistake: {told}");
 
     fleet.write_rule("[[rule]]\nname = \"zebra\"\nquery = \"zebra\"\naction = \"noise\"\n");
     let (code, text) = daemon.ctl(&["policy", "reload"]);

@@ -523,7 +523,7 @@ fn a_policy_that_decided_and_whose_bundle_is_gone_is_an_error_that_names_it_and_
     let tomorrow = tomorrow(&fleet.path_of("."), None);
     let (code, text) = fleet.triaged(&["replay", "--policy", &tomorrow]);
     assert_eq!(code, Some(65), "{text}");
-    for part in [&generation.to_string(), &topic.topic.to_string(), "does not hold", "--against", "--from"] {
+    for part in [generation.to_string().as_str(), &topic.topic, "does not hold", "--against", "--from"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let against = replayed(&fleet, &["--policy", &tomorrow, "--against", SAMPLE]);

@@ -22,6 +22,7 @@ mod manager;
 pub mod policy;
 mod publish;
 pub mod release;
+mod reload;
 pub mod rights;
 mod shared;
 mod start;
