@@ -1,19 +1,26 @@
 //! The policies that this instance knows: the one in force, and by their hash those that a log names.
 //!
-//! Owns the fold of the control topic and of the policies topic, and the compiled generations. May not write to a
+//! Owns the compiled generations, and what the two topics said as far as the follower has read them. May not write to a
 //! log: requests and bundles go out through whoever holds a producer. One per instance; shards ask it, a follower
-//! thread (or the simulator) steps it. In the daemon one thread compiles, of low priority, and nobody who asks waits.
+//! thread (or the simulator) feeds it. In the daemon one thread compiles, of low priority, and nobody who asks waits.
+
+mod follower;
+mod published;
+
+pub use follower::Follower;
+pub use published::{HELD_BYTES_MAX, Source};
 
 use crate::clock::Stopwatch;
-use crate::log::{LogError, Logs, ReadStep, Reader, TopicPartition};
+use crate::log::LogError;
 use crate::policy_cache::PolicyCache;
-use crate::wire::{control, policies as bundles};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
+use published::{Bundles, Place};
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use triage_engine::plans::{PlanState, Releases};
-use triage_engine::policy::{Bundle, DeskLimits, Generation, Mistake, Policy, time_zones_version};
+use triage_engine::policy::{Bundle, DeskLimits, Generation, Mistake, Policy};
 use triage_engine::scan::{Literal, Matcher};
 
 /// Builds the matcher of a policy: hyperscan in the daemon, the reference in the simulator.
@@ -74,6 +81,9 @@ pub struct InForce {
 /// still uses is kept beside them.
 const COMPILED_MAX: usize = 8;
 
+/// How long the thread that compiles rests after a bundle could not be read again.
+const REST: Duration = Duration::from_secs(1);
+
 /// Work that takes long, for a thread that nobody waits for.
 pub type Work = Box<dyn FnOnce(&Policies) + Send>;
 
@@ -82,6 +92,8 @@ pub type Work = Box<dyn FnOnce(&Policies) + Send>;
 pub struct Policies {
     known: Mutex<Known>,
     cache: Option<PolicyCache>,
+    /// Without one every bundle is held.
+    source: Option<Source>,
     /// To the thread that compiles; without one, who asks for a policy compiles it.
     aside: Option<Sender<Work>>,
 }
@@ -92,7 +104,7 @@ struct Known {
     /// With a number that grows whenever one is asked for.
     compiled: BTreeMap<Generation, (Arc<Compiled>, u64)>,
     asked: u64,
-    bundles: BTreeMap<Generation, Arc<Bundle>>,
+    bundles: Bundles,
     desks: BTreeMap<Generation, Arc<[DeskLimits]>>,
     /// What the thread that compiles was asked for, and does not compile or is not done.
     wanted: BTreeSet<Generation>,
@@ -109,19 +121,37 @@ impl Known {
     }
 }
 
+/// Why there is no compiled policy.
+enum Unmade {
+    /// The bundle has mistakes.
+    Mistakes(Vec<Mistake>),
+    /// The bundle cannot be read now.
+    Unread(LogError),
+}
+
 impl Policies {
-    /// Nothing known yet; who asks for a policy compiles it.
+    /// Nothing known yet; who asks for a policy compiles it. Every bundle is held: for verbs that read the topics once.
     #[must_use]
     pub fn new() -> Arc<Policies> {
         Arc::new(Policies::default())
     }
 
-    /// Nothing known yet; policies are compiled by whoever does the work that comes out of the second value, and kept in
-    /// `cache` for the next start.
+    /// Nothing known yet; who asks for a policy compiles it, and reads its bundle again from `source` where that is not
+    /// held any more.
     #[must_use]
-    pub fn compiled_aside(cache: Option<PolicyCache>) -> (Arc<Policies>, Receiver<Work>) {
+    pub fn reading_again(source: Source) -> Arc<Policies> {
+        Arc::new(Policies { source: Some(source), ..Policies::default() })
+    }
+
+    /// Nothing known yet; policies are read again and compiled by whoever does the work that comes out of the second
+    /// value, and kept in `cache` for the next start.
+    #[must_use]
+    pub fn compiled_aside(
+        cache: Option<PolicyCache>,
+        source: Option<Source>,
+    ) -> (Arc<Policies>, Receiver<Work>) {
         let (aside, work) = unbounded();
-        (Arc::new(Policies { cache, aside: Some(aside), ..Policies::default() }), work)
+        (Arc::new(Policies { cache, source, aside: Some(aside), ..Policies::default() }), work)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -160,12 +190,18 @@ impl Policies {
         if let Some(compiled) = known.compiled(generation) {
             return Some(compiled);
         }
-        let bundle = known.bundles.get(&generation)?.clone();
+        if !known.bundles.contains(generation) {
+            return None;
+        }
         if self.aside.is_some() {
             if known.wanted.insert(generation) {
                 drop(known);
-                self.later(move |policies| {
-                    if policies.obey(generation, &bundle, matcher).is_some() {
+                self.later(move |policies| match policies.obey(generation, matcher) {
+                    Ok(Some(_)) => drop(policies.known().wanted.remove(&generation)),
+                    Ok(None) => {}
+                    Err(_) => {
+                        // Whoever waits for it asks again many times a second.
+                        std::thread::sleep(REST);
                         policies.known().wanted.remove(&generation);
                     }
                 });
@@ -174,18 +210,34 @@ impl Policies {
         }
         // Compiling may take seconds, and every lane asks for the policy in force at every step: not under the lock.
         drop(known);
-        self.obey(generation, &bundle, matcher)
+        self.obey(generation, matcher).ok().flatten()
     }
 
     /// A bundle that was once in force compiled then, under the same semantics; if it does not now, waiting for it shows
-    /// up as a shard that does not go live, with the reason in the log.
-    fn obey(&self, generation: Generation, bundle: &Bundle, matcher: BuildMatcher) -> Option<Arc<Compiled>> {
-        match self.made(generation, bundle, matcher) {
-            Ok(compiled) => Some(compiled),
-            Err(mistakes) => {
+    /// up as a shard that does not go live, with the reason in the log. One that cannot be read now is asked for again.
+    fn obey(&self, generation: Generation, matcher: BuildMatcher) -> Result<Option<Arc<Compiled>>, LogError> {
+        match self.made(generation, || self.bundle(generation), matcher) {
+            Ok(compiled) => Ok(Some(compiled)),
+            Err(Unmade::Mistakes(mistakes)) => {
                 let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
                 tracing::error!(%generation, mistakes = mistakes.len(), first, "a policy named by a log does not compile");
-                None
+                Ok(None)
+            }
+            Err(Unmade::Unread(error)) => {
+                tracing::error!(%generation, %error, "the bundle of a policy named by a log cannot be read again");
+                Err(error)
+            }
+        }
+    }
+
+    /// The bundle with this hash: the one that is held, or read again.
+    fn bundle(&self, generation: Generation) -> Result<Arc<Bundle>, LogError> {
+        let place = self.known().bundles.place(generation);
+        match (place, &self.source) {
+            (Some(Place::Here(bundle)), _) => Ok(bundle),
+            (Some(Place::From(offset)), Some(source)) => source.read(generation, offset),
+            (Some(Place::From(_)) | None, _) => {
+                Err(LogError::Fatal(format!("{generation} is not published")))
             }
         }
     }
@@ -195,15 +247,19 @@ impl Policies {
     /// # Errors
     /// Every mistake in them.
     pub fn of_bundle(&self, bundle: &Bundle, matcher: BuildMatcher) -> Result<Arc<Compiled>, Vec<Mistake>> {
-        self.made(bundle.generation(), bundle, matcher)
+        let made = self.made(bundle.generation(), || Ok(bundle), matcher);
+        made.map_err(|unmade| match unmade {
+            Unmade::Mistakes(mistakes) => mistakes,
+            Unmade::Unread(_) => unreachable!("invariant: the bundle is here"),
+        })
     }
 
-    fn made(
+    fn made<B: Borrow<Bundle>>(
         &self,
         generation: Generation,
-        bundle: &Bundle,
+        bundle: impl FnOnce() -> Result<B, LogError>,
         matcher: BuildMatcher,
-    ) -> Result<Arc<Compiled>, Vec<Mistake>> {
+    ) -> Result<Arc<Compiled>, Unmade> {
         if let Some(compiled) = self.known().compiled(generation) {
             return Ok(compiled);
         }
@@ -211,7 +267,10 @@ impl Policies {
         let cached = self.cache.as_ref().and_then(|cache| cache.load(generation));
         let (is_cached, policy) = match cached {
             Some(policy) => (true, policy),
-            None => (false, Policy::compile(bundle)?),
+            None => {
+                let bundle = bundle().map_err(Unmade::Unread)?;
+                (false, Policy::compile(bundle.borrow()).map_err(Unmade::Mistakes)?)
+            }
         };
         let matcher = matcher(policy.literals());
         let (rules, literals, bytes) = (policy.rules().len(), policy.literals().len(), matcher.bytes());
@@ -284,120 +343,34 @@ impl Policies {
         self.known().caught_up
     }
 
+    fn take_in(&self, generation: Generation, bundle: Bundle, read: (i64, usize)) {
+        let desks = bundle.desk_limits().into();
+        let bytes_max = self.source.as_ref().map_or(usize::MAX, |source| source.bytes_max);
+        let mut known = self.known();
+        known.bundles.insert(generation, Arc::new(bundle), read, bytes_max);
+        known.desks.insert(generation, desks);
+    }
+
+    /// Somebody has taken the bundle from the topic: nobody compiles it any more.
+    fn forget(&self, generation: Generation) {
+        let mut known = self.known();
+        known.desks.remove(&generation);
+        known.wanted.remove(&generation);
+        if known.bundles.remove(generation) {
+            tracing::warn!(%generation, "the bundle of a policy was taken from the policies topic");
+        }
+    }
+
     /// Every generation whose bundle was read.
     #[must_use]
     pub fn generations(&self) -> Vec<Generation> {
-        self.known().bundles.keys().copied().collect()
+        self.known().bundles.generations().collect()
     }
 
     /// Whether the bundle with this hash is on the policies topic.
     #[must_use]
     pub fn has_bundle(&self, generation: Generation) -> bool {
-        self.known().bundles.contains_key(&generation)
-    }
-}
-
-/// Reads the control and policies topics on behalf of one instance.
-pub struct Follower {
-    policies: Arc<Policies>,
-    reader: Box<dyn Reader>,
-    control: TopicPartition,
-    bundles: TopicPartition,
-    assembler: bundles::Assembler,
-    ended: [bool; 2],
-    matcher: BuildMatcher,
-}
-
-impl Follower {
-    /// A follower from the start of both topics.
-    ///
-    /// # Errors
-    /// When the logs cannot be asked.
-    pub fn new(
-        logs: &dyn Logs,
-        control: &str,
-        bundles_topic: &str,
-        policies: Arc<Policies>,
-        matcher: BuildMatcher,
-    ) -> Result<Follower, LogError> {
-        let control = TopicPartition::new(control, 0);
-        let bundles = TopicPartition::new(bundles_topic, 0);
-        let from = [(bundles.clone(), logs.bounds(&bundles)?.0), (control.clone(), logs.bounds(&control)?.0)];
-        let reader = logs.reader(&from)?;
-        let assembler = bundles::Assembler::new();
-        Ok(Follower { policies, reader, control, bundles, assembler, ended: [false; 2], matcher })
-    }
-
-    /// Reads on; whether anything was read.
-    ///
-    /// # Errors
-    /// When the topics cannot be read.
-    pub fn step(&mut self, wait: Duration) -> Result<bool, LogError> {
-        match self.reader.read(wait)? {
-            ReadStep::Nothing => {
-                // What it waits for may have been compiled meanwhile.
-                self.switch();
-                return Ok(false);
-            }
-            ReadStep::End(partition, _) => {
-                self.ended[usize::from(partition == self.control)] = true;
-                self.policies.known().caught_up = self.ended == [true; 2];
-            }
-            ReadStep::Records(records) if *records.partition() == self.bundles => {
-                for record in records.iter() {
-                    self.take_bundle_part(record.key, record.value);
-                }
-            }
-            ReadStep::Records(records) => {
-                let mut known = self.policies.known();
-                for record in records.iter() {
-                    control::fold(&mut known.plans, record.offset, record.key, record.value);
-                }
-            }
-        }
-        self.switch();
-        Ok(true)
-    }
-
-    fn take_bundle_part(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) {
-        match self.assembler.feed(key.unwrap_or_default(), value) {
-            Ok(Some((generation, bytes))) => match Bundle::from_bytes(&bytes) {
-                Ok(bundle) => {
-                    let desks = bundle.desk_limits().into();
-                    let mut known = self.policies.known();
-                    known.bundles.insert(generation, Arc::new(bundle));
-                    known.desks.insert(generation, desks);
-                }
-                Err(error) => tracing::error!(%error, "a policy bundle cannot be read"),
-            },
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "a part of a policy bundle cannot be used"),
-        }
-    }
-
-    /// Puts the policy that the control topic names into force, once its bundle is here. Not before the topic was read to
-    /// its end: policies that were in force one after the other need not be compiled one after the other.
-    fn switch(&mut self) {
-        let known = self.policies.known();
-        let named = known.plans.in_force().map(|now| (now.epoch, now.generation)).filter(|_| known.caught_up);
-        drop(known);
-        let Some((epoch, generation)) = named else { return };
-        if self
-            .policies
-            .in_force()
-            .is_some_and(|now| now.epoch == epoch && now.policy.generation() == generation)
-        {
-            return;
-        }
-        let Some(policy) = self.policies.get(generation, self.matcher) else { return };
-        tracing::info!(%generation, epoch, "policy in force");
-        if let Some(other) = policy.policy().other_time_zones() {
-            let ours = time_zones_version();
-            tracing::warn!(
-                "its calendars were checked with time-zone database {other}, this release has {ours}"
-            );
-        }
-        self.policies.known().in_force = Some(InForce { epoch, policy });
+        self.known().bundles.contains(generation)
     }
 }
 

@@ -4,8 +4,14 @@
 
 mod common;
 
+use common::kafka;
 use common::program::{Fleet, mention};
+use std::sync::Arc;
 use std::time::Duration;
+use triage_engine::policy::Bundle;
+use triaged::log::{Logs, Outgoing, TopicPartition};
+use triaged::policies::{Follower, Policies, Source};
+use triaged::wire::policies;
 
 #[test]
 fn mentions_reach_their_desks_once_and_a_second_start_repeats_nothing() {
@@ -125,6 +131,10 @@ fn a_broken_policy_is_refused_with_every_mistake_and_a_good_one_switches_the_fle
         "both mistakes: {text}"
     );
     assert_eq!(daemon.status()["policy"]["generation"], before.as_str(), "what was in force stays in force");
+    // Whoever did not hear the answer asks how it went.
+    let (code, told) = daemon.ctl(&["status"]);
+    assert!(code == Some(0) && told.contains("reload:    the last one was refused"), "{told}");
+    assert!(told.contains("rules/added.toml"), "with every mistake: {told}");
 
     fleet.write_rule("[[rule]]\nname = \"zebra\"\nquery = \"zebra\"\naction = \"noise\"\n");
     let (code, text) = daemon.ctl(&["policy", "reload"]);
@@ -322,4 +332,40 @@ fn a_paused_instance_keeps_its_place_says_so_and_reads_everything_once_it_is_res
     assert_eq!(again.status()["paused"], serde_json::json!(false), "a restart knows nothing of a pause");
     assert_eq!(again.terminate(), Some(0), "{}", again.log());
     fleet.audit_finds_nothing();
+}
+
+#[test]
+fn old_policies_of_any_size_are_read_again_from_the_brokers_when_their_bytes_are_not_held() {
+    let logs = kafka::cluster();
+    let compacted = [("cleanup.policy", "compact")];
+    let [control, topic] = ["control", "policies"].map(|name| kafka::topic(&logs, name, 1, &compacted));
+    let bundle = |word: &str, comment: usize| {
+        let text = format!(
+            "[[desk]]\nname = \"care\"\nlog_partition = 0\n[[queue]]\nname = \"all\"\ndesk = \"care\"\n[workflow]\ndefault = \"all\"\n\
+             [fleet]\nhash_key = \"00112233445566778899aabbccddeeff\"\n[[rule]]\nname = \"one\"\nquery = '{word}'\n#{}\n",
+            "x".repeat(comment)
+        );
+        Bundle { files: [("all.toml".to_owned(), text)].into() }
+    };
+    // Of one part and of several, the second one published again after the third.
+    let bundles = [bundle("tv", 0), bundle("radio", 1_500_000), bundle("phone", 600_000)];
+    let mut producer = logs.producer("test").unwrap();
+    for bundle in [&bundles[0], &bundles[1], &bundles[2], &bundles[1]] {
+        let mut batch = Outgoing::default();
+        for record in policies::publish(bundle.generation(), &bundle.to_bytes()) {
+            batch.push(Some(record.key.as_bytes()), Some(&record.value));
+        }
+        kafka::send(&mut *producer, &TopicPartition::new(&topic, 0), &batch);
+    }
+    let matcher = triaged::pipeline::policy::matcher;
+    let cluster: Arc<dyn Logs> = Arc::new(kafka::cluster());
+    let source = Source { logs: cluster, topic: TopicPartition::new(&topic, 0), bytes_max: 1_000_000 };
+    let known = Policies::reading_again(source);
+    let mut follower = Follower::new(&logs, &control, &topic, Arc::clone(&known), matcher).unwrap();
+    while !known.is_caught_up() {
+        follower.step(Duration::from_millis(50)).unwrap();
+    }
+    for generation in bundles.iter().map(Bundle::generation) {
+        assert_eq!(known.get(generation, matcher).map(|policy| policy.generation()), Some(generation));
+    }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use triage_engine::desk::Event;
 use triage_engine::model::Disposition;
 use triage_engine::policy::{Bundle, Generation, Policy};
-use triaged::log::{Logs, NewTopic};
+use triaged::log::{Logs, NewTopic, TopicPartition};
 use triaged::wire::{desk_log, ledger};
 
 /// How many rules each policy has beside those of the tests.
@@ -158,13 +158,16 @@ fn judge_desks(
 fn judge_assignments(fleet: &Fleet, known: &Known, by_id: &HashMap<String, BTreeSet<Generation>>) {
     let mut assigned = HashSet::new();
     for desk in ["care", "tech", NEW_DESK] {
-        read_all(&fleet.logs, &fleet.assignments(desk), 3, |_, record| {
+        let topic = fleet.assignments(desk);
+        let mut named = BTreeMap::new();
+        read_all(&fleet.logs, &topic, 3, |partition, record| {
             let value: serde_json::Value =
                 serde_json::from_slice(record.value.expect("a value")).expect("an assignment");
             let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
             let generation: Generation = text("policy").parse().expect("a generation");
             let id = text("mention_id");
             assert!(by_id[&id].contains(&generation), "{id} was never decided under {generation}");
+            named.insert((partition, record.offset), text("policy"));
             if text("reason") == "opened" {
                 let (_, policy) = &known.policies[&generation];
                 let queue =
@@ -174,8 +177,28 @@ fn judge_assignments(fleet: &Fleet, known: &Known, by_id: &HashMap<String, BTree
             }
             assigned.insert(id);
         });
+        judge_headers(fleet, &topic, &named);
     }
     assert_eq!(assigned.len(), by_id.len(), "every mention that was queued was assigned");
+}
+
+/// A helpdesk that looks at the headers alone is told of the same policy as one that reads the record.
+fn judge_headers(fleet: &Fleet, topic: &str, named: &BTreeMap<(u32, i64), String>) {
+    let mut compared = 0;
+    for partition in 0..3 {
+        let of = TopicPartition::new(topic, partition);
+        let (start, end) = fleet.logs.bounds(&of).expect("the partition is there");
+        for (offset, headers) in kafka::headers(&of, start..end) {
+            let policies: Vec<&[u8]> = headers
+                .iter()
+                .filter(|(name, _)| name == "triaged_policy")
+                .map(|(_, value)| value.as_slice())
+                .collect();
+            assert_eq!(policies, [named[&(partition, offset)].as_bytes()], "the header of {of}/{offset}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, named.len(), "`{topic}` was read whole both times");
 }
 
 fn ctl_reload(fleet: &Fleet, instance: &str) -> Child {

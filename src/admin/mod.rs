@@ -101,6 +101,8 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Longest time until the body of the request is there, once its head is.
     pub body_time: Duration,
+    /// Longest time until a handler answers; what it does goes on.
+    pub answer_time: Duration,
     /// Longest time for which a client may take nothing of its answer.
     pub stall: Duration,
 }
@@ -114,6 +116,7 @@ impl Default for Limits {
             head_time: Duration::from_secs(5),
             head_bytes_max: 16 * 1024,
             body_time: Duration::from_secs(5),
+            answer_time: ANSWER_TIME_MAX,
             stall: Duration::from_secs(10),
         }
     }

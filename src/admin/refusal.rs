@@ -17,7 +17,7 @@ pub enum Why {
     Away,
     /// The broker refuses a right.
     Denied,
-    /// It was begun, and is not done in time; it may still come.
+    /// It was begun, and is not done in time; it goes on, and the status tells how it ends.
     Late,
 }
 

@@ -5,7 +5,7 @@
 
 use super::connection::Peer;
 use super::guard::Door;
-use super::{ANSWER_TIME_MAX, BODY_BYTES_MAX, Control, Exporter, Refusal};
+use super::{BODY_BYTES_MAX, Control, Exporter, Limits, Refusal, Why};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -45,22 +45,24 @@ const HEADERS: [(HeaderName, &str); 9] = [
     (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
 ];
 
+const RELOAD: &str = "/v1/policy/reload";
+
 /// The routes as they are served behind `door`.
-pub(super) fn router(shared: Shared, door: Door, body_time: Duration) -> Router {
-    let gate = Arc::new(Gate { door, body_time, exporter: Arc::clone(&shared.exporter) });
+pub(super) fn router(shared: Shared, door: Door, limits: Limits) -> Router {
+    let gate = Arc::new(Gate { door, body_time: limits.body_time, exporter: Arc::clone(&shared.exporter) });
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/v1/status", get(status))
-        .route("/v1/policy/reload", post(reload))
+        .route(RELOAD, post(reload))
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
         .route("/v1/log", post(log_level))
         .route("/v1/drain", post(drain))
         .fallback(async || problem(StatusCode::NOT_FOUND, "no such path"))
         .with_state(shared)
-        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn_with_state(limits.answer_time, in_time))
         .layer(middleware::from_fn_with_state(gate, guarded))
         .layer(middleware::map_response(with_headers))
 }
@@ -110,9 +112,16 @@ async fn guarded(
     next.run(Request::from_parts(head, Body::from(body))).await
 }
 
-async fn in_time(request: Request, next: Next) -> Response {
-    match timeout(ANSWER_TIME_MAX, next.run(request)).await {
+/// What a handler has begun goes on when nobody waits for its answer any more.
+async fn in_time(State(answer_time): State<Duration>, request: Request, next: Next) -> Response {
+    let is_reload = request.uri().path() == RELOAD;
+    match timeout(answer_time, next.run(request)).await {
         Ok(response) => response,
+        Err(_) if is_reload => {
+            let seconds = answer_time.as_secs();
+            let what = format!("the reload still goes on after {seconds} s; the status tells how it ends");
+            refused(Refusal::new(Why::Late, what))
+        }
         Err(_) => problem(StatusCode::GATEWAY_TIMEOUT, "no answer in time; what was asked may still happen"),
     }
 }

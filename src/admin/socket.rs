@@ -101,8 +101,7 @@ async fn serve<L: Accept>(
     exporter: Arc<Exporter>,
     stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let router =
-        routes::router(routes::Shared { control, exporter: Arc::clone(&exporter) }, door, limits.body_time);
+    let router = routes::router(routes::Shared { control, exporter: Arc::clone(&exporter) }, door, limits);
     axum::serve(
         Limited::new(listener, limits, exporter),
         router.into_make_service_with_connect_info::<Peer>(),

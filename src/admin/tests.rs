@@ -20,6 +20,8 @@ struct Daemon {
     ready: AtomicBool,
     stuck: AtomicBool,
     policy_is_right: AtomicBool,
+    /// A reload ends only when somebody takes this lock's place.
+    reload_ends: tokio::sync::Mutex<()>,
     draining: AtomicBool,
 }
 
@@ -41,6 +43,7 @@ impl Control for Daemon {
     }
 
     fn reload(&self) -> Result<Value, Refusal> {
+        let _ends = self.reload_ends.blocking_lock();
         if self.policy_is_right.load(Ordering::SeqCst) {
             Ok(json!({ "generation": "sha256:new" }))
         } else {
@@ -82,9 +85,13 @@ struct Server {
 
 impl Server {
     async fn start() -> Server {
+        Server::within(Limits::default()).await
+    }
+
+    async fn within(limits: Limits) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let bound =
-            Bound::bind(&settings(&folder.path().join("admin.sock"))).await.expect("the socket is free");
+        let settings = Settings { limits, ..settings(&folder.path().join("admin.sock")) };
+        let bound = Bound::bind(&settings).await.expect("the socket is free");
         let daemon = Arc::new(Daemon::default());
         let (stop, stopped) = watch::channel(false);
         let names = ["mentions", "helpdesk.events", "triaged.desks", "triaged.control"].map(str::to_owned);
@@ -144,6 +151,19 @@ async fn a_refused_reload_answers_with_every_mistake() {
         (200, r#"{"generation":"sha256:new"}"#.to_owned())
     );
     assert_eq!(server.ask("GET", "/v1/policy/reload").await.0, 405, "reading must not change anything");
+}
+
+#[tokio::test]
+async fn a_reload_that_takes_too_long_is_said_to_go_on_and_is_not_taken_for_a_failure() {
+    let server = Server::within(Limits { answer_time: Duration::from_millis(50), ..Limits::default() }).await;
+    let daemon = Arc::clone(&server.daemon);
+    let goes_on = daemon.reload_ends.lock().await;
+    let (status, body) = server.ask("POST", "/v1/policy/reload").await;
+    drop(goes_on);
+    let answer: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &answer["refused"]), (504, &json!("late")), "{body}");
+    let told = answer["error"].as_str().expect("a sentence");
+    assert!(told.starts_with("the reload still goes on") && told.contains("status"), "{told}");
 }
 
 #[tokio::test]

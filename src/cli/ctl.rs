@@ -72,7 +72,7 @@ enum Verb {
 enum PolicyVerb {
     /// Check the daemon's policy folder and put it in force on every instance; ends when every lane of this one uses it
     #[command(
-        after_help = "Example:\n  triaged ctl policy reload\n\nExit codes:\n  0 in force; 65 refused, with every mistake; 69 no daemon answers, or no broker does;\n  75 try again: not in force in time, or busy; 77 the broker refuses a right"
+        after_help = "Example:\n  triaged ctl policy reload\n\nExit codes:\n  0 in force; 65 refused, with every mistake; 69 no daemon answers, or no broker does;\n  75 not in force in time, and it goes on: `triaged ctl status` tells how it ends; or another does;\n  77 the broker refuses a right"
     )]
     Reload {
         /// Wait until then: what is done anyway, for scripts that say so
@@ -169,7 +169,7 @@ fn refused(status: u16, answer: &Value) -> Error {
         Some(Why::Denied) => Error::no_permission(message)
             .hint("`triaged topics --acl` prints the rights that the daemon's principal needs"),
         Some(Why::Late) => Error::try_again(message).hint(
-            "it may still come: `triaged ctl status` shows what is in force; asking again does no harm",
+            "it may still come: `triaged ctl status` tells how it ends, and what is in force; asking again does no harm",
         ),
         None if status >= 500 => {
             Error::try_again(message).hint("`triaged ctl status` shows how the daemon is")
@@ -259,6 +259,9 @@ fn show_status(answer: &Value) {
     if let Some(problem) = policy["folder_problem"].as_str() {
         crate::say!("           the folder cannot be used: {}", problem.replace('\n', "\n           "));
     }
+    if let Some(told) = told_reload(&policy["reload"]) {
+        crate::say!("reload:    {}", told.replace('\n', "\n           "));
+    }
     let mentions = &answer["mentions"];
     crate::say!("mentions:  {} read, {} in flight", mentions["read"], mentions["in_flight"]);
     for (disposition, count) in mentions["settled"].as_object().into_iter().flatten() {
@@ -271,6 +274,22 @@ fn show_status(answer: &Value) {
             lane["partitions"],
             lane["restoring"]
         );
+    }
+}
+
+/// How the last reload went; nothing before the first.
+fn told_reload(reload: &Value) -> Option<String> {
+    let at = || text(&reload["at"]);
+    match reload["state"].as_str()? {
+        "under_way" => Some(format!("under way since {}", text(&reload["since"]))),
+        "in_force" => Some(format!("the last one, ended {}, is in force", at())),
+        "late" => {
+            Some(format!("the last one, ended {}: {}; it may still come", at(), text(&reload["error"])))
+        }
+        // The status is of no consequence where the kind is named.
+        _ => {
+            Some(format!("the last one was refused {}: {}", at(), refused(0, reload).to_string().trim_end()))
+        }
     }
 }
 
@@ -290,6 +309,41 @@ mod tests {
         assert!(!away.contains("stays in force"), "that is what is said of mistakes: {away}");
         assert_eq!(refused(504, &serde_json::json!({ "error": "no answer in time" })).exit_code(), 75);
         assert_eq!(refused(400, &serde_json::json!({ "error": "no JSON" })).exit_code(), 65);
+    }
+
+    #[test]
+    fn a_status_tells_how_the_last_reload_went_with_every_mistake() {
+        use serde_json::json;
+        use triage_engine::policy::Mistake;
+        assert_eq!(told_reload(&Value::Null), None);
+        let going = json!({ "state": "under_way", "since": "2026-11-23T09:00:00.000Z" });
+        assert_eq!(told_reload(&going).as_deref(), Some("under way since 2026-11-23T09:00:00.000Z"));
+        let done = json!({ "state": "in_force", "at": "2026-11-23T09:01:10.000Z" });
+        assert_eq!(
+            told_reload(&done).as_deref(),
+            Some("the last one, ended 2026-11-23T09:01:10.000Z, is in force")
+        );
+        let mistake = Mistake {
+            file: "rules/tv.toml".to_owned(),
+            line: 3,
+            column: 1,
+            what: "unknown key `qeury`".to_owned(),
+            ..Mistake::default()
+        };
+        let mistakes = json!([mistake]);
+        let mut wrong = Refusal {
+            why: Why::Wrong,
+            answer: json!({ "error": "the policy has mistakes", "mistakes": mistakes }),
+        }
+        .into_json();
+        wrong["state"] = json!("refused");
+        wrong["at"] = json!("2026-11-23T09:01:10.000Z");
+        let told = told_reload(&wrong).expect("it is told");
+        assert!(told.contains("refused 2026-11-23T09:01:10.000Z: the policy has mistakes"), "{told}");
+        assert!(told.contains("rules/tv.toml:3") && told.contains("unknown key `qeury`"), "{told}");
+        let mut late = Refusal::new(Why::Late, "asked for, and not in force within 30 s").into_json();
+        late["state"] = json!("late");
+        assert!(told_reload(&late).expect("told").ends_with("within 30 s; it may still come"));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! drain. Started before everything else, so that metrics and readiness answer while the broker is still away.
 
 use super::manager;
-use super::policy;
-use super::shared::{Shared, Stage};
+use super::reload;
+use super::shared::Shared;
 use crate::admin::{Bound, Control, Limits, Refusal, Settings as AdminSettings, Why};
 use crate::counters::Input;
 use crate::error::Error;
@@ -23,8 +23,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use triage_engine::model::Disposition;
 
-/// How long a reload waits until every lane here uses the policy that it asked for.
-const IN_FORCE_WAIT: Duration = Duration::from_secs(30);
 /// The exit code after a second signal: not everything was settled; the next start does it again.
 const ABORTED: i32 = 75;
 
@@ -168,53 +166,6 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    fn try_reload(&self) -> Result<Value, policy::Refused> {
-        let shared = &self.shared;
-        let folder = shared.settings.policy.folder.clone();
-        let loaded = shared.policies.aside(move |policies| policy::load_among(policies, &folder));
-        let ending = || policy::Refused::Late("the daemon is ending: nothing was asked for".to_owned());
-        let (bundle, local) = loaded.ok_or_else(ending)??;
-        policy::check_topics(&shared.settings, shared.logs.as_ref(), local.policy())?;
-        if let Some(now) = shared.policies.in_force() {
-            policy::check_lasting(now.policy.policy(), local.policy())?;
-        }
-        let folder = shared.settings.policy.folder.clone();
-        let compiled = Arc::clone(&local);
-        shared.policies.aside(move |_| policy::check_tests(&folder, &compiled)).ok_or_else(ending)??;
-        let generation = local.generation();
-        shared.local_policy(Ok(generation.to_string()));
-        let shown = |now: &crate::policies::InForce| json!({ "generation": now.policy.generation().to_string(), "epoch": now.epoch });
-        let before = shared.policies.in_force();
-        let before_shown = before.as_ref().map(shown);
-        if before.as_ref().is_some_and(|now| now.policy.generation() == generation) {
-            return Ok(json!({ "changed": false, "before": before_shown, "after": before_shown }));
-        }
-        policy::publish_and_request(
-            &shared.settings,
-            shared.logs.as_ref(),
-            shared.clock.as_ref(),
-            generation,
-            &bundle,
-        )?;
-        let until = shared.clock.monotonic_ms() + IN_FORCE_WAIT.as_millis() as i64;
-        let epoch_before = before.as_ref().map_or(-1, |now| now.epoch);
-        while shared.clock.monotonic_ms() < until {
-            if let Some(now) = shared.policies.in_force().filter(|now| now.epoch > epoch_before)
-                && now.policy.generation() == generation
-                && self.laggard(now.epoch).is_none()
-            {
-                return Ok(json!({ "changed": true, "before": before_shown, "after": shown(&now) }));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let late = shared.policies.in_force().filter(|now| now.policy.generation() == generation);
-        let state = match late.and_then(|now| self.laggard(now.epoch)) {
-            Some(lane) => format!("is in force, and lane `{lane}` does not use it"),
-            None => "was asked for and is not in force".to_owned(),
-        };
-        Err(policy::Refused::Late(format!("{generation} {state} within {} s", IN_FORCE_WAIT.as_secs())))
-    }
-
     /// Whether the input has all these partitions. The broker is asked only where the count of the start does not say so:
     /// partitions may have been added, and a pause must work without a broker.
     fn check_asked(&self, partitions: &[u32]) -> Result<(), Refusal> {
@@ -250,13 +201,6 @@ impl Handle {
         }
     }
 
-    /// The first lane here with a partition that does not use the policy of this epoch yet.
-    fn laggard(&self, epoch: i64) -> Option<String> {
-        let seats = self.shared.seats();
-        let late = seats.iter().find(|seat| seat.is_lane() && seat.epoch() < epoch);
-        late.map(|seat| seat.name.clone())
-    }
-
     fn policy_shown(&self) -> Value {
         let shared = &self.shared;
         let now = shared.policies.in_force();
@@ -277,6 +221,7 @@ impl Handle {
             "folder_differs": local.is_some() && local != generation,
             "folder_problem": problem,
             "pending_requests": plans.pending().count(),
+            "reload": reload::shown(shared, local.is_some() && local == generation),
             "laggards": laggards,
         })
     }
@@ -331,18 +276,7 @@ impl Control for Handle {
     }
 
     fn reload(&self) -> Result<Value, Refusal> {
-        let shared = &self.shared;
-        if shared.stage() != Stage::Running {
-            return Err(Refusal::new(Why::Busy, format!("the daemon is {}", shared.stage().name())));
-        }
-        let Ok(_one_at_a_time) = shared.reloading.try_lock() else {
-            return Err(Refusal::new(Why::Busy, "another reload is under way"));
-        };
-        manager::reloading(shared);
-        let outcome = self.try_reload();
-        manager::reloaded(shared);
-        shared.exporter.policy_reloaded(outcome.is_ok(), shared.clock.wall());
-        outcome.map_err(|refused| refused.to_refusal())
+        reload::reload(&self.shared)
     }
 
     fn pause(&self, partitions: &[u32]) -> Result<Value, Refusal> {

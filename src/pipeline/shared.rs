@@ -3,6 +3,7 @@
 //! Owns the stages of a life (starting, running, draining in order, ended) and the seats from which threads tell that
 //! they move. May not touch a record. Written by the threads, read by the control plane.
 
+use super::reload::LastReload;
 use crate::admin::Exporter;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -66,8 +67,7 @@ pub(super) struct Shared {
     notes: Mutex<Notes>,
     /// What an operator has told us not to read.
     pub(super) pause: Arc<Pause>,
-    /// One reload at a time.
-    pub(super) reloading: Mutex<()>,
+    reload: Mutex<LastReload>,
     /// How many partitions the input has, as far as it was asked; 0 before.
     pub(super) inputs: AtomicU32,
     /// When a broker last answered anything.
@@ -128,7 +128,7 @@ impl Shared {
             start_moved_ms: AtomicI64::new(now),
             notes: Mutex::default(),
             pause: Arc::default(),
-            reloading: Mutex::default(),
+            reload: Mutex::default(),
             inputs: AtomicU32::new(0),
             answered_ms: AtomicI64::new(now),
         }
@@ -141,6 +141,11 @@ impl Shared {
     /// Stages only follow each other.
     pub(super) fn enter(&self, stage: Stage) {
         self.stage.fetch_max(stage as u8, Ordering::AcqRel);
+    }
+
+    /// How the last reload went.
+    pub(super) fn last_reload(&self) -> MutexGuard<'_, LastReload> {
+        self.reload.lock().expect("invariant: nobody panics while noting a reload")
     }
 
     pub(super) fn ask_to_drain(&self) {
@@ -371,29 +376,30 @@ impl Seat {
 }
 
 #[cfg(test)]
+impl Shared {
+    /// An instance that nobody has started, on an embedded log without topics, with its clock at 0.
+    pub(super) fn alone() -> (Shared, Arc<crate::clock::ManualClock>) {
+        let clock = Arc::new(crate::clock::ManualClock::new(triage_engine::model::Millis(0)));
+        let names = crate::admin::InputNames {
+            mentions: String::new(),
+            helpdesk: String::new(),
+            desks: String::new(),
+            control: String::new(),
+        };
+        let exporter = Arc::new(Exporter::new(names, clock.wall()));
+        let logs = Arc::new(crate::embedded::Cluster::new(clock.clone()));
+        let (settings, tuning) = (Settings::default(), super::Tuning::default());
+        (Shared::new(settings, logs, clock.clone(), exporter, Policies::new(), tuning), clock)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::InputNames;
-    use crate::clock::ManualClock;
-    use crate::embedded::Cluster;
-    use triage_engine::model::Millis;
-
-    fn shared(clock: &Arc<ManualClock>) -> (Shared, Arc<Cluster>) {
-        let name = String::new;
-        let names = InputNames { mentions: name(), helpdesk: name(), desks: name(), control: name() };
-        let exporter = Arc::new(Exporter::new(names, Millis(0)));
-        let logs = Arc::new(Cluster::new(clock.clone()));
-        let tuning = super::super::Tuning::default();
-        (
-            Shared::new(Settings::default(), logs.clone(), clock.clone(), exporter, Policies::new(), tuning),
-            logs,
-        )
-    }
 
     #[test]
     fn an_instance_that_no_broker_has_answered_for_a_session_is_not_ready_until_one_does() {
-        let clock = Arc::new(ManualClock::new(Millis(0)));
-        let (shared, _logs) = shared(&clock);
+        let (shared, clock) = Shared::alone();
         let session = i64::try_from(shared.settings.kafka.session_timeout.as_millis()).expect("it is short");
         shared.enter(Stage::Running);
         clock.advance(session);
@@ -408,8 +414,7 @@ mod tests {
 
     #[test]
     fn a_lane_that_lost_all_it_had_is_not_ready_until_its_group_has_said_what_is_its() {
-        let clock = Arc::new(ManualClock::new(Millis(0)));
-        let (shared, _logs) = shared(&clock);
+        let (shared, _) = Shared::alone();
         let lane = shared.seat("triage-0", true);
         let later = SPARE_AFTER_MS + AWAY_FOR_MS;
         assert_eq!(lane.ready(0), Err("triage-0: waits for its partitions".to_owned()));
@@ -427,8 +432,7 @@ mod tests {
 
     #[test]
     fn all_have_moved_only_if_each_that_is_there_has_since_the_last_look() {
-        let clock = Arc::new(ManualClock::new(Millis(0)));
-        let (shared, _logs) = shared(&clock);
+        let (shared, clock) = Shared::alone();
         let (lane, follower) = (shared.seat("triage-0", true), shared.seat("follower", false));
         let look = |since: i64| {
             clock.advance(10);

@@ -3,7 +3,8 @@
 use super::*;
 use crate::clock::ManualClock;
 use crate::embedded::Cluster;
-use crate::log::{NewTopic, Outgoing, Ticket};
+use crate::log::{Logs, NewTopic, Outgoing, Ticket, TopicPartition};
+use crate::wire::{control, policies as bundles};
 use triage_engine::model::Millis;
 use triage_engine::plans::{ControlRecord, PolicyRequest, PolicySwitch};
 use triage_engine::scan::ReferenceMatcher;
@@ -97,7 +98,7 @@ fn work_off(policies: &Policies, work: &Receiver<Work>) -> usize {
 #[test]
 fn the_old_policy_stays_in_force_until_the_new_one_is_compiled_and_its_desks_are_known_before() {
     let mut world = World::new();
-    let (policies, work) = Policies::compiled_aside(None);
+    let (policies, work) = Policies::compiled_aside(None, None);
     let mut follower = world.follower(&policies);
     let first = world.switch(&bundle("tv", CARE));
     follow(&mut follower);
@@ -124,7 +125,7 @@ fn the_old_policy_stays_in_force_until_the_new_one_is_compiled_and_its_desks_are
 #[test]
 fn a_desk_that_is_written_in_an_uncommon_way_is_found_once_the_policy_is_compiled() {
     let mut world = World::new();
-    let (policies, work) = Policies::compiled_aside(None);
+    let (policies, work) = Policies::compiled_aside(None, None);
     let mut follower = world.follower(&policies);
     let mut odd = bundle("tv", CARE);
     odd.files.insert("odd.toml".to_owned(), "desk = [{ name = \"tech\", log_partition = 1 }]\n".to_owned());
@@ -143,7 +144,7 @@ fn only_the_policy_in_force_is_compiled_at_the_start_not_those_before_it() {
     for word in ["one", "two", "three"] {
         world.switch(&bundle(word, CARE));
     }
-    let (policies, work) = Policies::compiled_aside(None);
+    let (policies, work) = Policies::compiled_aside(None, None);
     follow(&mut world.follower(&policies));
     assert_eq!(work_off(&policies, &work), 1);
     assert_eq!(policies.generations().len(), 3, "the others are at hand");
@@ -152,7 +153,7 @@ fn only_the_policy_in_force_is_compiled_at_the_start_not_those_before_it() {
 #[test]
 fn a_policy_that_does_not_compile_is_tried_once() {
     let mut world = World::new();
-    let (policies, work) = Policies::compiled_aside(None);
+    let (policies, work) = Policies::compiled_aside(None, None);
     let mut follower = world.follower(&policies);
     let generation = world.switch(&bundle("(tv", CARE));
     follow(&mut follower);
@@ -167,7 +168,7 @@ fn a_restart_reads_what_was_compiled_before_and_a_damaged_entry_is_compiled_agai
     let state = tempfile::tempdir().expect("a folder");
     let bundle = bundle("tv", CARE);
     let start = || {
-        let (policies, work) = Policies::compiled_aside(PolicyCache::open(state.path()));
+        let (policies, work) = Policies::compiled_aside(PolicyCache::open(state.path()), None);
         let compiled = policies.of_bundle(&bundle, reference).expect("it compiles");
         let stored = work_off(&policies, &work);
         (format!("{:?}", compiled.policy()), stored)
@@ -196,4 +197,67 @@ fn policies_that_nobody_uses_are_forgotten_and_those_in_use_are_not() {
     let known = policies.known();
     assert_eq!(known.compiled.len(), COMPILED_MAX);
     assert!(known.compiled.contains_key(&used.generation()));
+}
+
+/// A world in which so many policies were in force one after the other, and a follower that holds so many bytes of them.
+fn long_history(policies: usize, bytes_max: usize) -> (World, Vec<Generation>, Arc<Policies>, Follower) {
+    let mut world = World::new();
+    let generations = (0..policies).map(|n| world.switch(&bundle(&format!("word{n}"), CARE))).collect();
+    let logs: Arc<dyn Logs> = Arc::new(world.cluster.clone());
+    let source = Source { logs, topic: TopicPartition::new("policies", 0), bytes_max };
+    let policies = Policies::reading_again(source);
+    let mut follower = world.follower(&policies);
+    while !policies.is_caught_up() {
+        follower.step(Duration::ZERO).expect("the embedded log answers");
+    }
+    (world, generations, policies, follower)
+}
+
+#[test]
+fn what_an_instance_holds_of_old_policies_is_bounded_and_each_of_them_is_still_to_be_had() {
+    let one = bundle("word10", CARE).to_bytes().len();
+    for bytes_max in [0, one, 3 * one] {
+        let (_, generations, policies, _) = long_history(40, bytes_max);
+        assert_eq!(policies.generations().len(), 40);
+        let held = policies.known().bundles.bytes_held();
+        assert!(held <= bytes_max && held + one > bytes_max, "{held} bytes of {bytes_max}");
+        for generation in &generations {
+            let compiled = policies.get(*generation, reference).expect("it is read again");
+            assert_eq!(compiled.generation(), *generation);
+            assert!(policies.desks(*generation, "care", reference).is_some());
+        }
+        assert!(policies.known().bundles.bytes_held() <= bytes_max, "what is read again is not held");
+    }
+}
+
+#[test]
+fn a_policy_that_was_published_again_is_read_from_where_compaction_left_it() {
+    let (mut world, generations, policies, mut follower) = long_history(5, 0);
+    world.switch(&bundle("word1", CARE));
+    world.cluster.compact(&TopicPartition::new("policies", 0), true).expect("there is such a topic");
+    follow(&mut follower);
+    let now = policies.in_force().expect("it is read again");
+    assert_eq!(now.policy.generation(), generations[1]);
+}
+
+#[test]
+fn a_bundle_that_was_taken_from_the_topic_is_forgotten_until_it_is_published_again() {
+    let (mut world, generations, policies, mut follower) = long_history(3, 0);
+    let mut producer = world.cluster.producer("test").expect("a producer");
+    for tombstone in bundles::remove(generations[0], 1) {
+        let mut batch = Outgoing::default();
+        batch.push(Some(tombstone.key.as_bytes()), None);
+        producer.send(&TopicPartition::new("policies", 0), &batch, &Arc::new(Ticket::new())).expect("sent");
+    }
+    world.cluster.compact(&TopicPartition::new("policies", 0), true).expect("there is such a topic");
+    // Before the follower reads that: it is gone, and nobody waits for it.
+    assert!(policies.get(generations[0], reference).is_none());
+    follow(&mut follower);
+    assert!(
+        !policies.has_bundle(generations[0]) && policies.desks(generations[0], "care", reference).is_none()
+    );
+    assert!(policies.get(generations[2], reference).is_some(), "the others are untouched");
+    world.switch(&bundle("word0", CARE));
+    follow(&mut follower);
+    assert_eq!(policies.in_force().map(|now| now.policy.generation()), Some(generations[0]));
 }

@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use triage_engine::model::Disposition;
-use triage_engine::policy::{Generation, RuleIndex};
+use triage_engine::policy::RuleIndex;
 use triage_engine::triage::{DETAIL_NONE, DETAIL_NOT_A_MENTION, Decision};
 
 /// Different moves of which samples are kept; of more only the count.
@@ -21,9 +21,7 @@ const MOVES_SAMPLED_MAX: usize = 1_000;
 /// A policy that decided, or would.
 #[derive(Debug)]
 struct Side {
-    generation: Generation,
-    /// `None` when its bundle is not to be had.
-    policy: Option<Arc<Compiled>>,
+    policy: Arc<Compiled>,
     table: Table,
     mentions: u64,
 }
@@ -95,11 +93,10 @@ impl Fold {
         position: fn(&str, u32, i64) -> String,
     ) -> Fold {
         let mut names = Names::default();
-        let table = names.table(Some(after.policy()));
-        let generation = after.generation();
+        let table = names.table(after.policy());
         Fold {
             sides: Vec::new(),
-            after: Side { generation, policy: Some(after.clone()), table, mentions: 0 },
+            after: Side { policy: after.clone(), table, mentions: 0 },
             names,
             moves: BTreeMap::new(),
             otherwise: Move::default(),
@@ -112,24 +109,20 @@ impl Fold {
         }
     }
 
-    /// The number of the side that decided under this policy, which `policy` gives if it is to be had.
-    pub(super) fn side(
-        &mut self,
-        generation: Generation,
-        policy: impl FnOnce() -> Option<Arc<Compiled>>,
-    ) -> usize {
-        if let Some(known) = self.sides.iter().position(|side| side.generation == generation) {
+    /// The number of the side that decides under this policy.
+    pub(super) fn side(&mut self, policy: &Arc<Compiled>) -> usize {
+        let generation = policy.generation();
+        if let Some(known) = self.sides.iter().position(|side| side.policy.generation() == generation) {
             return known;
         }
-        let policy = policy();
-        let table = self.names.table(policy.as_ref().map(|policy| policy.policy()));
-        self.sides.push(Side { generation, policy, table, mentions: 0 });
+        let table = self.names.table(policy.policy());
+        self.sides.push(Side { policy: policy.clone(), table, mentions: 0 });
         self.sides.len() - 1
     }
 
     /// The policy of a side.
-    pub(super) fn policy_of(&self, side: usize) -> Option<&Arc<Compiled>> {
-        self.sides[side].policy.as_ref()
+    pub(super) fn policy_of(&self, side: usize) -> &Arc<Compiled> {
+        &self.sides[side].policy
     }
 
     /// Counts what stays as it was decided, whatever the policy says.
@@ -170,15 +163,10 @@ impl Fold {
         let rank = rank(partition, offset);
         if group.wants(rank, samples_max) {
             let side = &self.sides[record.side];
-            let policy = |side: &'_ Side| side.policy.clone();
-            let (was, is) = (policy(side), policy(&self.after));
-            let before = Told {
-                policy: was.as_ref().map(|policy| policy.policy()),
-                decision: record.before,
-                matched: record.matched[0],
-            };
+            let before =
+                Told { policy: side.policy.policy(), decision: record.before, matched: record.matched[0] };
             let after = Told {
-                policy: is.as_ref().map(|policy| policy.policy()),
+                policy: self.after.policy.policy(),
                 decision: record.after,
                 matched: record.matched[1],
             };
@@ -192,14 +180,12 @@ impl Fold {
     pub(super) fn close(mut self) -> Report {
         let mut report = Report { input: self.input, totals: self.totals, ..Report::default() };
         let told = |side: &Side| PolicyTold {
-            policy: side.generation.to_string(),
+            policy: side.policy.generation().to_string(),
             mentions: side.mentions,
-            known: side.policy.is_some(),
         };
         report.before = self.sides.iter().filter(|side| side.mentions > 0).map(told).collect();
-        report.after = self.after.generation.to_string();
+        report.after = self.after.policy.generation().to_string();
         count_places(&self.moves, self.names.places(), &mut report);
-        report.rules_before_known = report.before.iter().all(|side| side.known);
         let named = self.rules.into_iter().enumerate().map(|(number, [matched, took])| RuleCount {
             rule: self.names.rules()[number].clone(),
             matched,

@@ -25,8 +25,8 @@ const BATCHES_A_THREAD: usize = 3;
 /// Records of one partition to be decided again.
 pub(super) struct Batch {
     pub(super) records: Records,
-    /// The policy of the side before, if it is to be had.
-    pub(super) before: Option<Arc<Compiled>>,
+    /// The policy of the side before.
+    pub(super) before: Arc<Compiled>,
     /// Which of the fold's sides that is.
     pub(super) side: usize,
 }
@@ -72,18 +72,13 @@ impl Judge {
         let mut judged =
             Judged { findings: Vec::with_capacity(batch.records.len()), matched: Vec::new(), batch };
         for record in judged.batch.records.iter() {
-            let finding = self.record(record.value, judged.batch.before.as_deref(), &mut judged.matched);
+            let finding = self.record(record.value, &judged.batch.before, &mut judged.matched);
             judged.findings.push(finding);
         }
         judged
     }
 
-    fn record(
-        &mut self,
-        value: Option<&[u8]>,
-        before: Option<&Compiled>,
-        matched: &mut Vec<RuleIndex>,
-    ) -> Finding {
+    fn record(&mut self, value: Option<&[u8]>, before: &Compiled, matched: &mut Vec<RuleIndex>) -> Finding {
         let nothing = |verdict| Finding {
             verdict,
             before: None,
@@ -108,22 +103,16 @@ impl Judge {
         let (wish, route, range) = ask(rules_after, after);
         let verdict = Verdict::Mention { key, wish };
         let posted_at = mention.posted_at;
-        let same = |before: &&Compiled| before.generation() == after.generation();
-        let (before, otherwise, range_before) = match before {
-            None => (None, false, 0..0),
-            Some(before) if same(&before) => (Some(wish), false, range.clone()),
-            Some(before) => {
-                let (wish, was, range_before) = ask(rules_before, before);
-                let otherwise = was.zip(route).is_some_and(|(was, is)| {
-                    let matched_before = &matched[range_before.clone()];
-                    let was = Handed { policy: before.policy(), route: was, matched: matched_before };
-                    differs(
-                        was,
-                        Handed { policy: after.policy(), route: is, matched: &matched[range.clone()] },
-                    )
-                });
-                (Some(wish), otherwise, range_before)
-            }
+        let (before, otherwise, range_before) = if before.generation() == after.generation() {
+            (Some(wish), false, range.clone())
+        } else {
+            let (wish, was, range_before) = ask(rules_before, before);
+            let otherwise = was.zip(route).is_some_and(|(was, is)| {
+                let matched_before = &matched[range_before.clone()];
+                let was = Handed { policy: before.policy(), route: was, matched: matched_before };
+                differs(was, Handed { policy: after.policy(), route: is, matched: &matched[range.clone()] })
+            });
+            (Some(wish), otherwise, range_before)
         };
         Finding { verdict, before, posted_at, otherwise, matched: [range_before, range] }
     }

@@ -10,7 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::log::{LogError, Logs, TopicPartition};
 use crate::wire::ledger::{self, LedgerEntry, LedgerRun};
 use std::collections::BTreeMap;
-use triage_engine::model::Millis;
+use triage_engine::model::{Disposition, Millis};
 use triage_engine::policy::Generation;
 use triage_engine::triage::Decision;
 
@@ -30,6 +30,15 @@ pub(super) struct Decided {
 /// An offset's first entry, and the policy's number.
 type Slot = Option<(Decision, u16)>;
 const _: () = assert!(size_of::<Slot>() == 16, "the limit of offsets is reckoned with this size");
+
+/// What a policy had to do with a stretch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    /// Records that it decided, or offsets that it called expired.
+    pub(super) records: u64,
+    /// Of these, brought back by a request and queued.
+    pub(super) brought_back: u64,
+}
 
 /// The entries of a stretch of the input.
 #[derive(Debug)]
@@ -186,6 +195,22 @@ impl Entries {
             generation: usize::from(generation),
             brought_back: false,
         })
+    }
+
+    /// The policies that decided anything of the stretch, by their numbers among the generations.
+    pub(super) fn shares(&self) -> BTreeMap<usize, Share> {
+        let mut shares: BTreeMap<usize, Share> = BTreeMap::new();
+        for offset in self.first..self.first + self.slots.len() as i64 {
+            let Some(decided) = self.of(offset) else { continue };
+            let share = shares.entry(decided.generation).or_default();
+            let queued = decided.decision.disposition == Disposition::Queued;
+            share.records += 1;
+            share.brought_back += u64::from(decided.brought_back && queued);
+        }
+        for &(generation, offsets) in &self.expired {
+            shares.entry(generation).or_default().records += offsets;
+        }
+        shares
     }
 
     /// How many offsets of a range have an entry.

@@ -43,7 +43,7 @@ pub(super) fn replay(
         From::Standard => "standard input".to_owned(),
     };
     let mut fold = ready.fold(wishes, &name, |_, _, offset| format!("line {}", offset + 1));
-    let side = fold.side(before.generation(), || Some(before.clone()));
+    let side = fold.side(&before);
     ready.note_lasting(&before);
     let mut judges = ready.judges(settings)?;
     let mut lines = Lines::new(fold, side, &ready, wishes, before.policy().dedup());
@@ -68,8 +68,7 @@ pub(super) fn replay(
             next += 1;
         }
         let bytes = batch.read;
-        judges
-            .submit(Batch { records, before: Some(before.clone()), side }, &mut |judged| lines.take(&judged));
+        judges.submit(Batch { records, before: before.clone(), side }, &mut |judged| lines.take(&judged));
         let lines = u64::try_from(next).unwrap_or(0);
         progress(Progress { lines, bytes, bytes_all: input.bytes });
     }

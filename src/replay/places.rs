@@ -7,9 +7,6 @@ use triage_engine::model::Disposition;
 use triage_engine::policy::Policy;
 use triage_engine::triage::Decision;
 
-/// The name of what cannot be named, since the policy that knew it is not to be had.
-const UNKNOWN: &str = "?";
-
 /// Where a mention ends.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -76,9 +73,8 @@ pub(super) struct Table {
 }
 
 impl Names {
-    /// The names of a policy; of one that is not to be had everything is [`UNKNOWN`].
-    pub(super) fn table(&mut self, policy: Option<&Policy>) -> Table {
-        let Some(policy) = policy else { return Table::default() };
+    /// The names of a policy.
+    pub(super) fn table(&mut self, policy: &Policy) -> Table {
         let queues = policy.queues().iter().map(|queue| {
             let desk = policy.desks()[usize::from(queue.desk.0)].name.clone();
             self.places.number(Place::Queue { desk, queue: queue.name.clone() })
@@ -97,7 +93,8 @@ impl Names {
         }
         match table.queues.get(usize::from(decision.queue)) {
             Some(&place) => place,
-            None => self.places.number(Place::Queue { desk: UNKNOWN.to_owned(), queue: UNKNOWN.to_owned() }),
+            // A damaged entry: its policy has no such queue.
+            None => self.places.number(Place::Queue { desk: "?".to_owned(), queue: "?".to_owned() }),
         }
     }
 

@@ -79,8 +79,6 @@ pub struct PolicyTold {
     pub policy: String,
     /// Mentions that it decided.
     pub mentions: u64,
-    /// Whether its files are to be had; if not, its rules and queues have no names.
-    pub known: bool,
 }
 
 /// How many records there were.
@@ -121,8 +119,6 @@ pub struct Report {
     pub desks: Vec<Count>,
     /// Queued mentions by queue.
     pub queues: Vec<Count>,
-    /// Whether the numbers of rules before are right: every policy that decided is to be had.
-    pub rules_before_known: bool,
     /// Every rule that matched something.
     pub rules: Vec<RuleCount>,
     /// Mentions that would end elsewhere, the most first.
@@ -178,19 +174,13 @@ impl Report {
             self.input
         )?;
         for (index, told) in self.before.iter().enumerate() {
-            let known = if told.known { "" } else { "; its files are not to be had" };
             let title = if index == 0 { "before" } else { "" };
-            writeln!(f, "{title:<10} {} ({} records{known})", told.policy, told.mentions)?;
+            writeln!(f, "{title:<10} {} ({} records)", told.policy, told.mentions)?;
         }
         writeln!(f, "after      {}", self.after)
     }
 
     fn rules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.rules_before_known {
-            let what =
-                "what rules matched before is not known for all records: the numbers before are too low";
-            writeln!(f, "\n{what}")?;
-        }
         let (same, mut changed): (Vec<_>, Vec<_>) = self.rules.iter().partition(|rule| rule.is_as_before());
         changed.sort_by_key(|rule| std::cmp::Reverse(rule.matched.delta().abs()));
         if !changed.is_empty() {

@@ -33,8 +33,7 @@ pub struct Sample {
 /// One side of the comparison, as far as a sample needs it.
 #[derive(Clone, Copy)]
 pub(super) struct Told<'a> {
-    /// The policy, if it is to be had.
-    pub(super) policy: Option<&'a Policy>,
+    pub(super) policy: &'a Policy,
     pub(super) decision: Decision,
     /// The rules that matched.
     pub(super) matched: &'a [RuleIndex],
@@ -89,7 +88,7 @@ impl Telling {
 fn fate(side: Told<'_>, mention: Option<&Mention<'_>>) -> String {
     let Told { policy, decision, matched } = side;
     let name = decision.disposition.name();
-    let (Some(policy), Some(mention)) = (policy, mention) else { return name.to_owned() };
+    let Some(mention) = mention else { return name.to_owned() };
     match decision.disposition {
         Disposition::Queued => {
             let by = match policy.filters().get(usize::from(policy.route(mention, matched).filter)) {
@@ -123,9 +122,7 @@ fn fate(side: Told<'_>, mention: Option<&Mention<'_>>) -> String {
 
 /// The rules that made the difference.
 fn because(before: Told<'_>, after: Told<'_>) -> Vec<String> {
-    let (Some(was), Some(is)) = (before.policy, after.policy) else {
-        return vec!["the policy that decided it is not to be had".to_owned()];
-    };
+    let (was, is) = (before.policy, after.policy);
     let names = |policy: &'_ Policy, matched: &[RuleIndex]| -> BTreeSet<String> {
         matched.iter().map(|index| rule(policy, *index).name.clone()).collect()
     };

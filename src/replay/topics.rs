@@ -17,10 +17,12 @@ use crate::interrupt::Interrupt;
 use crate::log::{LogError, Logs, Record, Records, TopicPartition};
 use crate::pipeline::policy;
 use crate::policies::{Compiled, Follower, Policies};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::dedup::ExactWindow;
 use triage_engine::model::{Disposition, Millis};
+use triage_engine::policy::Generation;
 use triage_engine::triage::{
     DETAIL_NONE, DETAIL_NOT_A_MENTION, Decision, Event, ROUTE_NONE, Triage, Verdict,
 };
@@ -35,7 +37,8 @@ const WAIT: Duration = Duration::from_millis(100);
 /// Replays the input topic.
 ///
 /// # Errors
-/// 64 for a range that makes no sense, 78 for a policy with mistakes, 69 when no broker answers.
+/// 64 for a range that makes no sense, 65 when a policy that decided is not to be had, 78 for a policy with mistakes, 69
+/// when no broker answers.
 pub(super) fn replay(
     settings: &Settings,
     logs: &dyn Logs,
@@ -135,7 +138,10 @@ impl Replay<'_> {
         let (mut input, start) = self.stretch(of)?;
         let wanted = Wanted { input: &input, start, from: self.wishes.from, to: self.wishes.to };
         let entries = Entries::read(self.logs, &self.plan.ledger, &wanted, interrupt, progress)?;
-        let sides = self.sides(&entries);
+        if interrupt.is_asked() {
+            return Ok(());
+        }
+        let sides = self.sides(of, &entries)?;
         self.fold.totals.gone += entries.gone;
         self.fold.totals.damaged += entries.damaged;
         for &(generation, offsets) in &entries.expired {
@@ -145,7 +151,7 @@ impl Replay<'_> {
                 desk: ROUTE_NONE,
                 queue: ROUTE_NONE,
             };
-            self.fold.stays(sides[generation], &expired, offsets);
+            self.fold.stays(sides[&generation].before, &expired, offsets);
         }
         let mut part = Part {
             next: input.from,
@@ -179,15 +185,50 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// The fold's side of each generation that decided.
-    fn sides(&mut self, entries: &Entries) -> Vec<usize> {
-        let (fold, against, published) = (&mut self.fold, &self.against, &self.published);
-        let side = |generation: &triage_engine::policy::Generation| match against {
-            Some(against) => fold.side(against.generation(), || Some(against.clone())),
-            None => fold.side(*generation, || published.get(*generation, policy::matcher)),
-        };
-        entries.generations.iter().map(side).collect()
+    /// The fold's sides of each policy that decided anything of the stretch.
+    fn sides(&mut self, of: &TopicPartition, entries: &Entries) -> Result<BTreeMap<usize, Sides>, Error> {
+        let mut sides = BTreeMap::new();
+        for (number, share) in entries.shares() {
+            let decider = |records| self.decider(entries.generations[number], records, of);
+            let (before, own) = match self.against.clone() {
+                None => (decider(share.records)?, None),
+                Some(against) if share.brought_back == 0 => (against, None),
+                Some(against) => (against, Some(decider(share.brought_back)?)),
+            };
+            let before = self.fold.side(&before);
+            sides.insert(number, Sides { before, own: own.map_or(before, |own| self.fold.side(&own)) });
+        }
+        Ok(sides)
     }
+
+    /// A policy that decided so many records of a partition.
+    fn decider(
+        &self,
+        generation: Generation,
+        records: u64,
+        of: &TopicPartition,
+    ) -> Result<Arc<Compiled>, Error> {
+        self.published.get(generation, policy::matcher).ok_or_else(|| {
+            let why = match self.published.has_bundle(generation) {
+                true => "this release cannot compile it".to_owned(),
+                false => format!("`{}` does not hold it", self.plan.policies),
+            };
+            let what = format!("policy {generation} decided {records} records of {of} in this range, and {why}");
+            Error::data(what).hint(match self.against {
+                None => "name the folder of the policy before with --against, or choose other times with --from and --to",
+                Some(_) => "a request brought them back under it: choose other times with --from and --to",
+            })
+        })
+    }
+}
+
+/// The fold's sides of a policy that decided.
+#[derive(Debug, Clone, Copy)]
+struct Sides {
+    /// That of the policy under which its records are decided again.
+    before: usize,
+    /// Its own, which knows the queues of what a request brought back.
+    own: usize,
 }
 
 /// One partition under way.
@@ -195,8 +236,8 @@ struct Part<'f> {
     /// The offset after the last record that was read.
     next: i64,
     entries: Entries,
-    /// The fold's side of each of the entries' generations.
-    sides: Vec<usize>,
+    /// By the numbers of the entries' generations.
+    sides: BTreeMap<usize, Sides>,
     /// Decides under the policy after; its window is used only where that remembers ids differently.
     engine: Triage,
     redup: bool,
@@ -214,10 +255,10 @@ impl Part<'_> {
             self.fold.totals.undecided += 1;
             return;
         };
-        let side = self.sides[decided.generation];
         if !self.is_read_again(&decided) {
-            return self.stays(side, &decided);
+            return self.stays(&decided);
         }
+        let side = self.sides[&decided.generation].before;
         let full = self.gathered.as_ref().is_some_and(|batch| {
             let records = &batch.records;
             batch.side != side || records.len() >= BATCH || records.bytes() >= BATCH_BYTES
@@ -225,7 +266,7 @@ impl Part<'_> {
         if full {
             self.hand_in(judges);
         }
-        let before = self.fold.policy_of(side).cloned();
+        let before = self.fold.policy_of(side).clone();
         let of = self.entries.of_input();
         let empty = || Batch { records: Records::new(of.clone()), before, side };
         let batch = self.gathered.get_or_insert_with(empty);
@@ -247,7 +288,9 @@ impl Part<'_> {
     }
 
     /// Counts what the policy has no say in.
-    fn stays(&mut self, side: usize, decided: &Decided) {
+    fn stays(&mut self, decided: &Decided) {
+        let Sides { before, own } = self.sides[&decided.generation];
+        let side = if decided.brought_back { own } else { before };
         self.fold.stays(side, &decided.decision, 1);
         self.fold.totals.brought_back += u64::from(decided.brought_back);
     }
@@ -272,7 +315,7 @@ impl Part<'_> {
             if decided.brought_back || decided.decision.disposition == Disposition::Joined {
                 let told = Event::Decided { now, key: Some(key), decision: decided.decision };
                 self.engine.step(&[told], &mut Vec::new());
-                self.stays(judged.batch.side, &decided);
+                self.stays(&decided);
                 continue;
             }
             let after = match self.redup {

@@ -5,7 +5,7 @@
 use crate::clock::Clock;
 use crate::embedded::{Cluster, MemberId};
 use crate::log::{LogError, Logs, TopicPartition};
-use crate::policies::{Follower, Policies};
+use crate::policies::{Follower, Policies, Source};
 use crate::shard::Alerts;
 use crate::shard::desk::DeskTopics;
 use crate::shard::desk_lane::{DeskParts, DeskPlace, DeskWork};
@@ -109,7 +109,9 @@ impl Instance {
             .describe(&["mentions", "helpdesk.events", "triaged.control"])
             .expect("the embedded log answers");
         let ids: Vec<_> = ids.into_iter().map(|info| info.expect("the topic exists").id).collect();
-        let policies = Policies::new();
+        // No bundle is held: each that is not compiled yet is read again.
+        let bundles = TopicPartition::new("triaged.policies", 0);
+        let policies = Policies::reading_again(Source { logs: logs.clone(), topic: bundles, bytes_max: 0 });
         let follower =
             Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", policies.clone(), reference)
                 .expect("a follower");

@@ -209,7 +209,11 @@ impl Assembler {
     }
 }
 
-fn parse_key(key: &[u8]) -> Result<(Generation, Option<u32>), PolicyRecordError> {
+/// Which bundle a record's key speaks of, and which part of it; `None` is the manifest.
+///
+/// # Errors
+/// [`PolicyRecordError::Key`] for any other key.
+pub fn parse_key(key: &[u8]) -> Result<(Generation, Option<u32>), PolicyRecordError> {
     let wrong = || PolicyRecordError::Key(String::from_utf8_lossy(&key[..key.len().min(100)]).into_owned());
     let text = std::str::from_utf8(key).map_err(|_| wrong())?;
     let (generation, part) = match text.split_once('/') {

@@ -4,6 +4,8 @@
 //! that is left running for the next test run. Without Java or Maven a test fails and says what to run; it is never
 //! skipped. Called by every test that needs a broker.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -72,6 +74,30 @@ pub fn send(producer: &mut dyn Producer, to: &TopicPartition, batch: &Outgoing) 
     assert!(ticket.is_settled());
     assert_eq!(ticket.failure(), None);
     ticket
+}
+
+/// The headers of the records at these offsets, by offset, read by another client than ours. The last must be there.
+pub fn headers(of: &TopicPartition, at: Range<i64>) -> BTreeMap<i64, Vec<(String, Vec<u8>)>> {
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::message::{Headers, Message};
+    let mut found = BTreeMap::new();
+    if at.is_empty() {
+        return found;
+    }
+    let mut config = rdkafka::ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap()).set("group.id", "headers");
+    let consumer: BaseConsumer = config.create().expect("another client");
+    let mut list = rdkafka::TopicPartitionList::new();
+    let from = rdkafka::Offset::Offset(at.start);
+    list.add_partition_offset(&of.topic, of.partition as i32, from).expect("an offset");
+    consumer.assign(&list).expect("it reads");
+    while !found.contains_key(&(at.end - 1)) {
+        let message = consumer.poll(Duration::from_secs(60)).expect("a record in time").expect("a record");
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        let owned = headers.map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()));
+        found.insert(message.offset(), owned.collect());
+    }
+    found
 }
 
 /// A batch of records whose values are the numbers of `range`, as text padded to `bytes`.
