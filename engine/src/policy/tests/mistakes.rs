@@ -1158,3 +1158,35 @@ fn limits_on_lists_and_regular_expressions_are_named() {
     let long = format!("[[rule]]\nname = \"r\"\nquery = '/{}/'\n", "a".repeat(513));
     assert!(told("r.toml", &long)[0].contains("has 513 bytes, the limit REGEX_BYTES_MAX is 512"));
 }
+
+#[test]
+fn words_that_are_too_long_are_told_each_at_its_place_and_beside_other_mistakes() {
+    let (right, long) = ("x".repeat(2_000), "x".repeat(2_001));
+    // 200 ligatures of 3 bytes become 2,200 letters and blanks where capitals and accents do not count.
+    let grown = "ﷺ".repeat(200);
+    // Of 700 letters with accents each has 3 bytes where accents count.
+    let exact = "\u{1ea5}".repeat(700);
+    let rules = format!(
+        "[[rule]]\nname = \"a\"\nquery = 'tv OR {long} OR \"{long} y\"'\n\
+         [[rule]]\nname = \"b\"\nquery = '{right} OR {exact}'\n\
+         [[rule]]\nname = \"c\"\nquery = '{exact}'\naccents = \"exact\"\n\
+         [[list]]\nname = \"l\"\nterms = [\"tv\", \"{right}\", \"{exact}\", \"{grown}\"]\n\
+         [[rule]]\nname = \"d\"\nquery = 'tag:nothing'\n"
+    );
+    let hint = "(a few words that only such texts have are enough)";
+    let limit = "the limit LITERAL_BYTES_MAX is 2000";
+    let told = told("long.toml", &rules);
+    let start = "x".repeat(20);
+    let expected = [
+        format!("long.toml:3:16: in `query`: `{start}…` has 2001 bytes, {limit} {hint}"),
+        format!("long.toml:3:2021: in `query`: `{start}…` has 2003 bytes, {limit} {hint}"),
+        format!("long.toml:9:10: in `query`: `{}…` has 2100 bytes, {limit} {hint}", "\u{1ea5}".repeat(20)),
+        format!(
+            "long.toml:13:2020: in the list `l`: `{}…` has 2100 bytes, {limit} {hint}",
+            "\u{1ea5}".repeat(20)
+        ),
+        format!("long.toml:13:2724: in the list `l`: `{}…` has 6600 bytes, {limit} {hint}", "ﷺ".repeat(20)),
+        "long.toml:16:10: in `query`: no rule gives the tag `nothing`".to_owned(),
+    ];
+    assert_eq!(told, expected);
+}
