@@ -1190,3 +1190,28 @@ fn words_that_are_too_long_are_told_each_at_its_place_and_beside_other_mistakes(
     ];
     assert_eq!(told, expected);
 }
+
+#[test]
+fn of_a_long_circle_the_first_steps_are_told_and_how_many_more_there_are() {
+    let rules = (0..20_000).map(|number| {
+        let next = (number + 1) % 20_000;
+        format!("[[rule]]\nname = \"r{number:05}\"\nquery = \"tag:t{next}\"\ntags = [\"t{number}\"]\n")
+    });
+    let told = told("c.toml", &rules.collect::<String>());
+    assert_eq!(told.len(), 1);
+    let start = "c.toml:3:10: in `query`: rules ask each other in a circle: `r00000` asks for tag:t1, which `r00001` gives; ";
+    assert!(told[0].starts_with(start), "{}", &told[0][..200]);
+    let end = "`r00009` asks for tag:t10, which `r00010` gives; and 19990 more (a tag or category is given before it is asked for: ask for words in one of them)";
+    assert!(told[0].ends_with(end), "{}", &told[0][told[0].len() - 200..]);
+}
+
+#[test]
+fn a_policy_in_which_every_name_is_wrong_is_told_whole() {
+    let rules = (0..20_000).map(|number| {
+        format!("[[rule]]\nname = \"r{number}\"\nquery = \"tag:u{number}\"\ntags = [\"t{number}\"]\n")
+    });
+    let told = told("u.toml", &rules.collect::<String>());
+    assert_eq!(told.len(), 20_000);
+    assert!(told[0].ends_with("no rule gives the tag `u0` (did you mean `t0`?)"), "{}", told[0]);
+    assert!(told[19_999].ends_with("no rule gives the tag `u19999`"), "{}", told[19_999]);
+}
