@@ -2,11 +2,11 @@
 //!
 //! Owns the order and the message about circles. Knows of a rule only what it gives and what it asks. Called by `compile`.
 
-use super::file::Files;
-use super::mistake::Mistakes;
+use super::file::{Files, RuleText};
+use super::mistake::{Mistakes, first_few};
 use super::query::{Expression, Field, Mark};
 use super::{Rule, RuleIndex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A circle of questions, in words, and where in which rule's query it is asked.
 struct Circle {
@@ -43,9 +43,11 @@ pub(super) fn order(
         Ok(order) => return Some(order),
         Err(circles) => circles,
     };
+    // Of two rules of one name the first counts.
+    let texts = files.rules.iter().rev().filter_map(|text| Some((text.name.as_ref()?.value.as_str(), text)));
+    let texts: BTreeMap<&str, &RuleText> = texts.collect();
     for circle in circles {
-        let name = &rules[circle.rule.place()].name;
-        let text = files.rules.iter().find(|text| text.name.as_ref().is_some_and(|n| n.value == *name));
+        let text = texts.get(rules[circle.rule.place()].name.as_str());
         let query = text.and_then(|text| text.query.as_ref()).expect("invariant: the rule has its query");
         let place = mistakes.inside(&query.place, circle.mark.at, circle.mark.length);
         let hint = "a tag or category is given before it is asked for: ask for words in one of them";
@@ -106,13 +108,14 @@ fn order_of(rules: &[Rule], queries: &[Expression]) -> Result<Vec<RuleIndex>, Ve
 /// What a query asks of other rules, each once.
 fn questions(query: &Expression) -> Vec<(Asked<'_>, Mark)> {
     let mut found: Vec<(Asked<'_>, Mark)> = Vec::new();
+    let mut known: BTreeSet<Asked<'_>> = BTreeSet::new();
     query.leaves(&mut |leaf| {
         let question = match leaf {
             Expression::Field(Field::Tag(tag), mark) => (Asked::Tag(tag), *mark),
             Expression::Field(Field::Category(_), mark) => (Asked::Category, *mark),
             _ => return,
         };
-        if !found.iter().any(|(known, _)| *known == question.0) {
+        if known.insert(question.0) {
             found.push(question);
         }
     });
@@ -127,11 +130,13 @@ fn circles(
     waits: &[usize],
     stuck: &[usize],
 ) -> Vec<Circle> {
+    // For each question the first giver that waits.
+    let waiting = |places: &Vec<usize>| places.iter().copied().find(|&giver| waits[giver] > 0);
+    let waiting: BTreeMap<Asked<'_>, usize> =
+        givers.iter().filter_map(|(question, places)| Some((*question, waiting(places)?))).collect();
     let next = |place: usize| {
-        asked[place].iter().find_map(|(question, mark)| {
-            let giver = givers.get(question)?.iter().find(|&&giver| waits[giver] > 0)?;
-            Some((*giver, *question, *mark))
-        })
+        let mut open = asked[place].iter();
+        open.find_map(|(question, mark)| Some((*waiting.get(question)?, *question, *mark)))
     };
     let mut visited = vec![false; rules.len()];
     let mut circles = Vec::new();
@@ -163,7 +168,7 @@ fn circles(
             [(own, question, _)] => {
                 format!("`{}` asks for {}, which it gives itself", rules[*own].name, question.shown())
             }
-            _ => format!("rules ask each other in a circle: {}", told.join("; ")),
+            _ => format!("rules ask each other in a circle: {}", first_few(&told, "; ")),
         };
         circles.push(Circle { rule: RuleIndex::new(place), mark, what });
     }
@@ -176,7 +181,6 @@ mod tests {
     use crate::policy::RuleAction;
     use crate::policy::query::{Dialect, Form, parse};
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     fn rule(place: usize, gives: &[u8]) -> Rule {
         Rule {

@@ -10,13 +10,14 @@ use super::bundle::{Bundle, parse_hex};
 use super::calendar::{CalendarIndex, TIME_ZONES_PATH, calendars};
 use super::file::{Files, RuleText};
 use super::lists::check_lists;
-use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
+use super::mistake::{Mistake, Mistakes, Place};
 use super::program::{Programs, RulePrograms, TagsAlone};
 use super::queries::{Queries, check_regexes};
 use super::query::{Dialect, Expression};
 use super::table::Located;
 use super::{
-    DedupLimits, Desk, DeskIndex, DeskLimits, Filter, Policy, Queue, QueueIndex, Resolution, Rule, RuleAction,
+    DedupLimits, Desk, DeskIndex, DeskLimits, Filter, Policy, Queue, QueueIndex, Resolution, Rule,
+    RuleAction, RuleClass,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -196,7 +197,7 @@ impl Compiler<'_> {
             return u16::try_from(*index).unwrap_or(u16::MAX);
         }
         if self.whole {
-            let hint = did_you_mean(&name.value, known.keys().map(String::as_str));
+            let hint = self.mistakes.near(&name.value, known.keys().map(String::as_str));
             self.mistakes.at(&name.place, format!("there is no {kind} `{}`", name.value), hint);
         }
         0
@@ -253,14 +254,10 @@ impl Compiler<'_> {
     fn rules(&mut self, files: &Files, names: &Names, queries: &Queries<'_>) -> (Vec<Rule>, Vec<Expression>) {
         let mut found: BTreeMap<String, (Rule, Expression)> = BTreeMap::new();
         for text in &files.rules {
-            let mut own_tags: Vec<String> = Vec::new();
-            for tag in &text.tags {
-                if !own_tags.contains(&tag.value) {
-                    own_tags.push(tag.value.clone());
-                }
-            }
             let class = text.class.as_ref().map(|class| class.value);
-            own_tags.extend(class.map(|class| class.name().to_owned()).filter(|tag| !own_tags.contains(tag)));
+            let given = text.tags.iter().map(|tag| tag.value.as_str()).chain(class.map(RuleClass::name));
+            let mut known = BTreeSet::new();
+            let own_tags: Vec<String> = given.filter(|tag| known.insert(*tag)).map(str::to_owned).collect();
             let dialect = Dialect::Rule(text.form);
             let query = text.query.as_ref();
             let query = query.and_then(|query| queries.read("query", query, dialect, &mut self.mistakes));

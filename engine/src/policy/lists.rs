@@ -5,7 +5,7 @@
 
 use super::file::ListText;
 use super::mistake::{Mistakes, Place};
-use super::query::{Form, List, Lists, words};
+use super::query::{List, Lists, words};
 use super::table::Located;
 use std::collections::BTreeMap;
 
@@ -74,8 +74,8 @@ fn read_terms(name: &Located<String>, terms: &[Located<String>], mistakes: &mut 
     }
     let mut list = List::default();
     for term in terms {
-        match words::read_list_term(&term.value, Form::default()) {
-            Ok(_) => list.terms.push(term.value.clone()),
+        match words::check_list_term(&term.value) {
+            Ok(()) => list.terms.push(term.value.clone()),
             Err((what, hint)) => {
                 mistakes.at(&term.place, format!("in the list `{}`: {what}", name.value), hint)
             }

@@ -1,10 +1,19 @@
 //! A mistake in a policy file: where it stands, what is wrong, and what to do about it.
 //!
-//! Owns places (line and column), the "did you mean" search, and the way positions inside a TOML string map to
-//! the file. May not decide what is a mistake. Used by everything in `policy` that reads files.
+//! Owns the collection of mistakes, the "did you mean" search, and how names are listed. Lines and columns are `source`'s
+//! business. May not decide what is a mistake. Used by everything in `policy` that reads files.
 
+mod source;
+
+use source::{Source, raw_offset};
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
+
+/// How many names one message lists, at most; of the others it tells how many there are.
+pub(super) const NAMES_SHOWN_MAX: usize = 10;
+/// How many names are held against wrong ones in all, so that a policy in which every name is wrong is told in seconds.
+const NAMES_COMPARED_MAX: usize = 1_000_000;
 
 /// One mistake in the policy's files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize)]
@@ -17,7 +26,7 @@ pub struct Mistake {
     pub column: u32,
     /// How many characters from there are meant, up to the end of the line; 0 when there is no place.
     pub length: u32,
-    /// The whole line; empty when there is no place, or when it must not be repeated.
+    /// The whole line; empty when there is no place, when it must not be repeated, or when it is longer than a query may be.
     pub line_text: String,
     /// What is wrong, quoting the user's value.
     pub what: String,
@@ -46,13 +55,15 @@ pub(super) struct Place {
 
 /// Collects mistakes while the files are read and checked; nothing stops at the first.
 pub(super) struct Mistakes<'a> {
-    files: Vec<(&'a str, &'a str)>,
+    files: Vec<Source<'a>>,
     found: Vec<Mistake>,
+    names_left: Cell<usize>,
 }
 
 impl<'a> Mistakes<'a> {
     pub fn new(files: impl Iterator<Item = (&'a str, &'a str)>) -> Mistakes<'a> {
-        Mistakes { files: files.collect(), found: Vec::new() }
+        let files = files.map(|(path, text)| Source::new(path, text)).collect();
+        Mistakes { files, found: Vec::new(), names_left: Cell::new(NAMES_COMPARED_MAX) }
     }
 
     pub fn at(&mut self, place: &Place, what: impl Into<String>, hint: impl Into<String>) {
@@ -68,12 +79,21 @@ impl<'a> Mistakes<'a> {
 
     /// A mistake at this place, not yet collected.
     pub fn placed(&self, place: &Place, what: impl Into<String>, hint: impl Into<String>) -> Mistake {
-        let (file, text) = self.files[place.file];
-        let (line, column) = line_and_column(text, place.bytes.start);
-        let rest = text.get(place.bytes.clone()).unwrap_or_default().lines().next().unwrap_or_default();
+        let source = &self.files[place.file];
+        let (line, column) = source.line_and_column(place.bytes.start);
+        let rest =
+            source.text.get(place.bytes.clone()).unwrap_or_default().lines().next().unwrap_or_default();
         let length = u32::try_from(rest.trim_end().chars().count()).unwrap_or(u32::MAX).max(1);
-        let line_text = text.lines().nth(line as usize - 1).unwrap_or_default().to_owned();
-        Mistake { file: file.into(), line, column, length, line_text, what: what.into(), hint: hint.into() }
+        let line_text = source.line(line).to_owned();
+        Mistake {
+            file: source.path.into(),
+            line,
+            column,
+            length,
+            line_text,
+            what: what.into(),
+            hint: hint.into(),
+        }
     }
 
     /// A mistake with no place: something is missing from all files.
@@ -91,30 +111,36 @@ impl<'a> Mistakes<'a> {
 
     /// Where another place is, for sentences such as "also in `rules/tv.toml` line 3".
     pub fn describe(&self, place: &Place) -> String {
-        let (file, text) = self.files[place.file];
-        format!("{file} line {}", line_and_column(text, place.bytes.start).0)
+        format!("{} line {}", self.path(place.file), self.line(place))
     }
 
     /// The path of a file.
     pub fn path(&self, file: usize) -> &'a str {
-        self.files[file].0
+        self.files[file].path
     }
 
     /// The line of a place, from 1.
     pub fn line(&self, place: &Place) -> u32 {
-        line_and_column(self.files[place.file].1, place.bytes.start).0
+        self.files[place.file].line_and_column(place.bytes.start).0
     }
 
     /// The place of a part of a TOML string: `offset` and `length` count bytes of the string's value. A length of 0
     /// stands for the word that begins there.
     pub fn inside(&self, string: &Place, offset: usize, length: usize) -> Place {
-        let raw = &self.files[string.file].1[string.bytes.clone()];
+        let raw = &self.files[string.file].text[string.bytes.clone()];
         let (offset, last) = (raw_offset(raw, offset), raw_offset(raw, offset + length));
         let ends_word = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '\'');
         let word = || raw[offset..].find(ends_word).unwrap_or(raw.len() - offset);
         let start = string.bytes.start + offset;
         let end = start + if length == 0 { word() } else { last - offset };
         Place { file: string.file, bytes: start..end.max(start) }
+    }
+
+    /// [`did_you_mean`] for names of which a policy may have very many; empty once too many have been compared.
+    pub fn near<'n>(&self, wrong: &str, known: impl ExactSizeIterator<Item = &'n str>) -> String {
+        let Some(left) = self.names_left.get().checked_sub(known.len()) else { return String::new() };
+        self.names_left.set(left);
+        did_you_mean(wrong, known)
     }
 
     /// Whether nothing was found so far.
@@ -127,62 +153,6 @@ impl<'a> Mistakes<'a> {
         self.found.sort();
         self.found.dedup();
         self.found
-    }
-}
-
-fn line_and_column(text: &str, byte: usize) -> (u32, u32) {
-    let byte = text.floor_char_boundary(byte.min(text.len()));
-    let before = &text[..byte];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = 1 + before.bytes().filter(|&b| b == b'\n').count();
-    let column = 1 + before[line_start..].chars().count();
-    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
-}
-
-/// Maps an offset in the value of a TOML string to an offset in its source, quotes and escapes included.
-fn raw_offset(raw: &str, offset: usize) -> usize {
-    let multi_line = raw.starts_with("\"\"\"") || raw.starts_with("'''");
-    let mut at = if multi_line { 3 } else { 1 };
-    if multi_line {
-        // A line break right after the opening quotes is not part of the value.
-        at += if raw[3..].starts_with("\r\n") { 2 } else { usize::from(raw[3..].starts_with('\n')) };
-    }
-    if raw.starts_with('\'') {
-        return (at + offset).min(raw.len());
-    }
-    let mut value = 0;
-    while value < offset && at < raw.len() {
-        let (source_length, value_length) = one_piece(&raw[at..]);
-        at += source_length;
-        value += value_length;
-    }
-    // A line-ending backslash stands for nothing; the next character begins after it.
-    while at < raw.len() && raw[at..].starts_with('\\') && one_piece(&raw[at..]).1 == 0 {
-        at += one_piece(&raw[at..]).0;
-    }
-    at.min(raw.len())
-}
-
-/// The next piece of a basic string: its bytes in the source and in the value.
-fn one_piece(raw: &str) -> (usize, usize) {
-    let mut chars = raw.chars();
-    let Some(first) = chars.next() else { return (1, 1) };
-    if first != '\\' {
-        return (first.len_utf8(), first.len_utf8());
-    }
-    let digits = |from: usize, count: usize| {
-        let code = raw.get(from..from + count).and_then(|hex| u32::from_str_radix(hex, 16).ok());
-        (from + count, code.and_then(char::from_u32).map_or(1, char::len_utf8))
-    };
-    match chars.next() {
-        Some('x') => digits(2, 2),
-        Some('u') => digits(2, 4),
-        Some('U') => digits(2, 8),
-        Some(c) if c.is_whitespace() => {
-            let rest = &raw[1..];
-            (1 + rest.len() - rest.trim_start().len(), 0)
-        }
-        _ => (2, 1),
     }
 }
 
@@ -222,21 +192,18 @@ pub fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -
     nearest.map_or_else(String::new, |(_, name)| format!("did you mean `{name}`?"))
 }
 
+/// The first of these with `separator` between them, and how many more there are.
+pub(super) fn first_few(names: &[String], separator: &str) -> String {
+    let shown = names[..names.len().min(NAMES_SHOWN_MAX)].join(separator);
+    match names.len().saturating_sub(NAMES_SHOWN_MAX) {
+        0 => shown,
+        more => format!("{shown}{separator}and {more} more"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_place_inside_a_string_is_found_behind_quotes_escapes_and_line_breaks() {
-        assert_eq!(raw_offset("\"ab\"", 1), 2);
-        assert_eq!(raw_offset("'ab'", 1), 2);
-        assert_eq!(raw_offset("'''\nab'''", 1), 5);
-        assert_eq!(raw_offset("\"\"\"\r\nab\"\"\"", 0), 5);
-        assert_eq!(raw_offset(r#""\"tv\" b""#, 5), 8);
-        assert_eq!(raw_offset(r#""\u00e9x""#, 2), 7);
-        assert_eq!(raw_offset("\"\"\"a \\\n   b\"\"\"", 2), 10);
-        assert_eq!(raw_offset("\"ab\"", 99), 4);
-    }
 
     #[test]
     fn the_nearest_name_is_offered_and_a_far_one_is_not() {
@@ -244,11 +211,5 @@ mod tests {
         assert_eq!(did_you_mean("tech.tvv", known), "did you mean `tech.tv`?");
         assert_eq!(did_you_mean("tech.vt", known), "did you mean `tech.tv`?");
         assert_eq!(did_you_mean("billing", known), "");
-    }
-
-    #[test]
-    fn columns_count_characters_and_lines_begin_at_one() {
-        assert_eq!(line_and_column("é\nçé x", 7), (2, 3));
-        assert_eq!(line_and_column("", 0), (1, 1));
     }
 }

@@ -4,7 +4,7 @@
 //! business. Called by `compile`.
 
 use super::compile::tag_number;
-use super::mistake::{Mistakes, did_you_mean};
+use super::mistake::Mistakes;
 use super::query::{Dialect, Expression, Field, Lists, Mark, Pattern, REGEX_PER_POLICY_MAX, parse};
 use super::table::Located;
 use std::collections::BTreeSet;
@@ -38,7 +38,7 @@ impl Queries<'_> {
             }
         };
         let mut wrong: Vec<(Mark, String, String)> = Vec::new();
-        expression.leaves(&mut |leaf| wrong.extend(self.missing(leaf).filter(|_| self.whole)));
+        expression.leaves(&mut |leaf| wrong.extend(self.missing(leaf, mistakes).filter(|_| self.whole)));
         for (mark, what, hint) in wrong {
             let place = mistakes.inside(&text.place, mark.at, mark.length);
             mistakes.at(&place, format!("in `{key}`: {what}"), hint);
@@ -47,15 +47,15 @@ impl Queries<'_> {
     }
 
     /// What a leaf names and nobody gives: where it stands, what is wrong, and a hint. It would never hold.
-    fn missing(&self, leaf: &Expression) -> Option<(Mark, String, String)> {
+    fn missing(&self, leaf: &Expression, mistakes: &Mistakes<'_>) -> Option<(Mark, String, String)> {
         match leaf {
             Expression::Field(Field::Tag(tag), mark) if tag_number(self.tags, tag).is_none() => {
-                let hint = did_you_mean(tag, self.tags.iter().map(String::as_str));
+                let hint = mistakes.near(tag, self.tags.iter().map(String::as_str));
                 Some((*mark, format!("no rule gives the tag `{tag}`"), hint))
             }
             Expression::List(list, mark) if !self.lists.contains_key(&list.name) => {
                 let name = &list.name;
-                let near = did_you_mean(name, self.lists.keys().map(String::as_str));
+                let near = mistakes.near(name, self.lists.keys().map(String::as_str));
                 let other = format!(
                     "write [[list]] with name = \"{name}\"; a cashtag is written in quotes: \"${name}\""
                 );

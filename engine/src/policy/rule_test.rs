@@ -438,7 +438,7 @@ fn all_of(
 
 fn check_known(table: &mut Table<'_, '_, '_>, name: &Located<String>, kind: &str, known: &BTreeSet<&str>) {
     if !known.contains(name.value.as_str()) {
-        let hint = did_you_mean(&name.value, known.iter().copied());
+        let hint = table.mistakes.near(&name.value, known.iter().copied());
         table.mistakes.at(&name.place, format!("the policy has no {kind} `{}`", name.value), hint);
     }
 }

@@ -1,7 +1,7 @@
 //! Folding: the exact way for any run of characters, and the two short ways for texts.
 //!
 //! Owns which characters vanish, which are blanks, and which accents are dropped. `run` is the definition, slow
-//! and simple; `ascii` and `mixed` must give what `run` gives (property tests say so). Called by `text` alone.
+//! and simple; `ascii`, `mixed` and `piece` must give what `run` gives (property tests say so). Called by `text` alone.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
@@ -21,6 +21,11 @@ impl<'a> Sink<'a> {
     pub(super) fn new(out: &'a mut String, form: Form) -> Self {
         let start = out.len();
         Self { out, form, start, blank: false }
+    }
+
+    /// The bytes written so far, and whether a blank waits for what follows it.
+    pub(super) fn written(&self) -> (usize, bool) {
+        (self.out.len() - self.start, self.blank)
     }
 
     pub(super) fn push(&mut self, character: char) {
@@ -145,6 +150,17 @@ fn beyond_ascii(text: &str, sink: &mut Sink<'_>) -> usize {
             }
         }
     }
+}
+
+/// Folds one character and all after it that hang on it. Gives the bytes read.
+pub(super) fn piece(text: &str, sink: &mut Sink<'_>) -> usize {
+    let end = slow_end(text, 0);
+    let mut characters = text[..end].chars();
+    match (characters.next().map(|first| classify(first, sink.form)), characters.next()) {
+        (None | Some(Class::Slow), _) | (_, Some(_)) => run(&text[..end], sink),
+        (Some(class), None) => emit(class, sink),
+    }
+    end
 }
 
 /// The end of the run that starts at `from`: its first character, then all that have no short cut.

@@ -16,10 +16,12 @@ mod hashtag;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub(crate) use boundary::is_word_byte;
 pub use boundary::{Edges, bounded};
 pub use boundary::{is_unspaced, is_word};
+pub(crate) use trace::Trace;
 
 use fold::Sink;
 use serde::{Deserialize, Serialize};

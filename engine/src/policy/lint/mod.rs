@@ -5,21 +5,25 @@
 //! `triaged check` alone.
 
 mod common;
+mod filters;
 mod possible;
 
 use super::RuleAction;
 use super::bundle::Bundle;
-use super::file::{Files, FilterText};
-use super::mistake::{Mistake, Mistakes, Place};
-use super::query::{Dialect, Expression, Field, Form, Mark, parse, words};
+use super::file::Files;
+use super::mistake::{Mistake, Mistakes, NAMES_SHOWN_MAX, Place, first_few};
+use super::query::{Dialect, Expression, Form, Mark, parse, words};
 use super::table::Located;
 use crate::scan::Literal;
 use common::LANGUAGES;
-use possible::{Goal, common_words, possible};
+use possible::{common_words, possible};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The shortest literal, in bytes, that may be enough for a rule.
 const LITERAL_BYTES_MIN: usize = 3;
+
+/// How many parts of a query that can never hold are left out in turn, to find those that exclude each other.
+const PARTS_WEIGHED_MAX: usize = 64;
 
 macro_rules! lints {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
@@ -103,6 +107,8 @@ pub fn lint(bundle: &Bundle) -> Vec<Lint> {
 struct ListFacts {
     /// Its terms in the default form, each once.
     terms: BTreeSet<Literal>,
+    /// Those that are shorter than `LITERAL_BYTES_MIN`: thousands of rules may name the list.
+    short: BTreeSet<Literal>,
     /// A term for each language in which it has one that stands in nearly every text.
     common: BTreeMap<&'static str, String>,
 }
@@ -116,6 +122,9 @@ fn list_facts(files: &Files) -> BTreeMap<String, ListFacts> {
             let Ok(literal) = words::read_list_term(&term.value, Form::default()) else { continue };
             for language in LANGUAGES.iter().filter(|language| language.is_common(&literal)) {
                 facts.common.entry(language.code).or_insert_with(|| term.value.clone());
+            }
+            if literal.text.len() < LITERAL_BYTES_MIN {
+                facts.short.insert(literal.clone());
             }
             facts.terms.insert(literal);
         }
@@ -182,11 +191,8 @@ impl Linter<'_> {
         query.leaves(&mut |leaf| match leaf {
             Expression::Literal(literal, mark) => add(literal, *mark),
             Expression::List(list, mark) => {
-                self.lists
-                    .get(&list.name)
-                    .into_iter()
-                    .flat_map(|facts| &facts.terms)
-                    .for_each(|l| add(l, *mark));
+                let facts = self.lists.get(&list.name);
+                facts.iter().flat_map(|facts| &facts.short).for_each(|short| add(short, *mark));
             }
             _ => {}
         });
@@ -208,12 +214,13 @@ impl Linter<'_> {
         let found = LANGUAGES.iter().find_map(|language| {
             let of_list = |name: &str| self.lists.get(name)?.common.get(language.code).map(String::as_str);
             let words = common_words(query, language, &of_list)?;
-            Some((language, words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")))
+            Some((language, words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>()))
         });
         let Some((language, words)) = found else { return };
         let what = format!(
-            "for the rule `{rule}` words are enough that stand in nearly every {} text: {words}",
-            language.name
+            "for the rule `{rule}` words are enough that stand in nearly every {} text: {}",
+            language.name,
+            first_few(&words, ", ")
         );
         let hint = format!(
             "join them to a word of the matter with AND, write a phrase, or exclude the language: NOT lang:{}",
@@ -257,20 +264,22 @@ impl Linter<'_> {
     }
 
     fn desks(&mut self, files: &Files) {
-        let used = |queue: &str| {
-            let filters = files.filters.iter().filter_map(|filter| filter.queue.as_ref());
-            filters.chain(&files.workflow_default).any(|named| named.value == queue)
-        };
+        let used = files.filters.iter().filter_map(|filter| filter.queue.as_ref());
+        let used: BTreeSet<&str> =
+            used.chain(&files.workflow_default).map(|name| name.value.as_str()).collect();
         for queue in &files.queues {
-            let Some(name) = queue.name.as_ref().filter(|name| !used(&name.value)) else { continue };
+            let Some(name) = queue.name.as_ref().filter(|name| !used.contains(name.value.as_str())) else {
+                continue;
+            };
             let what = format!("no filter sends anything to the queue `{}`", name.value);
             self.note(LintKind::UnusedQueue, &name.place, what, "name it in a [[filter]], or remove it");
         }
+        let busy: BTreeSet<&str> =
+            files.queues.iter().filter_map(|queue| Some(queue.desk.as_ref()?.value.as_str())).collect();
         let mut partitions: BTreeMap<u32, &str> = BTreeMap::new();
         for desk in &files.desks {
             let Some(name) = &desk.name else { continue };
-            let queues = files.queues.iter().filter_map(|queue| queue.desk.as_ref());
-            if !queues.into_iter().any(|of| of.value == name.value) {
+            if !busy.contains(name.value.as_str()) {
                 let what = format!("the desk `{}` has no queue", name.value);
                 self.note(LintKind::IdleDesk, &name.place, what, "give it a [[queue]], or remove it");
             }
@@ -287,36 +296,12 @@ impl Linter<'_> {
             }
         }
     }
-
-    fn filters(&mut self, filters: &[FilterText]) {
-        let mut before: Vec<Earlier<'_>> = Vec::new();
-        for filter in filters {
-            let (Some(name), Some(when)) = (&filter.name, &filter.when) else { continue };
-            let Ok(condition) = parse(&when.value, Dialect::Filter) else { continue };
-            let name = name.value.as_str();
-            let subjects = subjects(&condition);
-            let always = possible(&[(&condition, false)]) == Some(false);
-            if possible(&[(&condition, true)]) == Some(false) {
-                let what = format!("the condition of the filter `{name}` can never hold");
-                self.note(LintKind::UnreachableFilter, &when.place, what, &excluding(&condition));
-            } else if let Some(culprit) = covered_by(&condition, &subjects, &before) {
-                let what = format!("the filter `{name}` can never decide: {culprit} whenever it does");
-                let hint = "filters are asked from top to bottom: move it up, or remove it";
-                self.note(LintKind::UnreachableFilter, &when.place, what, hint);
-            } else if always {
-                let what = format!("the filter `{name}` always holds: nothing below it is ever asked");
-                let hint = "the workflow's default queue is for what no filter takes";
-                self.note(LintKind::UnreachableFilter, &when.place, what, hint);
-            }
-            before.push(Earlier { name, condition, subjects, always });
-        }
-    }
 }
 
 /// Which parts of a query that cannot hold stand in each other's way: those without which the others could.
 fn excluding(query: &Expression) -> String {
     let parts = match query {
-        Expression::And(parts) => parts.as_slice(),
+        Expression::And(parts) if parts.len() <= PARTS_WEIGHED_MAX => parts.as_slice(),
         _ => &[],
     };
     let others = |left_out: usize| {
@@ -328,48 +313,11 @@ fn excluding(query: &Expression) -> String {
         .map(|at| format!("`{}`", parts[at].spelled()))
         .collect();
     match &culprits[..] {
-        [] | [_] => "its parts exclude each other".to_owned(),
-        [before @ .., last] => format!("{} and {last} exclude each other", before.join(", ")),
-    }
-}
-
-/// A filter above the one that is looked at.
-struct Earlier<'f> {
-    name: &'f str,
-    condition: Expression,
-    subjects: BTreeSet<String>,
-    /// Whether it always holds.
-    always: bool,
-}
-
-/// Which filters above leave nothing to this condition, in words.
-fn covered_by(condition: &Expression, own: &BTreeSet<String>, before: &[Earlier<'_>]) -> Option<String> {
-    let leaves_nothing = |goals: &[Goal<'_>]| possible(goals) == Some(false);
-    // Filters that ask about nothing in common cannot cover each other.
-    let related: Vec<&Earlier<'_>> =
-        before.iter().filter(|earlier| !earlier.subjects.is_disjoint(own)).collect();
-    let covers = |earlier: &&&Earlier<'_>| leaves_nothing(&[(condition, true), (&earlier.condition, false)]);
-    let one = before.iter().find(|earlier| earlier.always).or_else(|| related.iter().find(covers).copied());
-    if let Some(earlier) = one {
-        return Some(format!("`{}` above it holds", earlier.name));
-    }
-    let mut goals: Vec<Goal<'_>> = related.iter().map(|earlier| (&earlier.condition, false)).collect();
-    goals.push((condition, true));
-    (related.len() > 1 && leaves_nothing(&goals)).then(|| "one of those above it holds".to_owned())
-}
-
-/// What a condition asks about.
-fn subjects(condition: &Expression) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    condition.leaves(&mut |leaf| {
-        if let Expression::Field(field, _) = leaf {
-            found.insert(match field {
-                Field::Tag(tag) => format!("tag:{tag}"),
-                other => format!("{:?}", std::mem::discriminant(other)),
-            });
+        [first @ .., last] if (1..NAMES_SHOWN_MAX).contains(&first.len()) => {
+            format!("{} and {last} exclude each other", first.join(", "))
         }
-    });
-    found
+        _ => "its parts exclude each other".to_owned(),
+    }
 }
 
 /// Whether the query can be `wanted` for a text that holds this literal and no other.

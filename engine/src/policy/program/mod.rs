@@ -25,7 +25,7 @@ mod watch;
 
 pub(super) use facts::holds;
 pub use near::NEAR_SPANS_MAX;
-pub(super) use near::Words;
+pub(super) use near::{Reach, Span, Words, nexts};
 pub(super) use steps::{Atom, Leaf, Names, Programs};
 pub(super) use tones::variants as tone_variants;
 pub(super) use watch::Watch;

@@ -2,11 +2,11 @@
 //!
 //! Owns the count of words between two places and the search for a pair, which takes time in proportion to the hits
 //! times the logarithm of their number; `NEAR_SPANS_MAX` bounds what a NEAR inside another may stand for. The words of a text are counted
-//! once, when the first rule asks. What NEAR means is written at `query::Near`. Called by the evaluation alone.
+//! once, when the first rule asks. What NEAR means is written at `query::Near`. Called by the evaluation, and by `why`.
 
 use super::facts::Seen;
 use super::steps::Atom;
-use crate::policy::query::NEAR_WORDS_MAX;
+use crate::policy::query::{NEAR_WORDS_MAX, Near};
 use crate::text::{Form, is_unspaced, is_word};
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +20,17 @@ pub const NEAR_SPANS_MAX: usize = 65_536;
 pub struct NearProgram {
     left: Operand,
     right: Operand,
-    words_max: u32,
-    ordered: bool,
+    reach: Reach,
     form: Form,
+}
+
+/// Which spans stand near which. The evaluation and whoever tells why it decided as it did ask the same.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Reach {
+    /// Words between, at most.
+    words_max: u32,
+    /// Whether the left one must come first.
+    ordered: bool,
 }
 
 /// One side: any of these.
@@ -32,11 +40,13 @@ pub(super) struct Operand {
     pub pairs: Vec<NearProgram>,
 }
 
-/// A place in a text, in bytes.
+/// A place in a form of a text, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Span {
-    start: u32,
-    end: u32,
+pub struct Span {
+    /// The first.
+    pub start: u32,
+    /// The one after the last.
+    pub end: u32,
 }
 
 /// Buffers that are kept from mention to mention.
@@ -64,18 +74,11 @@ impl NearScratch {
 }
 
 impl NearProgram {
-    pub(super) fn new(
-        left: Operand,
-        right: Operand,
-        words_max: u32,
-        ordered: bool,
-        form: Form,
-    ) -> NearProgram {
-        assert!(words_max <= NEAR_WORDS_MAX, "a line break counts as more words");
+    pub(super) fn new(left: Operand, right: Operand, reach: Reach, form: Form) -> NearProgram {
         for operand in [&left, &right] {
             assert!(!operand.atoms.is_empty() || !operand.pairs.is_empty(), "something stands beside NEAR");
         }
-        NearProgram { left, right, words_max, ordered, form }
+        NearProgram { left, right, reach, form }
     }
 
     /// The form of the text in which its places are.
@@ -85,9 +88,7 @@ impl NearProgram {
 
     /// Whether there is a pair.
     pub fn holds(&self, seen: &Seen<'_>, scratch: &mut NearScratch) -> bool {
-        self.with_spans(seen, scratch, |left, right, words| {
-            self.precedes(left, right, words) || (!self.ordered && self.precedes(right, left, words))
-        })
+        self.with_spans(seen, scratch, |left, right, words| self.reach.holds(left, right, words))
     }
 
     /// Runs `work` on the spans of both sides, if both have some.
@@ -116,26 +117,43 @@ impl NearProgram {
         found
     }
 
-    /// Whether a span of `one` stands before one of `other`, near enough. Of those after a span the first is the nearest.
-    fn precedes(&self, one: &[Span], other: &[Span], words: &Words) -> bool {
-        one.iter().any(|before| {
-            let next = other.partition_point(|span| span.start < before.end);
-            other.get(next).is_some_and(|after| words.between(before.end, after.start) <= self.words_max)
-        })
-    }
-
-    /// Appends the spans of all pairs, from the first byte of the one to the last of the other.
+    /// Appends the spans of all pairs.
     fn pairs(&self, seen: &Seen<'_>, scratch: &mut NearScratch, out: &mut Vec<Span>) {
         self.with_spans(seen, scratch, |left, right, words| {
-            self.join(left, right, words, out);
-            if !self.ordered {
-                self.join(right, left, words, out);
-            }
+            self.reach.pairs(left, right, words, out);
             true
         });
     }
+}
 
-    fn join(&self, one: &[Span], other: &[Span], words: &Words, out: &mut Vec<Span>) {
+impl Reach {
+    /// What a NEAR of a query asks.
+    pub fn of(near: &Near) -> Reach {
+        assert!(near.words_max <= NEAR_WORDS_MAX, "a line break counts as more words");
+        Reach { words_max: near.words_max, ordered: near.ordered }
+    }
+
+    /// Whether there is a pair; the spans of each side are ascending.
+    pub fn holds(self, left: &[Span], right: &[Span], words: &Words) -> bool {
+        self.precedes(left, right, words) || (!self.ordered && self.precedes(right, left, words))
+    }
+
+    /// Whether a span of `one` stands before one of `other`, near enough. Of those after a span the first is the nearest.
+    fn precedes(self, one: &[Span], other: &[Span], words: &Words) -> bool {
+        nexts(one, other).any(|(before, after)| words.between(before.end, after.start) <= self.words_max)
+    }
+
+    /// Appends the spans of all pairs, from the first byte of the one to the last of the other; the first
+    /// `NEAR_SPANS_MAX`, to an empty `out`.
+    pub fn pairs(self, left: &[Span], right: &[Span], words: &Words, out: &mut Vec<Span>) {
+        assert!(out.is_empty(), "each NEAR has its own limit");
+        self.join(left, right, words, out);
+        if !self.ordered {
+            self.join(right, left, words, out);
+        }
+    }
+
+    fn join(self, one: &[Span], other: &[Span], words: &Words, out: &mut Vec<Span>) {
         for before in one {
             let from = other.partition_point(|span| span.start < before.end);
             for after in &other[from..] {
@@ -149,6 +167,14 @@ impl NearProgram {
             }
         }
     }
+}
+
+/// Each span of `one` with the first of `other` that begins after it; both are ascending.
+pub fn nexts<'s>(one: &'s [Span], other: &'s [Span]) -> impl Iterator<Item = (Span, Span)> + 's {
+    one.iter().filter_map(|before| {
+        let next = other.partition_point(|span| span.start < before.end);
+        other.get(next).map(|after| (*before, *after))
+    })
 }
 
 impl Operand {

@@ -5,7 +5,7 @@
 //!
 //! A program is a list of steps with forward jumps, so AND and OR stop early and need no stack.
 
-use super::near::{NearProgram, Operand};
+use super::near::{NearProgram, Operand, Reach};
 use super::number;
 use crate::policy::query::{Expression, Field, ListTerm, Near, Pattern};
 use crate::scan::Literal;
@@ -205,7 +205,7 @@ fn near_program(near: &Near, names: &mut impl Names) -> NearProgram {
     }
     let form = form.expect("invariant: what stands beside NEAR has words");
     let [left, right] = sides;
-    NearProgram::new(left, right, near.words_max, near.ordered, form)
+    NearProgram::new(left, right, Reach::of(near), form)
 }
 
 /// Adds the words, lists and pairs of one side of NEAR to its operand.

@@ -38,7 +38,7 @@ pub(super) use list::{List, Lists};
 pub(super) use parse::parse;
 pub use regex::{REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX};
 pub(super) use tree::{Expression, ListTerm, Mark, Near, Pattern};
-pub use words::{PREFIX_CHARS_MIN, SUFFIX_CHARS_MIN};
+pub use words::{LITERAL_BYTES_MAX, PREFIX_CHARS_MIN, SUFFIX_CHARS_MIN};
 
 /// The longest query, in bytes.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;

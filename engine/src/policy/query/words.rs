@@ -8,6 +8,8 @@ use super::{Edges, Form};
 use crate::scan::Literal;
 use crate::text::is_unspaced;
 
+/// The longest word or phrase in bytes of its normal form: longer than any post that a person would look for whole.
+pub const LITERAL_BYTES_MAX: usize = 2_000;
 /// How many characters a `prefix*` has at least, its `@` or `#` not counted. One is enough in scripts without blanks.
 pub const PREFIX_CHARS_MIN: usize = 3;
 /// How many characters a `*suffix` has at least. One is enough in scripts without blanks.
@@ -28,6 +30,14 @@ pub fn read_word(word: &str, form: Form) -> Result<Literal, Wrong> {
 /// What stands between the quotes of a phrase.
 pub fn read_phrase(phrase: &str, form: Form) -> Result<Literal, Wrong> {
     read(&phrase.split_whitespace().collect::<Vec<_>>().join(" "), phrase, form)
+}
+
+/// What is wrong with a term of a list, whichever rules name it.
+pub fn check_list_term(term: &str) -> Result<(), Wrong> {
+    // The default form is the first. What it leaves of a term every form leaves, and so only the length hangs on the form:
+    // a text becomes 11 times as long at most (`Normaliser::normalise`).
+    let forms = if term.len() * 11 > LITERAL_BYTES_MAX { Form::ALL.len() } else { 1 };
+    Form::ALL[..forms].iter().try_for_each(|form| read_list_term(term, *form).map(|_| ()))
 }
 
 /// A term of a list: a word or a phrase, no quotes needed.
@@ -89,6 +99,13 @@ fn read(text: &str, written: &str, form: Form) -> Result<Literal, Wrong> {
         let what = format!("nothing is left of `{plain}` after normalisation: expected a visible term");
         (what, String::new())
     })?;
+    if literal.text.len() > LITERAL_BYTES_MAX {
+        let start: String = written.chars().take(20).collect();
+        let bytes = literal.text.len();
+        let what =
+            format!("`{start}…` has {bytes} bytes, the limit LITERAL_BYTES_MAX is {LITERAL_BYTES_MAX}");
+        return Err((what, "a few words that only such texts have are enough".into()));
+    }
     // Of what is looked for: characters that leave no trace in it do not count.
     let letters = literal.text.trim_start_matches(['@', '#']).chars();
     if edges != Edges::Whole && letters.clone().count() < least && !letters.clone().any(is_unspaced) {

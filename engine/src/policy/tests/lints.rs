@@ -253,3 +253,26 @@ fn every_lint_has_a_name_of_its_own_and_says_what_it_finds() {
     assert_eq!(names.len(), LintKind::ALL.len());
     assert!(LintKind::ALL.iter().all(|kind| kind.about().ends_with('.')));
 }
+
+#[test]
+fn a_file_with_a_finding_for_each_of_20_000_rules_is_told_whole() {
+    let rules = (0..20_000)
+        .map(|number| format!("[[rule]]\nname = \"r{number}\"\nquery = \"television\"\npriority = 1\n"));
+    let told = found(&rules.collect::<String>());
+    assert_eq!(told.len(), 19_999);
+    assert_eq!(told[0], "7: same-query: the rule `r1` has the query of `r0` (p.toml line 3)");
+    assert_eq!(told[19_998], "79999: same-query: the rule `r19999` has the query of `r0` (p.toml line 3)");
+}
+
+#[test]
+fn a_message_lists_a_few_words_and_says_how_many_more_there_are() {
+    let words: Vec<&str> = "you i the to a it we that of is in what".split(' ').collect();
+    let told =
+        found(&format!("[[rule]]\nname = \"r\"\nquery = \"{}\"\npriority = 1\n", words[2..].join(" AND ")));
+    assert!(told[0].ends_with("`the`, `to`, `a`, `it`, `we`, `that`, `of`, `is`, `in`, `what`"), "{told:?}");
+    let told = found(&format!("[[rule]]\nname = \"r\"\nquery = \"{}\"\npriority = 1\n", words.join(" AND ")));
+    assert!(
+        told[0].ends_with("`you`, `i`, `the`, `to`, `a`, `it`, `we`, `that`, `of`, `is`, and 2 more"),
+        "{told:?}"
+    );
+}

@@ -1158,3 +1158,60 @@ fn limits_on_lists_and_regular_expressions_are_named() {
     let long = format!("[[rule]]\nname = \"r\"\nquery = '/{}/'\n", "a".repeat(513));
     assert!(told("r.toml", &long)[0].contains("has 513 bytes, the limit REGEX_BYTES_MAX is 512"));
 }
+
+#[test]
+fn words_that_are_too_long_are_told_each_at_its_place_and_beside_other_mistakes() {
+    let (right, long) = ("x".repeat(2_000), "x".repeat(2_001));
+    // 200 ligatures of 3 bytes become 2,200 letters and blanks where capitals and accents do not count.
+    let grown = "ﷺ".repeat(200);
+    // Of 700 letters with accents each has 3 bytes where accents count.
+    let exact = "\u{1ea5}".repeat(700);
+    let rules = format!(
+        "[[rule]]\nname = \"a\"\nquery = 'tv OR {long} OR \"{long} y\"'\n\
+         [[rule]]\nname = \"b\"\nquery = '{right} OR {exact}'\n\
+         [[rule]]\nname = \"c\"\nquery = '{exact}'\naccents = \"exact\"\n\
+         [[list]]\nname = \"l\"\nterms = [\"tv\", \"{right}\", \"{exact}\", \"{grown}\"]\n\
+         [[rule]]\nname = \"d\"\nquery = 'tag:nothing'\n"
+    );
+    let hint = "(a few words that only such texts have are enough)";
+    let limit = "the limit LITERAL_BYTES_MAX is 2000";
+    let told = told("long.toml", &rules);
+    let start = "x".repeat(20);
+    let expected = [
+        format!("long.toml:3:16: in `query`: `{start}…` has 2001 bytes, {limit} {hint}"),
+        format!("long.toml:3:2021: in `query`: `{start}…` has 2003 bytes, {limit} {hint}"),
+        format!("long.toml:9:10: in `query`: `{}…` has 2100 bytes, {limit} {hint}", "\u{1ea5}".repeat(20)),
+        format!(
+            "long.toml:13:2020: in the list `l`: `{}…` has 2100 bytes, {limit} {hint}",
+            "\u{1ea5}".repeat(20)
+        ),
+        format!("long.toml:13:2724: in the list `l`: `{}…` has 6600 bytes, {limit} {hint}", "ﷺ".repeat(20)),
+        "long.toml:16:10: in `query`: no rule gives the tag `nothing`".to_owned(),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn of_a_long_circle_the_first_steps_are_told_and_how_many_more_there_are() {
+    let rules = (0..20_000).map(|number| {
+        let next = (number + 1) % 20_000;
+        format!("[[rule]]\nname = \"r{number:05}\"\nquery = \"tag:t{next}\"\ntags = [\"t{number}\"]\n")
+    });
+    let told = told("c.toml", &rules.collect::<String>());
+    assert_eq!(told.len(), 1);
+    let start = "c.toml:3:10: in `query`: rules ask each other in a circle: `r00000` asks for tag:t1, which `r00001` gives; ";
+    assert!(told[0].starts_with(start), "{}", &told[0][..200]);
+    let end = "`r00009` asks for tag:t10, which `r00010` gives; and 19990 more (a tag or category is given before it is asked for: ask for words in one of them)";
+    assert!(told[0].ends_with(end), "{}", &told[0][told[0].len() - 200..]);
+}
+
+#[test]
+fn a_policy_in_which_every_name_is_wrong_is_told_whole() {
+    let rules = (0..20_000).map(|number| {
+        format!("[[rule]]\nname = \"r{number}\"\nquery = \"tag:u{number}\"\ntags = [\"t{number}\"]\n")
+    });
+    let told = told("u.toml", &rules.collect::<String>());
+    assert_eq!(told.len(), 20_000);
+    assert!(told[0].ends_with("no rule gives the tag `u0` (did you mean `t0`?)"), "{}", told[0]);
+    assert!(told[19_999].ends_with("no rule gives the tag `u19999`"), "{}", told[19_999]);
+}

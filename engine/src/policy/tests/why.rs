@@ -115,3 +115,28 @@ fn lists_and_tags_of_other_rules_are_told_by_what_they_stand_for() {
     assert_eq!(told_of(rules, "bad", "router bad").1, ["tag:product: true []", "bad: true [\"bad\"]"]);
     assert_eq!(told_of(rules, "bad", "bad").1, ["tag:product: false []"]);
 }
+
+#[test]
+fn what_is_told_of_a_near_ends_where_the_evaluation_ends() {
+    // 2,000 words have 100,000 pairs, of which the first 65,536 end long before the last word.
+    let text = format!("{}end", "again ".repeat(2_000));
+    let rule = |query: &str| format!("[[rule]]\nname = \"r\"\nquery = \"{query}\"\n");
+    assert!(told_of(&rule("again ONEAR/0 end"), "r", &text).0);
+    let (holds, terms) = told_of(&rule("(again ONEAR/50 again) ONEAR/0 end"), "r", &text);
+    assert!(!holds, "{terms:?}");
+    assert!(terms[0].ends_with("words between them, at most 0"), "{terms:?}");
+    assert!(told_of(&rule("(again NEAR/50 again) NEAR/50 end"), "r", &text[10_000..]).0);
+}
+
+#[test]
+fn a_long_text_of_few_words_is_told_like_any_other() {
+    let text = "one two three ".repeat(60_000 / 14);
+    let near = "((one NEAR/50 two) NEAR/50 (one NEAR/50 three)) NEAR/50";
+    let rules = format!(
+        "[[rule]]\nname = \"far\"\nquery = \"{near} four\"\n[[rule]]\nname = \"near\"\nquery = \"{near} two\"\n"
+    );
+    assert_eq!(told_of(&rules, "far", &text), (false, vec![format!("{near} four: false []")]));
+    let (holds, terms) = told_of(&rules, "near", &text);
+    assert!(holds);
+    assert!(terms[0].starts_with(&format!("{near} two: true [\"one two three")), "{}", &terms[0][..200]);
+}

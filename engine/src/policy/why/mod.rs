@@ -5,29 +5,28 @@
 //! those of the policy; a test shows that both evaluations agree. May not decide anything. Called by `explain` and by the
 //! runner of rule tests, for single mentions.
 
+mod layout;
 mod near;
-mod origin;
 mod term;
 
 pub use term::{Found, Operator, Term, Why};
 
-use super::program::{holds, tone_variants};
+use super::program::{Span, holds, tone_variants};
 use super::query::{Dialect, Expression, Field, ListTerm, Lists, Mark, Near, parse, regex};
 use super::{Filter, Policy, Rule, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Literal, Matcher, ReferenceMatcher};
 use crate::text::{Form, Forms, NormalText, Normaliser};
-use origin::Origin;
-use std::cell::RefCell;
+use layout::Layout;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Places of one term that are told, at most.
 const FOUND_MAX: usize = 20;
 
-/// Bytes of a normal form where something stands, ascending.
-type Spans = Vec<Range<usize>>;
+/// Where something stands in a normal form, ascending, each place once.
+type Spans = Vec<Span>;
 
 /// One mention under one policy, to be asked about rules and filters.
 pub struct Reading<'r> {
@@ -35,6 +34,8 @@ pub struct Reading<'r> {
     mention: &'r Mention<'r>,
     matched: &'r [RuleIndex],
     text: NormalText,
+    /// By the index of the form, once somebody has asked.
+    layouts: [OnceCell<Layout>; Form::ALL.len()],
     /// Where the terms of a list stand, once somebody has asked.
     lists: RefCell<BTreeMap<ListTerm, Arc<Spans>>>,
 }
@@ -45,7 +46,14 @@ impl Policy {
     pub fn reading<'r>(&'r self, mention: &'r Mention<'r>, matched: &'r [RuleIndex]) -> Reading<'r> {
         let mut text = NormalText::default();
         Normaliser::new().normalise(mention.text, Forms::ALL, &mut text);
-        Reading { policy: self, mention, matched, text, lists: RefCell::default() }
+        Reading {
+            policy: self,
+            mention,
+            matched,
+            text,
+            layouts: Default::default(),
+            lists: RefCell::default(),
+        }
     }
 
     /// Whose account the author's is, where that alone decides: the brand's `own`, or one that is `blocked`.
@@ -80,6 +88,10 @@ impl Reading<'_> {
         Why { name: name.to_owned(), query: query.to_owned(), holds: term.holds, term }
     }
 
+    fn layout(&self, form: Form) -> &Layout {
+        self.layouts[form.index()].get_or_init(|| Layout::new(self.mention.text, self.text.form(form), form))
+    }
+
     /// Where each literal of the query stands.
     fn literals_of(&self, expression: &Expression) -> BTreeMap<Literal, Spans> {
         let mut places: BTreeMap<Literal, Spans> = BTreeMap::new();
@@ -106,9 +118,9 @@ impl Reading<'_> {
         let mut hits = Vec::new();
         ReferenceMatcher::new(&literals).scanner().scan(&self.text, &mut hits);
         for hit in hits {
-            spans[owners[hit.literal as usize]].push(hit.start as usize..hit.end as usize);
+            spans[owners[hit.literal as usize]].push(Span { start: hit.start, end: hit.end });
         }
-        spans.iter_mut().for_each(|spans| spans.sort_by_key(|span| (span.start, span.end)));
+        spans.into_iter().for_each(sort);
     }
 
     /// Where the terms of a list stand.
@@ -120,7 +132,7 @@ impl Reading<'_> {
         let mut places = literals.into_iter().map(|literal| (literal, Vec::new())).collect();
         self.scan(&mut places);
         let mut spans: Spans = places.into_values().flatten().collect();
-        spans.sort_by_key(|span| (span.start, span.end));
+        sort(&mut spans);
         let spans = Arc::new(spans);
         self.lists.borrow_mut().insert(list.clone(), Arc::clone(&spans));
         spans
@@ -153,8 +165,10 @@ impl Evaluation<'_> {
                 let form = self.reading.text.form(pattern.form);
                 let mut line_start = 0;
                 for line in form.split('\n') {
-                    let here = compiled.find_iter(line).take(FOUND_MAX);
-                    spans.extend(here.map(|found| line_start + found.start()..line_start + found.end()));
+                    spans.extend(compiled.find_iter(line).take(FOUND_MAX).map(|found| Span {
+                        start: (line_start + found.start()) as u32,
+                        end: (line_start + found.end()) as u32,
+                    }));
                     line_start += line.len() + 1;
                 }
                 let term = self.of_text(Operator::Regex, *mark, &spans, pattern.form);
@@ -176,7 +190,7 @@ impl Evaluation<'_> {
     fn all(&self, operator: Operator, parts: &[Expression]) -> (Term, Spans) {
         let (parts, spans): (Vec<Term>, Vec<Spans>) = parts.iter().map(|part| self.term(part)).unzip();
         let mut spans: Spans = spans.into_iter().flatten().collect();
-        spans.sort_by_key(|span| (span.start, span.end));
+        sort(&mut spans);
         let holds = match operator {
             Operator::And => parts.iter().all(|part| part.holds),
             _ => parts.iter().any(|part| part.holds),
@@ -189,11 +203,16 @@ impl Evaluation<'_> {
         let (left, left_spans) = self.term(&near.left);
         let (right, right_spans) = self.term(&near.right);
         let form = form_of(&near.left);
-        let read = near::read(self.reading.text.form(form), near, &left_spans, &right_spans);
+        let layout = self.reading.layout(form);
+        let spans = near::pairs(layout, near, &left_spans, &right_spans);
+        let note = match spans.is_empty() {
+            true => near::note(layout, near, &left_spans, &right_spans),
+            false => String::new(),
+        };
         let operator = if near.ordered { Operator::Onear } else { Operator::Near };
         let whole = self.around([left.mark(), mark, right.mark()].into_iter());
-        let told = self.of_text(operator, whole, &read.spans, form);
-        (Term { note: read.note, parts: vec![left, right], ..told }, read.spans)
+        let told = self.of_text(operator, whole, &spans, form);
+        (Term { note, parts: vec![left, right], ..told }, spans)
     }
 
     fn field(&self, field: &Field, mark: Mark) -> Term {
@@ -255,11 +274,16 @@ impl Evaluation<'_> {
     }
 
     fn of_text(&self, operator: Operator, mark: Mark, spans: &Spans, form: Form) -> Term {
-        let origin = Origin::new(self.reading.mention.text, self.reading.text.form(form), form);
-        let mut found: Vec<Found> = spans.iter().take(FOUND_MAX).map(|span| origin.of(span)).collect();
+        let layout = self.reading.layout(form);
+        let mut found: Vec<Found> = spans.iter().take(FOUND_MAX).map(|&span| layout.of(span)).collect();
         found.dedup();
         Term { holds: !spans.is_empty(), found, ..Term::new(operator, mark) }
     }
+}
+
+fn sort(spans: &mut Spans) {
+    spans.sort_unstable();
+    spans.dedup();
 }
 
 /// The form of the text that an operand of NEAR is looked for in: one rule has one.
