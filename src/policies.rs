@@ -44,9 +44,14 @@ impl Compiled {
     /// # Errors
     /// Every mistake in it.
     pub fn new(bundle: &Bundle, matcher: BuildMatcher) -> Result<Compiled, Vec<Mistake>> {
-        let policy = Policy::compile(bundle)?;
+        Ok(Compiled::of(Policy::compile(bundle)?, matcher))
+    }
+
+    /// A policy that is compiled already, with its matcher.
+    #[must_use]
+    pub fn of(policy: Policy, matcher: BuildMatcher) -> Compiled {
         let matcher = matcher(policy.literals());
-        Ok(Compiled { policy, matcher })
+        Compiled { policy, matcher }
     }
 
     /// The policy.

@@ -71,8 +71,7 @@ pub(super) fn test(options: &Options) -> Result<ExitCode, Error> {
     };
     let folder = &chosen.folder;
     let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
-    let compiled = Compiled::new(&local.bundle, policy::matcher)
-        .map_err(|mistakes| policy::Refused::Mistakes(mistakes).into_error(folder))?;
+    let compiled = Compiled::of(local.policy, policy::matcher);
     let all = policy::tests(folder, compiled.policy()).map_err(|refused| refused.into_error(folder))?;
     let tests = pick(all, &chosen, options.only.as_deref())?;
     let compiled = Arc::new(compiled);

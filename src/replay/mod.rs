@@ -118,6 +118,5 @@ impl Ready {
 /// The policy of a folder with the matcher that the daemon would use.
 fn compiled(folder: &Path) -> Result<Arc<Compiled>, Error> {
     let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
-    let compiled = Compiled::new(&local.bundle, policy::matcher);
-    compiled.map(Arc::new).map_err(|mistakes| policy::Refused::Mistakes(mistakes).into_error(folder))
+    Ok(Arc::new(Compiled::of(local.policy, policy::matcher)))
 }

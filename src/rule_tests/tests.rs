@@ -101,6 +101,15 @@ fn a_mention_is_decided_by_all_its_fields_and_not_by_its_text_alone() {
 }
 
 #[test]
+fn a_picture_alone_is_decided_by_its_fields() {
+    let report = report(
+        "[[test]]\nname = \"picture\"\nmention = { text = \"\", author = { handle = \"@Brand\" } }\nexpect = { disposition = \"blocked\" }\n\
+         [[test]]\nname = \"pictures\"\ntexts = [\"\"]\nexpect = { filter = \"default\", not_rules = [\"tv-broken\"] }\n",
+    );
+    assert_eq!(report.failed(), 0, "{}", report.render(true, Colour(false)));
+}
+
+#[test]
 fn a_failing_test_shows_both_sides_and_the_part_of_the_query_that_was_false() {
     let mut report = report(
         "[[test]]\nname = \"broken sets reach the television queue\"\nexpect = { queue = \"tech.tv\", rules = [\"tv-broken\"] }\n\

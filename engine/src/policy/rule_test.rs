@@ -280,12 +280,15 @@ fn read_test(mut table: Table<'_, '_, '_>, names: &Names<'_>) -> Option<(RuleTes
     let at = table.time("at");
     let texts = table.texts("texts");
     let (mut shared, mut text) = (TestMention::default(), None);
+    // What has a text of the wrong type has been told so.
+    let mut has_text = table.has("mention");
     if let Some(mention) = table.table("mention", "`mention`") {
+        has_text = mention.has("text");
         (shared, text) = read_mention(mention);
     }
     let expect = table.table("expect", "[test.expect]").map(|expect| read_expect(expect, names));
     let expect = table.require("expect", expect, "write [test.expect] with what must come out");
-    check_texts(&mut table, text.as_ref(), &texts);
+    check_texts(&mut table, text.as_ref(), has_text);
     let place = name.as_ref().map_or_else(|| table.place.clone(), |name| name.place.clone());
     let (file, line) = (table.mistakes.path(place.file).to_owned(), table.mistakes.line(&place));
     shared.posted_at = at.as_ref().map(|at| at.value.1.clone());
@@ -299,8 +302,8 @@ fn read_test(mut table: Table<'_, '_, '_>, names: &Names<'_>) -> Option<(RuleTes
     Some((RuleTest { name: name?.value, file, line, at, cases, expect: expect? }, place))
 }
 
-/// A test has one text, or a list of them.
-fn check_texts(table: &mut Table<'_, '_, '_>, text: Option<&Located<String>>, texts: &[Located<String>]) {
+/// A test has one text, or a list of them; `has_text` is true also of a text that cannot be read.
+fn check_texts(table: &mut Table<'_, '_, '_>, text: Option<&Located<String>>, has_text: bool) {
     let place = table.place.clone();
     let either = "write mention = { text = \"…\" }, or texts = [\"…\", \"…\"] for several mentions";
     match (text, table.has("texts")) {
@@ -308,16 +311,17 @@ fn check_texts(table: &mut Table<'_, '_, '_>, text: Option<&Located<String>>, te
             let hint = "write all of them into `texts`; `mention` gives what they share";
             table.mistakes.at(&text.place, "both `mention.text` and `texts` are given", hint);
         }
-        (None, true) if texts.is_empty() => table.mistakes.at(&place, "`texts` holds no text", either),
+        (None, true) => table.require_members("texts", either),
+        (None, false) if has_text => {}
         (None, false) if table.has("mention") => table.mistakes.at(&place, "`mention` lacks `text`", either),
         (None, false) => table.mistakes.at(&place, "[[test]] lacks `mention`", either),
-        _ => {}
+        (Some(_), false) => {}
     }
 }
 
-/// The mention, and its text apart.
+/// The mention, and its text apart, which is empty where a picture says all.
 fn read_mention(mut table: Table<'_, '_, '_>) -> (TestMention, Option<Located<String>>) {
-    let text = table.text("text");
+    let text = table.any_text("text");
     let mut mention = TestMention::default();
     let TestMention { author, thread, .. } = &mut mention;
     if let Some(table) = table.table("author", "`author`") {
@@ -372,22 +376,30 @@ fn read_reach(table: &mut Table<'_, '_, '_>, author: &mut TestAuthor) {
 fn read_expect(mut table: Table<'_, '_, '_>, names: &Names<'_>) -> Expectation {
     let dispositions = ["queued", "noise", "blocked"].map(|name| (name, name));
     let disposition = table.choice("disposition", &dispositions);
+    let rule = one_of(&mut table, "rule", "rule", &names.rules);
+    let [rules, not_rules] = ["rules", "not_rules"].map(|key| all_of(&mut table, key, "rule", &names.rules));
+    let [tags, not_tags] = ["tags", "not_tags"].map(|key| all_of(&mut table, key, "tag", &names.tags));
+    exclusive(&mut table, "rule", rule.as_slice(), "rule", &not_rules);
+    exclusive(&mut table, "rules", &rules, "rule", &not_rules);
+    exclusive(&mut table, "tags", &tags, "tag", &not_tags);
     let expect = Expectation {
         disposition: disposition.as_ref().map(|disposition| disposition.value),
-        queue: one_of(&mut table, "queue", "queue", &names.queues),
-        desk: one_of(&mut table, "desk", "desk", &names.desks),
-        filter: one_of(&mut table, "filter", "filter", &names.filters),
+        queue: one_of(&mut table, "queue", "queue", &names.queues).map(|name| name.value),
+        desk: one_of(&mut table, "desk", "desk", &names.desks).map(|name| name.value),
+        filter: one_of(&mut table, "filter", "filter", &names.filters).map(|name| name.value),
         category: table.choice("category", &Category::ALL.map(|c| (c.name(), c.name()))).map(|c| c.value),
         priority: table.integer("priority", 0..=100).and_then(|number| u8::try_from(number.value).ok()),
         resolution: table
             .choice("resolution", &Resolution::ALL.map(|r| (r.name(), r.name())))
             .map(|resolution| resolution.value),
-        rule: one_of(&mut table, "rule", "rule", &names.rules),
-        rules: all_of(&mut table, "rules", "rule", &names.rules),
-        not_rules: all_of(&mut table, "not_rules", "rule", &names.rules),
-        tags: all_of(&mut table, "tags", "tag", &names.tags),
-        not_tags: all_of(&mut table, "not_tags", "tag", &names.tags),
-        pii: table.has("pii").then(|| all_of(&mut table, "pii", "kind of personal data", &names.pii_kinds)),
+        rule: rule.map(|rule| rule.value),
+        rules: values(rules),
+        not_rules: values(not_rules),
+        tags: values(tags),
+        not_tags: values(not_tags),
+        pii: table
+            .has("pii")
+            .then(|| values(all_of(&mut table, "pii", "kind of personal data", &names.pii_kinds))),
     };
     if let Some(disposition) = disposition {
         let goes_nowhere = ["queue", "desk", "filter", "category", "priority", "resolution"];
@@ -418,10 +430,10 @@ fn one_of(
     key: &'static str,
     kind: &str,
     known: &BTreeSet<&str>,
-) -> Option<String> {
+) -> Option<Located<String>> {
     let name = table.text(key)?;
     check_known(table, &name, kind, known);
-    Some(name.value)
+    Some(name)
 }
 
 /// Names of the policy.
@@ -430,10 +442,28 @@ fn all_of(
     key: &'static str,
     kind: &str,
     known: &BTreeSet<&str>,
-) -> Vec<String> {
+) -> Vec<Located<String>> {
     let names = table.texts(key);
     names.iter().for_each(|name| check_known(table, name, kind, known));
+    names
+}
+
+fn values(names: Vec<Located<String>>) -> Vec<String> {
     names.into_iter().map(|name| name.value).collect()
+}
+
+/// What must be there under `key` and must not be there under its opposite.
+fn exclusive(
+    table: &mut Table<'_, '_, '_>,
+    key: &str,
+    wanted: &[Located<String>],
+    kind: &str,
+    unwanted: &[Located<String>],
+) {
+    for name in unwanted.iter().filter(|name| wanted.iter().any(|other| other.value == name.value)) {
+        let what = format!("the {kind} `{}` stands in `{key}` and in `not_{kind}s`", name.value);
+        table.mistakes.at(&name.place, what, "no mention can do both: leave one out");
+    }
 }
 
 fn check_known(table: &mut Table<'_, '_, '_>, name: &Located<String>, kind: &str, known: &BTreeSet<&str>) {

@@ -50,13 +50,19 @@ impl<'t, 'm, 'f> Table<'t, 'm, 'f> {
 
     /// A text that is not empty.
     pub fn text(&mut self, key: &'static str) -> Option<Located<String>> {
+        let text = self.any_text(key)?;
+        if text.value.trim().is_empty() {
+            self.mistakes.at(&text.place, format!("`{key}` is empty"), "");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A text, which may be empty.
+    pub fn any_text(&mut self, key: &'static str) -> Option<Located<String>> {
         let (value, place) = self.take(key)?;
         match value.as_str() {
-            Some(text) if !text.trim().is_empty() => Some(Located { value: text.to_owned(), place }),
-            Some(_) => {
-                self.mistakes.at(&place, format!("`{key}` is empty"), "");
-                None
-            }
+            Some(text) => Some(Located { value: text.to_owned(), place }),
             None => {
                 self.wrong_type(key, &place, "a text in quotes", value);
                 None

@@ -4,9 +4,11 @@
 //! Works on the files of a bundle that compiles, apart from `compile`, so that a start pays nothing for it. Called by
 //! `triaged check` alone.
 
+mod calendars;
 mod common;
 mod filters;
 mod possible;
+mod regexes;
 
 use super::RuleAction;
 use super::bundle::Bundle;
@@ -57,6 +59,8 @@ lints! {
     IdleDesk = "idle-desk",
     /// A rule that gives no tag, category, priority or resolution and asks for no action.
     IdleRule = "idle-rule",
+    /// A part of a regular expression that can never match.
+    ImpossiblePart = "impossible-part",
     /// A rule that can never match.
     ImpossibleRule = "impossible-rule",
     /// Two lists with the same terms.
@@ -69,6 +73,8 @@ lints! {
     ShortLiteral = "short-literal",
     /// A filter that can never decide.
     UnreachableFilter = "unreachable-filter",
+    /// A calendar that no desk keeps.
+    UnusedCalendar = "unused-calendar",
     /// A list that no rule names.
     UnusedList = "unused-list",
     /// A queue to which no filter sends anything.
@@ -97,6 +103,7 @@ pub fn lint(bundle: &Bundle) -> Vec<Lint> {
     linter.rules(&files);
     linter.lists(&files);
     linter.desks(&files);
+    linter.calendars(&files);
     linter.filters(&files.filters);
     linter.found.sort_by(|a, b| (&a.mistake, a.kind).cmp(&(&b.mistake, b.kind)));
     linter.found
@@ -165,6 +172,7 @@ impl Linter<'_> {
                 self.note(LintKind::ImpossibleRule, &text.place, what, &excluding(&query));
                 continue;
             }
+            self.impossible_parts(text, rule.form, &query);
             if !self.short_literals(&name.value, text, &query) {
                 self.common_words(&name.value, text, &query);
             }

@@ -170,9 +170,17 @@ impl<'q> Lexer<'q> {
             return;
         }
         if let Some(form) = self.form(start, &self.query[start..after]) {
-            let read = super::regex::read(&inside[..length], form);
-            let mark = self.mark(start);
-            self.term(start, read.map(|pattern| Expression::Regex(pattern, mark)));
+            match super::regex::read(&inside[..length], form) {
+                Ok(pattern) => {
+                    let mark = self.mark(start);
+                    self.push(start, TokenKind::Term(Expression::Regex(pattern, mark)));
+                }
+                Err((None, wrong)) => self.refuse(start, wrong),
+                Err((Some(part), (what, hint))) => {
+                    let (at, length) = (start + 1 + part.start, part.len());
+                    self.mistakes.push(QueryMistake { at, length, what, hint });
+                }
+            }
         }
     }
 

@@ -247,6 +247,20 @@ fn desks_without_queues_queues_without_filters_and_shared_partitions_are_found()
 }
 
 #[test]
+fn a_calendar_that_no_desk_keeps_is_found() {
+    let calendar = |name: &str| {
+        format!(
+            "[[calendar]]\nname = \"{name}\"\nzone = \"Europe/Berlin\"\nhours = {{ mon = [\"09:00-18:00\"] }}\n"
+        )
+    };
+    let desk = "[[desk]]\nname = \"lab\"\nlog_partition = 1\ncalendar = \"office\"\n";
+    let queue = "[[queue]]\nname = \"lab.all\"\ndesk = \"lab\"\n";
+    let filter = "[[filter]]\nname = \"all\"\nwhen = \"lang:en\"\nqueue = \"lab.all\"\n";
+    let told = found(&format!("{}{}{desk}{queue}{filter}", calendar("office"), calendar("night")));
+    assert_eq!(told, ["6: unused-calendar: no desk keeps the calendar `night`"]);
+}
+
+#[test]
 fn every_lint_has_a_name_of_its_own_and_says_what_it_finds() {
     let mut names: Vec<&str> = LintKind::ALL.map(LintKind::name).to_vec();
     names.dedup();

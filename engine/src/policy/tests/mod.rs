@@ -12,6 +12,7 @@ mod oracle;
 mod page;
 mod parser;
 mod queries;
+mod regexes;
 mod rule_tests;
 mod scripts;
 mod why;

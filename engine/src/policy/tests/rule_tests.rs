@@ -130,7 +130,7 @@ fn every_mistake_of_a_test_file_is_told_with_its_place() {
         (
             "[[test]]\nname = \"a\"\nat = \"noon\"\ntexts = []\nexpect = { disposition = \"noise\", queue = \"tech.tv\" }\n",
             vec![
-                "1:1: `texts` holds no text (write mention = { text = \"…\" }, or texts = [\"…\", \"…\"] for several mentions)",
+                "1:1: `texts` in [[test]] is empty (write mention = { text = \"…\" }, or texts = [\"…\", \"…\"] for several mentions)",
                 "3:6: `at = \"noon\"` is no time (write date, time and offset: 2026-11-22T09:14:03Z)",
                 "5:26: `disposition = \"noise\"` and `queue` exclude each other (only a mention that is queued has that)",
             ],
@@ -157,6 +157,53 @@ fn every_mistake_of_a_test_file_is_told_with_its_place() {
         let told: Vec<&str> =
             told.iter().map(|told| told.strip_prefix("tests/tv.toml:").expect("a place")).collect();
         assert_eq!(told, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_mention_that_is_a_picture_alone_has_an_empty_text() {
+    let tests = read(
+        "[[test]]\nname = \"one\"\nmention = { text = \"\", followers = 12 }\nexpect = { disposition = \"queued\" }\n\
+         [[test]]\nname = \"many\"\ntexts = [\"\", \"tv\"]\nexpect = { disposition = \"queued\" }\n",
+    )
+    .expect("right");
+    let texts: Vec<&str> =
+        tests.iter().flat_map(|test| &test.cases).map(|case| case.mention.text.as_str()).collect();
+    assert_eq!(texts, ["", "", "tv"]);
+    assert_eq!(tests[0].cases[0].mention.author.followers, 12);
+}
+
+#[test]
+fn a_slip_in_the_text_is_one_mistake() {
+    for (keys, expected) in [
+        ("mention = { text = 5 }", "3:20: `text` must be a text in quotes, found the number 5"),
+        ("mention = 5", "3:11: `mention` must be a table, such as { … }, found the number 5"),
+        ("texts = 5", "3:9: `texts` must be a list of texts, such as [\"tv\"], found the number 5"),
+        ("texts = [5]", "3:10: `texts` must be a list of texts, found the number 5"),
+    ] {
+        let told = mistakes(&format!("[[test]]\nname = \"a\"\n{keys}\nexpect = {{ tags = [\"tv\"] }}\n"));
+        assert_eq!(told, [format!("tests/tv.toml:{expected}")], "{keys}");
+    }
+}
+
+#[test]
+fn what_must_and_must_not_be_there_at_once_is_told_where_it_stands() {
+    for (expect, expected) in [
+        (
+            "rules = [\"tv-broken\"], not_rules = [\"tv-broken\"]",
+            "4:48: the rule `tv-broken` stands in `rules` and in `not_rules` (no mention can do both: leave one out)",
+        ),
+        (
+            "tags = [\"tv\"], not_tags = [\"tv\"]",
+            "4:39: the tag `tv` stands in `tags` and in `not_tags` (no mention can do both: leave one out)",
+        ),
+        (
+            "rule = \"tv-broken\", not_rules = [\"tv-broken\"]",
+            "4:45: the rule `tv-broken` stands in `rule` and in `not_rules` (no mention can do both: leave one out)",
+        ),
+    ] {
+        let told = mistakes(&format!("[[test]]\nname = \"a\"\ntexts = [\"x\"]\nexpect = {{ {expect} }}\n"));
+        assert_eq!(told, [format!("tests/tv.toml:{expected}")], "{expect}");
     }
 }
 
