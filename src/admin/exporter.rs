@@ -37,6 +37,9 @@ pub struct Exporter {
     state: Mutex<State>,
 }
 
+/// Why requests and connections are refused before any handler.
+const REFUSED: [&str; 7] = ["accept", "body", "content_type", "cross_site", "host", "read_only", "token"];
+
 #[derive(Default)]
 struct State {
     slots: Vec<Slot>,
@@ -84,6 +87,7 @@ impl Exporter {
 
     /// Counts a request that was refused before any handler. `reason` is one of a closed list of literals.
     pub(super) fn refused(&self, reason: &'static str) {
+        debug_assert!(REFUSED.contains(&reason), "{reason} is in the list");
         *self.state().refused.entry(reason).or_default() += 1;
     }
 
@@ -106,8 +110,9 @@ impl Exporter {
         let (counters, readings) = gather(&state.slots);
         self.publish_counters(&counters);
         self.publish_readings(&readings, &state);
-        for (reason, count) in &state.refused {
-            self.count(&metrics::ADMIN_REFUSED, &[reason], *count);
+        // From the start, at 0: an alert sees a counter rise only if it saw it before.
+        for reason in REFUSED {
+            self.count(&metrics::ADMIN_REFUSED, &[reason], state.refused.get(reason).copied().unwrap_or(0));
         }
         self.handle.run_upkeep();
         let mut out = self.handle.render();

@@ -16,7 +16,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::filter::{LevelFilter, dynamic_filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -227,9 +227,35 @@ const CLIENT_SILENCE_MS: i64 = 5_000;
 /// What belongs to one burst.
 const CLIENT_BURST_MS: i64 = 5;
 
-/// Sends the log to standard error, from `level` on; RUST_LOG outranks it.
+/// What RUST_LOG asks for: a level, or levels for parts of the program, such as `info,librdkafka=debug`.
+///
+/// # Errors
+/// When it cannot be read, or names neither a level nor a part that writes lines: that would silence everything.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    for directive in text.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        let target = directive.split(['=', '[', ':']).next().unwrap_or_default();
+        let is_level = directive.parse::<LevelFilter>().is_ok();
+        if !is_level && !LOG_TARGETS.contains(&target) && !directive.starts_with('[') {
+            let (levels, parts) = (log_level::LEVELS.join(", "), LOG_TARGETS.join(", "));
+            return Err(format!(
+                "RUST_LOG: `{directive}` is neither a level ({levels}, off) nor of a part of the program ({parts})"
+            ));
+        }
+    }
+    EnvFilter::builder().parse(text).map_err(|error| format!("RUST_LOG: `{text}`: {error}"))
+}
+
+/// Parts of the program that write lines, by the first name of their target.
+const LOG_TARGETS: [&str; 4] = ["triaged", "triage_engine", "librdkafka", "rdkafka"];
+
+/// Sends the log to standard error, from `level` on; RUST_LOG outranks it, unless it makes no sense, which is told.
 pub(super) fn log(level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.trim().is_empty());
+    let (filter, wrong) = match asked.map(|text| filter(&text)) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(wrong)) => (EnvFilter::new(level), Some(wrong)),
+        None => (EnvFilter::new(level), None),
+    };
     let colour = colour_on(&std::io::stderr());
     let (filter, handle) = reload::Layer::new(filter);
     log_level::install(move |level| handle.reload(EnvFilter::new(level)).map_err(|error| error.to_string()));
@@ -253,4 +279,29 @@ pub(super) fn log(level: &str) {
         .with_ansi(colour)
         .log_internal_errors(false);
     tracing_subscriber::registry().with(filter).with(lines.with_filter(thinned)).init();
+    if let Some(wrong) = wrong {
+        tracing::error!("{wrong}; logging from `{level}` on");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+
+    #[test]
+    fn a_rust_log_that_would_silence_everything_is_told_with_what_may_be_written() {
+        for good in
+            ["warn", "INFO", "off", "info,librdkafka=debug", "triaged::pipeline=trace", "3", "triaged"]
+        {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        let told = filter("warning").map(drop).unwrap_err();
+        assert!(
+            told.contains("`warning`") && told.contains("error, warn, info, debug, trace, off"),
+            "{told}"
+        );
+        for wrong in ["loudest", "info,traiged=debug", "triaged=loud"] {
+            assert!(filter(wrong).is_err(), "{wrong}");
+        }
+    }
 }
