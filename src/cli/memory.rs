@@ -6,6 +6,7 @@
 use crate::config::{Places, Setting, Settings};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::hyperscan;
+use crate::pipeline::workers;
 use serde::Serialize;
 use std::fmt;
 use std::fs;
@@ -26,6 +27,8 @@ pub(super) struct Estimate {
     buffer_bytes: u64,
     /// The compiled words and phrases, estimated without compiling them. While a policy is swapped, both are there.
     pattern_bytes: u64,
+    /// The rules as they are written, their programs and regular expressions. They are there twice then, too.
+    rule_bytes: u64,
     /// Which matcher serves them.
     matcher: &'static str,
     /// Ids that exact dedup remembers, for each input partition that an instance owns.
@@ -48,6 +51,7 @@ impl Estimate {
         Estimate {
             buffer_bytes: u64::from(settings.limits.buffer_mib) * MIB,
             pattern_bytes: pattern_bytes as u64,
+            rule_bytes: policy.bytes(workers(settings) as usize) as u64,
             matcher,
             dedup_ids_max: ids,
             dedup_window_ms: dedup.window_ms,
@@ -57,17 +61,21 @@ impl Estimate {
         }
     }
 
+    /// What a policy takes, one in force and one about to be.
+    fn policies_bytes(&self) -> u64 {
+        2 * (self.pattern_bytes + self.rule_bytes)
+    }
+
     /// What an instance needs at the least. The files do not say how many input partitions it will be assigned: with one
     /// here; how it is with all that there are is `crowded`, for those who have asked the brokers.
     fn least_bytes(&self) -> u64 {
-        self.buffer_bytes + 2 * self.pattern_bytes + self.dedup_bytes_min
+        self.buffer_bytes + self.policies_bytes() + self.dedup_bytes_min
     }
 
     /// The warning that this machine has not enough for all of `partitions`, which one instance is assigned when it is
     /// the only one left.
     pub(super) fn crowded(&self, partitions: u32) -> Option<Diagnostic> {
-        let needed =
-            self.buffer_bytes + 2 * self.pattern_bytes + self.dedup_bytes_min * u64::from(partitions);
+        let needed = self.buffer_bytes + self.policies_bytes() + self.dedup_bytes_min * u64::from(partitions);
         let limit = self.limit_bytes.filter(|&limit| needed > limit)?;
         let what = format!(
             "with all {partitions} input partitions the daemon would need {} of memory, and may use {}",
@@ -86,11 +94,11 @@ impl Estimate {
             mib(self.least_bytes()),
             mib(limit)
         );
-        let patterns = 2 * self.pattern_bytes;
-        if patterns > self.buffer_bytes.max(self.dedup_bytes_min) {
-            let patterns = mib(self.pattern_bytes);
+        if self.policies_bytes() > self.buffer_bytes.max(self.dedup_bytes_min) {
+            let (patterns, rules) = (mib(self.pattern_bytes), mib(self.rule_bytes));
             let hint = format!(
-                "the policy's words and phrases take {patterns}, twice while a policy is swapped: ask for fewer"
+                "the policy's words and phrases take {patterns} and its rules {rules}, twice while a policy is \
+                 swapped: ask for fewer"
             );
             return Some(Diagnostic::mistake(what).hint(hint));
         }
@@ -119,8 +127,9 @@ fn too_many_buffers(places: &Places, what: String) -> Diagnostic {
 
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Estimate { buffer_bytes, pattern_bytes, matcher, dedup_ids_max, .. } = self;
-        write!(f, "{} of buffers, {} of patterns ({matcher}); ", mib(*buffer_bytes), mib(*pattern_bytes))?;
+        let Estimate { buffer_bytes, pattern_bytes, rule_bytes, matcher, dedup_ids_max, .. } = self;
+        let [buffers, patterns, rules] = [*buffer_bytes, *pattern_bytes, *rule_bytes].map(mib);
+        write!(f, "{buffers} of buffers, {patterns} of patterns ({matcher}), {rules} of rules; ")?;
         let window = Duration::from_millis(self.dedup_window_ms.unsigned_abs()).show();
         let window = window.trim_matches('"');
         let (least, most) = (mib(self.dedup_bytes_min), mib(self.dedup_bytes_max));
@@ -160,6 +169,7 @@ mod tests {
         Estimate {
             buffer_bytes: buffer * MIB,
             pattern_bytes: 3 * MIB / 2,
+            rule_bytes: MIB / 2,
             matcher: "hyperscan",
             dedup_ids_max: ids,
             dedup_window_ms: 600_000,
@@ -173,7 +183,7 @@ mod tests {
     fn the_estimate_names_what_takes_memory() {
         assert_eq!(
             estimate(512, 1_000_000, None).to_string(),
-            "512 MiB of buffers, 1.5 MiB of patterns (hyperscan); for each input partition 11 MiB to 22 MiB \
+            "512 MiB of buffers, 1.5 MiB of patterns (hyperscan), 512 KiB of rules; for each input partition 11 MiB to 22 MiB \
              (1000000 ids for 10m)"
         );
     }
@@ -184,13 +194,16 @@ mod tests {
         assert_eq!(estimate(512, 1_000_000, Some(1024 * MIB)).refusal(&places), None);
         assert_eq!(estimate(512, 1_000_000, None).refusal(&places), None, "nobody knows");
         let told = estimate(2_048, 1_000_000, Some(1024 * MIB)).refusal(&places).expect("refused");
-        assert!(told.what.contains("would need 2062 MiB of memory, and may use 1024 MiB"), "{told}");
+        assert!(told.what.contains("would need 2063 MiB of memory, and may use 1024 MiB"), "{told}");
         assert!(told.hint.contains("limits.buffer_mib"), "{told}");
         let told = estimate(64, 1_000_000_000, Some(1024 * MIB)).refusal(&places).expect("refused");
         assert!(told.hint.contains("dedup.ids_max"), "{told}");
         let many = Estimate { pattern_bytes: 700 * MIB, ..estimate(64, 1_000_000, Some(1024 * MIB)) };
         let told = many.refusal(&places).expect("refused");
-        assert!(told.hint.contains("words and phrases take 700 MiB, twice while"), "{told}");
+        assert!(
+            told.hint.contains("words and phrases take 700 MiB and its rules 512 KiB, twice while"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -201,7 +214,7 @@ mod tests {
         let told = estimate.crowded(48).expect("64 MiB of buffers, 48 times 11 MiB of ids");
         assert_eq!(told.severity, Severity::Warning);
         assert!(
-            told.what.starts_with("with all 48 input partitions the daemon would need 616 MiB"),
+            told.what.starts_with("with all 48 input partitions the daemon would need 617 MiB"),
             "{told}"
         );
     }

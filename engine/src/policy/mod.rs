@@ -15,6 +15,7 @@
 mod accounts;
 mod asks;
 mod bundle;
+mod bytes;
 mod calendar;
 mod compile;
 mod cost;

@@ -76,6 +76,11 @@ impl Index {
         self.offsets.len().saturating_sub(1)
     }
 
+    /// Its offsets and entries, for who counts their bytes.
+    pub fn parts(&self) -> (&Vec<u32>, &Vec<Entry>) {
+        (&self.offsets, &self.entries)
+    }
+
     #[inline]
     pub fn of(&self, place: u32) -> &[Entry] {
         let (from, to) = (self.offsets[place as usize], self.offsets[place as usize + 1]);

@@ -13,6 +13,7 @@
 //! every mention. What costs more than a look-up (pairs, patterns, features) is found when the first rule asks for it.
 
 mod build;
+mod bytes;
 mod facts;
 mod index;
 mod near;
@@ -23,6 +24,7 @@ mod tones;
 mod trigger;
 mod watch;
 
+pub(super) use bytes::vec_bytes;
 pub(super) use facts::holds;
 pub use near::NEAR_SPANS_MAX;
 pub(super) use near::{Reach, Span, Words, nexts};

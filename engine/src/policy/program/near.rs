@@ -74,6 +74,11 @@ impl NearScratch {
 }
 
 impl NearProgram {
+    /// Its two sides.
+    pub(super) fn operands(&self) -> [&Operand; 2] {
+        [&self.left, &self.right]
+    }
+
     pub(super) fn new(left: Operand, right: Operand, reach: Reach, form: Form) -> NearProgram {
         for operand in [&left, &right] {
             assert!(!operand.atoms.is_empty() || !operand.pairs.is_empty(), "something stands beside NEAR");

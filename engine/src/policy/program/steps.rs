@@ -5,6 +5,7 @@
 //!
 //! A program is a list of steps with forward jumps, so AND and OR stop early and need no stack.
 
+use super::bytes::vec_bytes;
 use super::near::{NearProgram, Operand, Reach};
 use super::number;
 use crate::policy::query::{Expression, Field, ListTerm, Near, Pattern};
@@ -103,11 +104,29 @@ impl Programs {
         &self.patterns
     }
 
+    /// Every pair of things that must stand near each other.
+    pub fn pairs(&self) -> &[NearProgram] {
+        &self.pairs
+    }
+
+    /// The bytes of its own tables.
+    pub fn flat_bytes(&self) -> usize {
+        vec_bytes(&self.steps)
+            + vec_bytes(&self.ranges)
+            + vec_bytes(&self.fields)
+            + vec_bytes(&self.patterns)
+            + vec_bytes(&self.pairs)
+    }
+
     /// No program comes any more: what only compiling needs is let go.
     pub fn finish(&mut self) {
         self.known_fields = BTreeMap::new();
         self.known_patterns = BTreeMap::new();
         self.steps.shrink_to_fit();
+        self.ranges.shrink_to_fit();
+        self.fields.shrink_to_fit();
+        self.patterns.shrink_to_fit();
+        self.pairs.shrink_to_fit();
     }
 
     fn emit(&mut self, expression: &Expression, start: usize, names: &mut impl Names) {

@@ -15,6 +15,7 @@ use super::{Case, Form};
 use crate::text::{Accents, normalise_term};
 use possible::{Instead, dead_parts};
 use regex::{Regex, RegexBuilder};
+use regex_automata::{meta, util::syntax};
 use std::ops::Range;
 use unicode_normalization::char::is_combining_mark;
 
@@ -35,6 +36,19 @@ pub fn compile(pattern: &Pattern) -> Result<Regex, regex::Error> {
         .size_limit(REGEX_COMPILED_BYTES_MAX)
         .dfa_size_limit(REGEX_COMPILED_BYTES_MAX)
         .build()
+}
+
+/// The memory that a compiled pattern takes, in bytes, with what each of so many threads needs to run it before it has
+/// seen a text. As it sees texts a thread may take up to `REGEX_COMPILED_BYTES_MAX` more for each direction in which
+/// the pattern is run; ordinary patterns take a few KiB.
+pub fn bytes(pattern: &str, form: Form, threads: usize) -> usize {
+    let syntax = syntax::Config::new().case_insensitive(form.case == Case::Ignore);
+    let limit = Some(REGEX_COMPILED_BYTES_MAX);
+    let config = meta::Config::new().nfa_size_limit(limit).hybrid_cache_capacity(REGEX_COMPILED_BYTES_MAX);
+    // As `regex` itself builds it.
+    let regex = meta::Builder::new().configure(config).syntax(syntax).build(pattern);
+    regex.map_or(0, |regex| regex.memory_usage() + threads * regex.create_cache().memory_usage())
+        + pattern.len()
 }
 
 /// Whether the pattern matches in a form of a text. Each line is a text of its own, as for literals: `^` and `$` are its
