@@ -65,7 +65,7 @@ fn compare(literals: &[Literal], texts: &[String]) -> Compared {
     compared
 }
 
-const EDGES: [Edges; 3] = [Edges::Whole, Edges::Prefix, Edges::Suffix];
+const EDGES: [Edges; 4] = [Edges::Whole, Edges::Prefix, Edges::Suffix, Edges::Anywhere];
 
 /// Words, pairs of words and pieces of words from the texts, at most `count` of them, spread over all texts.
 fn mine(texts: &[String], count: usize) -> Vec<Literal> {
@@ -80,7 +80,7 @@ fn mine(texts: &[String], count: usize) -> Vec<Literal> {
         for term in
             [Some((*word).to_owned()), Some(trimmed.to_owned()), pair, Some(piece)].into_iter().flatten()
         {
-            let (form, edges) = (Form::ALL[terms.len() % 4], EDGES[terms.len() / 4 % 3]);
+            let (form, edges) = (Form::ALL[terms.len() % 4], EDGES[terms.len() / 4 % EDGES.len()]);
             terms.extend(Literal::of_term(&term, form).map(|literal| literal.with_edges(edges)));
         }
     }

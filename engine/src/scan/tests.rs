@@ -111,14 +111,16 @@ fn a_text_with_other_edges_or_another_case_is_another_literal() {
         tv(Edges::Whole, Case::Exact),
         tv(Edges::Prefix, Case::Exact),
         tv(Edges::Suffix, Case::Exact),
+        tv(Edges::Anywhere, Case::Ignore),
+        tv(Edges::Anywhere, Case::Exact),
     ];
     let found = |text: &str| agreed(&literals, text).iter().map(|hit| hit.literal).collect::<Vec<_>>();
-    assert_eq!(found("tv"), [0, 1, 2]);
-    assert_eq!(found("TV"), [0, 1, 2, 3, 4, 5]);
-    assert_eq!(found("TVs"), [1, 4]);
-    assert_eq!(found("itv"), [2]);
-    assert_eq!(found("iTV"), [2, 5]);
-    assert_eq!(found("itvs"), [0_u32; 0]);
+    assert_eq!(found("tv"), [0, 1, 2, 6]);
+    assert_eq!(found("TV"), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(found("TVs"), [1, 4, 6, 7]);
+    assert_eq!(found("itv"), [2, 6]);
+    assert_eq!(found("iTV"), [2, 5, 6, 7]);
+    assert_eq!(found("itvs"), [6]);
 }
 
 #[test]
@@ -156,11 +158,11 @@ proptest! {
         terms in prop::collection::vec("[abtAB@#'_1é́ß手ก \\-.😡⃣🇫🇷]{1,9}", 1..40),
         text in "[abtAB@#'_1é́ß手ก \\-.😡⃣🇫🇷\n]{0,60}",
     ) {
-        let edges = [Edges::Whole, Edges::Prefix, Edges::Prefix, Edges::Suffix];
+        let edges = [Edges::Whole, Edges::Prefix, Edges::Prefix, Edges::Suffix, Edges::Anywhere];
         let literals: Vec<Literal> = terms
             .iter()
             .enumerate()
-            .filter_map(|(at, term)| Some(Literal::of_term(term, Form::ALL[at % 4])?.with_edges(edges[at / 4 % 4])))
+            .filter_map(|(at, term)| Some(Literal::of_term(term, Form::ALL[at % 4])?.with_edges(edges[at / 4 % 5])))
             .collect();
         // Compares inside.
         let _ = agreed(&literals, &text);

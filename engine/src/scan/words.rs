@@ -5,7 +5,7 @@
 //! be the literal's first one, whole: so one walk over the text and two look-ups a word find all candidates, however
 //! many literals there are. A prefix such as `refund*` stands where a word begins too, but need not be a whole word: it is
 //! looked up by its first bytes, of which there are at most eight lengths. Each candidate is compared byte by byte, so a hash only ever costs time. What begins
-//! otherwise (emoji, signs, scripts without blanks, suffixes such as `*phone`) is left to another matcher. Made by the daemon's `build`.
+//! otherwise (emoji, signs, scripts without blanks, suffixes such as `*phone`, letters that stand anywhere) is left to another matcher. Made by the daemon's `build`.
 
 mod key;
 

@@ -18,13 +18,15 @@ pub enum Edges {
     Prefix,
     /// The right one: `*phone` is also found in `iphone`.
     Suffix,
+    /// Neither, not even that of a flag: letters that stand anywhere, as regular expressions find them.
+    Anywhere,
 }
 
 /// Whether the hit `text[start..end]` stands as a word, as far as its own edge characters and `edges` ask for that.
 ///
 /// `@united` is found in `hey @united!`, `united` in `@united` and `united's`, `école` in `l'école`, `停电` in
 /// `今天停电了`; `refund` is not found in `refunded`, nor `can` in `can't`. A flag is never found in the second half of
-/// one flag and the first of the next, whatever the edges. False for a range that is empty or no range of characters
+/// one flag and the first of the next, unless it may stand anywhere. False for a range that is empty or no range of characters
 /// of `text`.
 #[must_use]
 pub fn bounded(text: &str, start: usize, end: usize, edges: Edges) -> bool {
@@ -32,8 +34,8 @@ pub fn bounded(text: &str, start: usize, end: usize, edges: Edges) -> bool {
     else {
         return false;
     };
-    if hit.is_empty() {
-        return false;
+    if hit.is_empty() || edges == Edges::Anywhere {
+        return !hit.is_empty();
     }
     let cut_before =
         edges != Edges::Suffix && last_is_word(before) && first_is_word(hit) && !begins_with_keycap(hit);

@@ -355,7 +355,7 @@ fn a_family_is_also_each_of_its_members_side_by_side() {
 
 #[test]
 fn a_boundary_asked_for_at_an_impossible_place_is_no_boundary() {
-    for edges in [Edges::Whole, Edges::Prefix, Edges::Suffix] {
+    for edges in [Edges::Whole, Edges::Prefix, Edges::Suffix, Edges::Anywhere] {
         assert!(!bounded("é", 0, 1, edges));
         assert!(!bounded("abc", 2, 1, edges));
         assert!(!bounded("abc", 1, 1, edges));
@@ -479,7 +479,7 @@ proptest! {
 
     #[test]
     fn a_boundary_check_never_panics(text in awkward(), start in 0usize..40, end in 0usize..40) {
-        for edges in [Edges::Whole, Edges::Prefix, Edges::Suffix] {
+        for edges in [Edges::Whole, Edges::Prefix, Edges::Suffix, Edges::Anywhere] {
             let _ = bounded(&text, start, end, edges);
         }
     }

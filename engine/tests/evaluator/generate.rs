@@ -109,7 +109,7 @@ const SIGNED: [&str; 9] = [
     "united",
 ];
 /// They match no empty text and mean the same in every form.
-const PATTERNS: [&str; 12] = [
+const PATTERNS: [&str; 22] = [
     r"re(fund|turn)",
     r"\d+",
     "[a-z]{3,5}ed",
@@ -122,6 +122,16 @@ const PATTERNS: [&str; 12] = [
     "/",
     "d a",
     "(u|d)n",
+    r"\w+und",
+    "(refund|delay|again)ed?",
+    "(?i:REFUND) again",
+    r"\b(can|do)\b.?'t",
+    r"(iphone)+",
+    "[RrВв]ефанд|возврат|refund|refunds",
+    r"wi\W*fi|x1",
+    "👩|🇫|🇷🇳",
+    r"#\w+again",
+    "(?-i:us|phone)s?",
 ];
 const SEPARATORS: [&str; 10] = [" ", " ", " ", " ", "", "\n", ", ", "-", "'", "  "];
 const NETWORKS: [&str; 3] = ["x", "bluesky", "mastodon"];

@@ -121,6 +121,7 @@ fn starred(term: &str, edges: Edges) -> String {
         Edges::Whole => term.to_owned(),
         Edges::Prefix => format!("{term}*"),
         Edges::Suffix => format!("*{term}"),
+        Edges::Anywhere => unreachable!("no term is written so"),
     }
 }
 

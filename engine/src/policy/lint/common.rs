@@ -73,6 +73,7 @@ impl Language {
             Edges::Whole => words.any(|word| *word == text),
             Edges::Prefix => words.any(|word| word.starts_with(&*text)),
             Edges::Suffix => words.any(|word| word.ends_with(&*text)),
+            Edges::Anywhere => words.any(|word| word.contains(&*text)),
         }
     }
 }

@@ -77,7 +77,7 @@ const SIGN: u32 = 2_000;
 const ASCII_SIGNS: [u32; 3] = [200_000, 5_000, 1_000];
 /// A phrase is so much rarer with each part beyond its rarest.
 const RARER_PER_PART: u32 = 4;
-/// A prefix or suffix stands for so many words.
+/// A prefix or suffix stands for so many words; letters that stand anywhere for so many of each.
 const WORDS_PER_EDGE: u32 = 4;
 
 static FREQUENT: LazyLock<BTreeMap<&'static str, u32>> = LazyLock::new(|| {
@@ -118,7 +118,11 @@ pub fn per_million(literal: &Literal) -> u32 {
     }
     let rarer = RARER_PER_PART.saturating_pow(u32::min(parts, 6).saturating_sub(1));
     let texts = (rarest / rarer).max(1);
-    if literal.edges == Edges::Whole { texts } else { texts.saturating_mul(WORDS_PER_EDGE) }
+    texts.saturating_mul(match literal.edges {
+        Edges::Whole => 1,
+        Edges::Prefix | Edges::Suffix => WORDS_PER_EDGE,
+        Edges::Anywhere => WORDS_PER_EDGE * WORDS_PER_EDGE,
+    })
 }
 
 fn by(table: &[u32], length: usize) -> u32 {

@@ -5,7 +5,7 @@
 
 use super::steps::Atom;
 use crate::policy::Category;
-use crate::policy::query::{Expression, Field, ListTerm};
+use crate::policy::query::{Expression, Field, ListTerm, Pattern};
 use crate::scan::Literal;
 
 /// Something without which a rule is false.
@@ -13,6 +13,8 @@ use crate::scan::Literal;
 pub enum Trigger {
     /// A literal, or any of a group, is seen.
     Atom(Atom),
+    /// One of the letters is seen without which a pattern does not match, by what [`Weights::pattern`] calls them.
+    Letters(u32),
     /// A matching rule gives this tag.
     Tag(u32),
     /// A matching rule asserts this category.
@@ -25,6 +27,9 @@ pub trait Weights {
     fn literal(&self, literal: &Literal) -> (Atom, u64);
     /// The same for a list.
     fn list(&self, list: &ListTerm) -> (Atom, u64);
+    /// The letters without which a pattern does not match; none if there are none, or as long as patterns are not to be
+    /// looked up.
+    fn pattern(&self, pattern: &Pattern) -> Option<(u32, u64)>;
     /// The number of a tag.
     fn tag(&self, tag: &str) -> u32;
 }
@@ -60,6 +65,10 @@ fn set(expression: &Expression, wanted: bool, weights: &impl Weights) -> Option<
     match (expression, wanted) {
         (Expression::Literal(literal, _), true) => of_atom(weights.literal(literal)),
         (Expression::List(list, _), true) => of_atom(weights.list(list)),
+        (Expression::Regex(pattern, _), true) => {
+            let (letters, per_million) = weights.pattern(pattern)?;
+            Set::one(Trigger::Letters(letters), per_million)
+        }
         (Expression::Near(near, _), true) => rarest([&*near.left, &*near.right].into_iter(), true, weights),
         (Expression::Field(Field::Tag(tag), _), true) => {
             Set::one(Trigger::Tag(weights.tag(tag)), GIVEN_PER_MILLION)
@@ -70,7 +79,8 @@ fn set(expression: &Expression, wanted: bool, weights: &impl Weights) -> Option<
             Set::one(Trigger::Category(*category), GIVEN_PER_MILLION)
         }
         (Expression::Literal(..) | Expression::List(..) | Expression::Near(..), false)
-        | (Expression::Field(..) | Expression::Regex(..), _) => None,
+        | (Expression::Regex(..), false)
+        | (Expression::Field(..), _) => None,
         (Expression::Not(part), _) => set(part, !wanted, weights),
         // "Not all of them" is "one of them not", and the other way round.
         (Expression::And(parts), true) | (Expression::Or(parts), false) => {

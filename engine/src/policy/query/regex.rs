@@ -4,10 +4,12 @@
 //! match at all is found by `possible`. Called by `lex` (to check), by `policy::program` (to run) and by the lints.
 
 mod possible;
+mod required;
 
 pub use possible::Dead;
 #[cfg(test)]
 pub use possible::is_normal;
+pub use required::required;
 
 use super::lex::Wrong;
 use super::tree::Pattern;

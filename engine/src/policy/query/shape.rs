@@ -82,6 +82,7 @@ fn literal_spelled(literal: &Literal) -> String {
         Edges::Whole => ("", ""),
         Edges::Prefix => ("", "*"),
         Edges::Suffix => ("*", ""),
+        Edges::Anywhere => ("*", "*"),
     };
     format!("{}\"{before}{text}{after}\"", form_spelled(literal.form))
 }

@@ -224,3 +224,41 @@ fn what_the_normaliser_gives_is_what_it_leaves_alone() {
         }
     }
 }
+
+#[test]
+fn a_rule_that_is_nothing_but_a_pattern_is_run_where_its_letters_stand() {
+    let patterns = [r"re+fund", r"\d+ (dollars|euros) back", "(?-i:phone)", "🇳", "[Ss]et-?top", "停.了"];
+    let rules: String = patterns
+        .iter()
+        .enumerate()
+        .map(|(number, pattern)| {
+            format!("[[rule]]\nname = \"r{number}\"\nquery = 'NOT spam AND /{pattern}/'\n")
+        })
+        .collect();
+    let policy = policy(&rules);
+    // A flag's half is a single character, as short as a letter.
+    assert_eq!(policy.always_run(), 1, "{:?}", policy.literals());
+    for (text, expected) in [
+        ("prereeefunded", &["r0"][..]),
+        ("no refund: 30 Dollars back", &["r0", "r1"]),
+        ("my iPhones", &["r2"]),
+        ("🇧🇳🇷🇸", &["r3"]),
+        ("#SetTop, set-top", &["r4"]),
+        ("今天停电了", &["r5"]),
+        ("spam refund", &[]),
+    ] {
+        assert_eq!(names(&policy, &mention(text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_letters_of_a_pattern_are_looked_for_only_where_no_word_says_when_to_run_its_rule() {
+    let literals = |query: &str| {
+        let policy = policy(&rule("", query));
+        policy.literals().iter().map(|literal| literal.text.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(literals(r"tv AND /re+fund/"), ["tv"]);
+    assert_eq!(literals(r"tv OR /re+fund/"), ["tv", "fund"]);
+    assert_eq!(literals(r"/re+fund/ AND /giveaway/"), ["giveaway"], "the longer is the rarer");
+    assert_eq!(literals(r"NOT /re+fund/ OR /giveaway/"), [""; 0], "it is run for every mention");
+}

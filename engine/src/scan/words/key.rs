@@ -19,7 +19,7 @@ pub(super) const PREFIX_BYTES_MAX: usize = 8;
 /// What a literal is looked up by; none for one that begins with no word, or not where a word does.
 pub(super) fn key_of(literal: &Literal) -> Option<Key> {
     let text = &*literal.text;
-    if literal.edges == Edges::Suffix || begins_with_keycap(text) {
+    if matches!(literal.edges, Edges::Suffix | Edges::Anywhere) || begins_with_keycap(text) {
         return None;
     }
     let sign = sign_of(text.as_bytes().first().copied());
