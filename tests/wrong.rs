@@ -57,9 +57,11 @@ fn told(case: &Path) -> String {
     let told = format!("{script}--- standard output\n{out}--- standard error\n{err}--- exit code {code}\n");
     // The folder is another one each time, and patterns are compiled for the processor at hand.
     let told = told.replace(&folder.path().canonicalize().unwrap().display().to_string(), "<here>");
-    let Some(end) = told.find(" of patterns (") else { return told };
-    let start = told[..end].rfind(", ").unwrap() + 2;
-    format!("{}<size>{}", &told[..start], &told[end..])
+    [" of patterns (", " of rules; "].iter().fold(told, |told, what| {
+        let Some(end) = told.find(what) else { return told };
+        let start = told[..end].rfind(", ").unwrap() + 2;
+        format!("{}<size>{}", &told[..start], &told[end..])
+    })
 }
 
 fn needs_rights_taken(case: &Path) -> bool {

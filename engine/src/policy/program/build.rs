@@ -27,6 +27,8 @@ const RULES_PER_SUBJECT: u64 = 100;
 const SUBJECT_RULES_MIN: u64 = 8;
 /// Of a million texts, how many hold a word that all rules name.
 const SUBJECT_PER_MILLION: u64 = 300_000;
+/// Of a million texts, how many may hold the letters that a rule is looked up by: of more it is run for every one.
+const LETTERS_PER_MILLION_MAX: u64 = 500_000;
 /// From so many words on the alternatives of a rule that is run for every mention become a group.
 const ANY_PARTS_MIN: usize = 3;
 
@@ -91,11 +93,7 @@ pub fn build(
     for (place, query) in queries.iter().enumerate() {
         let rule = RuleIndex::new(place);
         let asker = places.get(&rule).copied();
-        numbering.letters.clear();
-        let triggers = choose(query, &numbering).or_else(|| {
-            numbering.weigh_patterns(query);
-            choose(query, &numbering)
-        });
+        let triggers = numbering.triggers(query);
         numbering.always = triggers.is_none();
         programs.push(query, &mut numbering);
         let entry = asker.map_or(Entry::rule(rule), Entry::asker);
@@ -190,6 +188,16 @@ impl<'q, T: Fn(&str) -> u32> Numbering<'q, T> {
         self.facts_mut(Atom::Group(group)).uses += 1;
     }
 
+    /// What must be seen or given for this query to be worth running; none if it is run for every mention.
+    fn triggers(&mut self, query: &'q Expression) -> Option<Vec<Trigger>> {
+        self.letters.clear();
+        if let Some(triggers) = choose(query, self) {
+            return Some(triggers);
+        }
+        self.weigh_patterns(query);
+        choose(query, self)
+    }
+
     /// Finds the letters without which the patterns of this query do not match. Only a query that would be run for every
     /// mention asks for that: its letters stand anywhere in a word, so they are looked for by the matcher that reads every
     /// byte. That is worth its time beside patterns, which do the same each for itself, and not beside words: with 20,000
@@ -201,7 +209,8 @@ impl<'q, T: Fn(&str) -> u32> Numbering<'q, T> {
             let of_text = |text| Literal { text, form: pattern.form, edges: Edges::Anywhere };
             let weight = |set: &Vec<Literal>| set.iter().map(|one| u64::from(rarity::per_million(one))).sum();
             let sets = regex::required(pattern).into_iter().map(|set| set.into_iter().map(of_text).collect());
-            let rarest = sets.map(|set| (weight(&set), set)).min();
+            let sets = sets.map(|set| (weight(&set), set));
+            let rarest = sets.filter(|(weight, _)| *weight <= LETTERS_PER_MILLION_MAX).min();
             self.letters.extend(rarest.map(|(per_million, set): (u64, _)| (pattern, set, per_million)));
         });
     }

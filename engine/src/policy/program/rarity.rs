@@ -121,6 +121,8 @@ pub fn per_million(literal: &Literal) -> u32 {
     texts.saturating_mul(match literal.edges {
         Edges::Whole => 1,
         Edges::Prefix | Edges::Suffix => WORDS_PER_EDGE,
+        // What has no words stands anywhere as it is.
+        Edges::Anywhere if !text.contains(is_word) => 1,
         Edges::Anywhere => WORDS_PER_EDGE * WORDS_PER_EDGE,
     })
 }
