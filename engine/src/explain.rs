@@ -5,9 +5,8 @@
 //! daemon's verb `explain`.
 
 use crate::model::Mention;
-use crate::policy::{Action, Policy, RuleAction, RuleIndex, Scratch};
+use crate::policy::{Action, Policy, RuleAction, RuleIndex, Workspace};
 use crate::scan::{Hit, Matcher, ReferenceMatcher, Scanner};
-use crate::text::{NormalText, Normaliser};
 use crate::triage::{DETAIL_NONE, Wish};
 use serde::Serialize;
 use std::fmt;
@@ -92,47 +91,31 @@ pub fn explain(policy: &Policy, mention: &Mention<'_>) -> Explanation {
 /// Explains many mentions under one policy.
 pub struct Explainer<'p> {
     policy: &'p Policy,
-    scanner: Box<dyn Scanner>,
-    normaliser: Normaliser,
-    text: NormalText,
-    hits: Vec<Hit>,
-    scratch: Scratch,
-    matched: Vec<RuleIndex>,
+    workspace: Workspace,
 }
 
 impl<'p> Explainer<'p> {
     /// `scanner` finds the literals of `policy`.
     #[must_use]
     pub fn new(policy: &'p Policy, scanner: Box<dyn Scanner>) -> Explainer<'p> {
-        Explainer {
-            policy,
-            scanner,
-            normaliser: Normaliser::new(),
-            text: NormalText::default(),
-            hits: Vec::new(),
-            scratch: Scratch::default(),
-            matched: Vec::new(),
-        }
+        Explainer { policy, workspace: Workspace::new(scanner) }
     }
 
     /// Explains what the policy makes of a mention that is no copy.
     pub fn explain(&mut self, mention: &Mention<'_>) -> Explanation {
-        let Explainer { policy, scanner, normaliser, text, hits, scratch, matched } = self;
-        normaliser.normalise(mention.text, policy.forms(), text);
-        hits.clear();
-        scanner.scan(text, hits);
-        policy.evaluate(mention, text, hits, scratch, matched);
-        let mut words: Vec<String> =
-            hits.iter().map(|hit| policy.literals()[hit.literal as usize].text.clone()).collect();
+        let Explainer { policy, workspace } = self;
+        workspace.ask(policy, mention);
+        let text_of = |hit: &Hit| policy.literals()[hit.literal as usize].text.clone();
+        let mut words: Vec<String> = workspace.hits().iter().map(text_of).collect();
         words.sort();
         words.dedup();
-        explain_matched(policy, mention, matched, words)
+        explain_matched(policy, mention, workspace.matched(), words)
     }
 
     /// The rules that matched the last mention, ascending.
     #[must_use]
     pub fn matched(&self) -> &[RuleIndex] {
-        &self.matched
+        self.workspace.matched()
     }
 }
 

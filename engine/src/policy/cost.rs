@@ -5,7 +5,7 @@
 //! what the scan costs without any hit is no rule's; a rule that is run costs its run and what its program asks. May not
 //! decide: the evaluation is the policy's own, watched. Called by `triaged test --cost`.
 
-use super::program::{Leaf, Scratch, Watch, tone_variants};
+use super::program::{Leaf, Scanned, Scratch, Watch, tone_variants};
 use super::query::{Dialect, Expression, Field, parse};
 use super::{Policy, RuleIndex};
 use crate::model::Mention;
@@ -105,7 +105,8 @@ impl<'p> CostMeter<'p> {
             }
         }
         let CostMeter { policy, counts, scratch, matched, .. } = self;
-        policy.programs.evaluate_watched(&policy.rules, mention, text, hits, scratch, matched, counts);
+        let scanned = Scanned { mention, text, hits };
+        policy.programs.evaluate(&policy.rules, scanned, scratch, matched, counts);
         for rule in &self.matched {
             self.counts.rules[rule.place()].matches += 1;
         }

@@ -32,6 +32,7 @@ mod rule_test;
 mod search;
 mod table;
 mod why;
+mod workspace;
 
 #[cfg(test)]
 mod tests;
@@ -60,12 +61,13 @@ pub use rule_test::{
 };
 pub use search::Search;
 pub use why::{Found, Operator, Reading, Term, Why};
+pub(crate) use workspace::Workspace;
 
 use crate::model::Mention;
 use crate::scan::{Hit, Literal};
 use crate::text::{Forms, NormalText};
 use accounts::AccountList;
-use program::{Programs, RulePrograms};
+use program::{Nobody, Programs, RulePrograms, Scanned};
 use query::Lists;
 use serde::{Deserialize, Serialize};
 
@@ -267,7 +269,8 @@ impl Policy {
         scratch: &mut Scratch,
         matched: &mut Vec<RuleIndex>,
     ) {
-        self.programs.evaluate(&self.rules, mention, text, hits, scratch, matched);
+        let scanned = Scanned { mention, text, hits };
+        self.programs.evaluate(&self.rules, scanned, scratch, matched, &mut Nobody);
         debug_assert!(matched.last().is_none_or(|rule| rule.place() < self.rules.len()));
     }
 

@@ -3,22 +3,16 @@
 //! Owns nothing that rules do not have: the same words, the same normaliser, the same evaluation. May not know files.
 //! Called by the daemon's verbs.
 
-use super::program::{RulePrograms, Scratch};
+use super::program::RulePrograms;
 use super::query::{Dialect, Expression, Field, Form, Lists, Mark, QueryMistake, parse};
-use super::{Mistake, RuleIndex};
+use super::{Mistake, Workspace};
 use crate::model::Mention;
-use crate::scan::{Hit, Matcher, ReferenceMatcher, Scanner};
-use crate::text::{NormalText, Normaliser};
+use crate::scan::{Matcher, ReferenceMatcher};
 
 /// A query with what one thread needs to ask it of many mentions.
 pub struct Search {
     programs: RulePrograms,
-    scanner: Box<dyn Scanner>,
-    normaliser: Normaliser,
-    text: NormalText,
-    hits: Vec<Hit>,
-    scratch: Scratch,
-    matched: Vec<RuleIndex>,
+    workspace: Workspace,
 }
 
 impl Search {
@@ -57,23 +51,13 @@ impl Search {
             return Err(wrong);
         }
         let (programs, literals) = RulePrograms::new(&[expression], &Lists::new(), &|_| u32::MAX, Vec::new());
-        Ok(Search {
-            programs,
-            scanner: ReferenceMatcher::new(&literals).scanner(),
-            normaliser: Normaliser::new(),
-            text: NormalText::default(),
-            hits: Vec::new(),
-            scratch: Scratch::default(),
-            matched: Vec::new(),
-        })
+        let workspace = Workspace::new(ReferenceMatcher::new(&literals).scanner());
+        Ok(Search { programs, workspace })
     }
 
     /// Whether the query holds for this mention.
     pub fn matches(&mut self, mention: &Mention<'_>) -> bool {
-        self.normaliser.normalise(mention.text, self.programs.forms(), &mut self.text);
-        self.hits.clear();
-        self.scanner.scan(&self.text, &mut self.hits);
-        self.programs.evaluate(&[], mention, &self.text, &self.hits, &mut self.scratch, &mut self.matched);
-        !self.matched.is_empty()
+        self.workspace.run(&self.programs, &[], mention);
+        !self.workspace.matched().is_empty()
     }
 }

@@ -30,7 +30,7 @@ pub use near::NEAR_SPANS_MAX;
 pub(super) use near::{Reach, Span, Words, nexts};
 pub(super) use steps::{Atom, Leaf, Names, Programs};
 pub(super) use tones::variants as tone_variants;
-pub(super) use watch::Watch;
+pub(super) use watch::{Nobody, Watch};
 
 use super::query::{Expression, Field, ListTerm, Lists};
 use super::{Category, Rule, RuleIndex};
@@ -43,7 +43,6 @@ use index::{Asking, Entry, Follows, Index};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use watch::Nobody;
 
 /// The rules' programs with their index by what is seen.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -58,6 +57,15 @@ pub(super) struct RulePrograms {
     #[serde(with = "stored")]
     patterns: Vec<(Regex, Form)>,
     forms: Forms,
+}
+
+/// A mention with what the scan stage made of it.
+#[derive(Clone, Copy)]
+pub(super) struct Scanned<'s> {
+    pub mention: &'s Mention<'s>,
+    pub text: &'s NormalText,
+    /// Sorted, as scanners give them; a literal may be named more than once.
+    pub hits: &'s [Hit],
 }
 
 /// Room for one evaluation at a time; kept by a worker and used again, also under another policy.
@@ -89,33 +97,17 @@ impl RulePrograms {
         build::build(queries, lists, tag, askers)
     }
 
-    /// All rules that match, ascending. `hits` are sorted, as scanners give them, and may name a literal more than once;
-    /// `rules` are those of the policy.
+    /// All rules that match, ascending; `rules` are those of the policy, and `watch` counts what is done.
+    #[inline]
     pub fn evaluate(
         &self,
         rules: &[Rule],
-        mention: &Mention<'_>,
-        text: &NormalText,
-        hits: &[Hit],
-        scratch: &mut Scratch,
-        matched: &mut Vec<RuleIndex>,
-    ) {
-        self.evaluate_watched(rules, mention, text, hits, scratch, matched, &mut Nobody);
-    }
-
-    /// The same while somebody counts.
-    #[allow(clippy::too_many_arguments, reason = "as `evaluate`, and who counts")]
-    #[inline]
-    pub fn evaluate_watched(
-        &self,
-        rules: &[Rule],
-        mention: &Mention<'_>,
-        text: &NormalText,
-        hits: &[Hit],
+        scanned: Scanned<'_>,
         scratch: &mut Scratch,
         matched: &mut Vec<RuleIndex>,
         watch: &mut impl Watch,
     ) {
+        let Scanned { mention, text, hits } = scanned;
         debug_assert!(hits.is_sorted(), "hits come as scanners give them");
         scratch.fit(self);
         matched.clear();
@@ -142,7 +134,7 @@ impl RulePrograms {
             }
         }
         if !self.asking.order.is_empty() {
-            self.evaluate_askers(rules, mention, hits, text, scratch, matched, watch);
+            self.evaluate_askers(rules, scanned, scratch, matched, watch);
         }
         matched.sort_unstable();
         scratch.clean(hits);
@@ -183,17 +175,15 @@ impl RulePrograms {
     }
 
     /// Runs the rules that ask what others assert, each when all that it may ask have been run.
-    #[allow(clippy::too_many_arguments, reason = "as `evaluate`, and who counts")]
     fn evaluate_askers(
         &self,
         rules: &[Rule],
-        mention: &Mention<'_>,
-        hits: &[Hit],
-        text: &NormalText,
+        scanned: Scanned<'_>,
         scratch: &mut Scratch,
         matched: &mut Vec<RuleIndex>,
         watch: &mut impl Watch,
     ) {
+        let Scanned { mention, text, hits } = scanned;
         self.asking.always.iter().for_each(|&asker| scratch.wait(asker));
         for &rule in &*matched {
             self.assert_of(rules, rule, scratch);

@@ -12,9 +12,77 @@ fn wrong(what: String, hint: impl Into<String>) -> Option<Wrong> {
     Some((what, hint.into()))
 }
 
+const SINGLE_QUOTES: [char; 4] = ['\'', '‘', '’', '‚'];
+
+/// The bytes of a text in single quotes that `rest` begins with, its quotes among them. An apostrophe that nothing closes, as
+/// in `'90s`, is part of its word.
+pub fn single_quoted(rest: &str) -> Option<usize> {
+    let inside = rest.strip_prefix(SINGLE_QUOTES)?;
+    let start = rest.len() - inside.len();
+    let inside = &inside[..inside.find(['(', ')', '"']).unwrap_or(inside.len())];
+    let mut before = ' ';
+    for (at, character) in inside.char_indices() {
+        let end = at + character.len_utf8();
+        let ends = inside[end..].chars().next().is_none_or(char::is_whitespace);
+        if SINGLE_QUOTES.contains(&character) && ends && !before.is_whitespace() {
+            return Some(start + end);
+        }
+        before = character;
+    }
+    None
+}
+
+/// What is wrong with a text in single quotes.
+pub fn single_quotes(quoted: &str) -> Wrong {
+    let plain = quoted.trim_matches(SINGLE_QUOTES);
+    let what = format!("single quotes around `{plain}`");
+    (what, format!("write double quotes: \"{plain}\"; to search for the signs too, write \"{quoted}\""))
+}
+
+/// The same of a term of a list, which needs no quotes at all.
+pub fn single_quotes_in_list(term: &str) -> Option<Wrong> {
+    let quoted = single_quoted(term).is_some_and(|length| length == term.len());
+    let (what, _) = quoted.then(|| single_quotes(term))?;
+    let plain = term.trim_matches(SINGLE_QUOTES);
+    wrong(what, format!("write {plain}; to search for the signs too, name \"{term}\" in a query"))
+}
+
 /// What is wrong with a word that another language understands; none for a plain word.
 pub fn foreign_word(word: &str) -> Option<Wrong> {
-    foreign_operator(word).or_else(|| foreign_mark(word))
+    foreign_operator(word).or_else(|| glued_operator(word)).or_else(|| foreign_mark(word))
+}
+
+/// An operator without a blank between it and a word. `ROAR` ends in no operator: of words in capitals only what has the
+/// distance of a NEAR does.
+fn glued_operator(word: &str) -> Option<Wrong> {
+    let (before, operator, after) = glued_near(word).or_else(|| glued_junction(word))?;
+    let what = format!("the operator `{operator}` inside `{word}`: expected blanks around it");
+    let apart = [before, operator, after].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    let hint = format!("write {}; to search for the text itself, write \"{word}\"", apart.join(" "));
+    wrong(what, hint)
+}
+
+/// `tvNEAR/2` in three parts.
+fn glued_near(word: &str) -> Option<(&str, &str, &str)> {
+    let near = word.find("NEAR/")?;
+    let digits = near + "NEAR/".len();
+    let end = word[digits..].find(|c: char| !c.is_ascii_digit()).map_or(word.len(), |length| digits + length);
+    let start = if word[..near].ends_with('O') { near - 1 } else { near };
+    (end > digits).then(|| (&word[..start], &word[start..end], &word[end..]))
+}
+
+/// `tvOR` and `NOTtv` in three parts. Handles and hashtags end as they please.
+fn glued_junction(word: &str) -> Option<(&str, &str, &str)> {
+    let is_small = |text: &str| !text.starts_with(['@', '#']);
+    ["AND", "OR", "NOT"].into_iter().find_map(|operator| {
+        let before = word.strip_suffix(operator).filter(|before| before.ends_with(char::is_lowercase));
+        let after = word.strip_prefix(operator).filter(|after| after.starts_with(char::is_lowercase));
+        match (before.filter(|before| is_small(before)), after) {
+            (Some(before), _) => Some((before, operator, "")),
+            (None, Some(after)) => Some(("", operator, after)),
+            (None, None) => None,
+        }
+    })
 }
 
 /// Words that join others elsewhere, and quotes that are none.
@@ -79,7 +147,7 @@ fn foreign_mark(word: &str) -> Option<Wrong> {
         let what = format!("`?` in `{word}` is no wildcard: expected a plain word");
         let hint = match plain.contains('?') {
             true => {
-                format!("for one character, write a regular expression: /\\b{}\\b/", word.replace('?', "\\w"))
+                format!("for one character, write a regular expression: {}", words::pattern(word, '?', "\\w"))
             }
             false => format!("write {plain} or {plain}*; to search for the sign itself, write \"{word}\""),
         };

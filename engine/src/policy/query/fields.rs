@@ -258,7 +258,12 @@ fn followers(name: &str, rest: &str) -> Result<Bounds, Wrong> {
     match (name, value.split_once("..")) {
         ("followers_count", Some((least, most))) => {
             let (least, most) = (number("followers_count:", least)?, number("followers_count:", most)?);
-            bounds(least, most, value)
+            match least <= most {
+                true => Ok(Bounds { least, most }),
+                false => {
+                    Err((format!("no number is inside `{value}`"), "the smaller one comes first".into()))
+                }
+            }
         }
         ("followers_count" | "min_followers", None) => {
             Ok(Bounds { least: number(&format!("{name}:"), value)?, most: u64::MAX })
@@ -292,15 +297,21 @@ fn range(name: &str, value: &str) -> Result<Bounds, Wrong> {
         digits => number(&shown, digits)?.checked_sub(1),
     };
     match (lower, upper) {
-        (Some(lower), Some(upper)) => bounds(lower, upper, value),
-        _ => Err((format!("no number is inside `{value}`"), String::new())),
+        (Some(lower), Some(upper)) if lower <= upper => Ok(Bounds { least: lower, most: upper }),
+        _ => Err(nothing_inside(least, most, value)),
     }
 }
 
-fn bounds(least: u64, most: u64, written: &str) -> Result<Bounds, Wrong> {
-    match least <= most {
-        true => Ok(Bounds { least, most }),
-        false => Err((format!("no number is inside `{written}`"), "the smaller one comes first".into())),
+/// What is wrong with a range that no number is inside.
+fn nothing_inside(least: &str, most: &str, value: &str) -> Wrong {
+    let what = format!("no number is inside `{value}`");
+    let swapped = match (least.parse::<u64>(), most.parse::<u64>()) {
+        (Ok(least), Ok(most)) => least > most,
+        _ => false,
+    };
+    match swapped {
+        true => (what, "the smaller one comes first".into()),
+        false => (what, format!("`{{` and `}}` leave the number beside them out: write [{least} TO {most}]")),
     }
 }
 

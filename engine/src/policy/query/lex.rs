@@ -142,6 +142,10 @@ impl<'q> Lexer<'q> {
             self.refuse(at, wrong);
             return;
         }
+        if let Some((escape, (what, hint))) = words::unknown_escape(phrase) {
+            let at = start + 1 + escape.start;
+            return self.mistakes.push(QueryMistake { at, length: escape.len(), what, hint });
+        }
         if let Some(form) = self.form(start, phrase) {
             let read = words::read_phrase(phrase, form)
                 .map(|literal| Expression::Literal(literal, self.mark(start)));
@@ -212,6 +216,10 @@ impl<'q> Lexer<'q> {
 
     fn bare(&mut self) {
         let start = self.at;
+        if let Some(length) = dialect::single_quoted(self.rest()) {
+            self.at += length;
+            return self.refuse(start, dialect::single_quotes(&self.query[start..self.at]));
+        }
         let word = self.bare_text();
         match word {
             "AND" => return self.push(start, TokenKind::And),

@@ -27,6 +27,10 @@ pub fn parse(query: &str, dialect: Dialect) -> Result<Expression, Vec<QueryMista
 
 const SPLIT: &str = "split it into several rules with the same tags, or move words into a list: $name";
 
+const OUTSIDE: &str = "join it with AND, outside of the NEAR";
+const OUTSIDE_NOT: &str = "write NOT around the whole: tv AND NOT (tv NEAR/3 radio)";
+const TOGETHER: &str = "for words that stand together, write a phrase in quotes or a NEAR in parentheses";
+
 struct Parser<'t> {
     query: &'t str,
     tokens: &'t [Token],
@@ -152,18 +156,18 @@ impl<'t> Parser<'t> {
     }
 
     fn near(&mut self) -> Result<Expression, QueryMistake> {
-        let left_at = self.mark().at;
+        let from = self.next;
         let left = self.unit()?;
         let Some(&TokenKind::Near { ordered, words_max }) = self.peek() else { return Ok(left) };
         let mark = self.mark();
+        self.check_operand(&left, from)?;
         self.next += 1;
-        self.check_operand(&left, left_at)?;
-        let right_at = self.mark().at;
+        let from = self.next;
         if self.peek() == Some(&TokenKind::Not) {
-            return Err(self.no_operand("NOT", right_at));
+            return Err(self.no_operand(from));
         }
         let right = self.unit()?;
-        self.check_operand(&right, right_at)?;
+        self.check_operand(&right, from)?;
         if let Some(TokenKind::Near { .. }) = self.peek() {
             return Err(self.chained_near());
         }
@@ -205,29 +209,46 @@ impl<'t> Parser<'t> {
         Ok(())
     }
 
-    /// What stands beside NEAR must stand somewhere in the text.
-    fn check_operand(&self, operand: &Expression, at: usize) -> Result<(), QueryMistake> {
-        match operand {
-            _ if operand.has_spans() => Ok(()),
-            Expression::Regex(..) => Err(self.no_operand("a regular expression", at)),
-            Expression::Field(_, mark) => Err(self.no_operand(&format!("`{}`", mark.of(self.query)), at)),
-            Expression::And(_) => Err(self.no_operand("AND", at)),
-            Expression::Not(_) => Err(self.no_operand("NOT", at)),
-            // The OR itself is no mistake: one of its parts is.
-            Expression::Or(parts) => parts.iter().try_for_each(|part| self.check_operand(part, at)),
-            Expression::Literal(..) | Expression::List(..) | Expression::Near(..) => Ok(()),
+    /// What stands beside NEAR must stand somewhere in the text; the operand is the tokens since `from`.
+    fn check_operand(&self, operand: &Expression, from: usize) -> Result<(), QueryMistake> {
+        if operand.has_spans() {
+            return Ok(());
+        }
+        // A NEAR inside has been checked: the first token that stands for no place is the mistake.
+        let wrong = (from..self.next).find(|&at| self.has_no_place(from, at));
+        Err(self.no_operand(wrong.expect("invariant: what has no place has a token that is why")))
+    }
+
+    /// Whether a token of an operand that begins at `from` is none that an operand may have.
+    fn has_no_place(&self, from: usize, at: usize) -> bool {
+        match &self.tokens[at].kind {
+            TokenKind::Not | TokenKind::And => true,
+            TokenKind::Term(term) => !term.has_spans() || self.is_beside(from, at),
+            TokenKind::Open | TokenKind::Plus => self.is_beside(from, at),
+            TokenKind::Close | TokenKind::Or | TokenKind::Near { .. } => false,
         }
     }
 
-    fn no_operand(&self, found: &str, at: usize) -> QueryMistake {
+    /// Whether nothing joins a token to the term before it, which means AND.
+    fn is_beside(&self, from: usize, at: usize) -> bool {
+        at > from && matches!(self.tokens[at - 1].kind, TokenKind::Term(_) | TokenKind::Close)
+    }
+
+    fn no_operand(&self, at: usize) -> QueryMistake {
+        let token = &self.tokens[at];
+        let written = token.mark.of(self.query);
+        let (found, hint) = match &token.kind {
+            TokenKind::Not if written == "NOT" => (written.to_owned(), OUTSIDE_NOT),
+            TokenKind::Not => (format!("`{written}`"), OUTSIDE_NOT),
+            TokenKind::Term(Expression::Regex(..)) => ("a regular expression".to_owned(), OUTSIDE),
+            TokenKind::Term(term) if !term.has_spans() => (format!("`{written}`"), OUTSIDE),
+            TokenKind::And if written == "AND" => (written.to_owned(), TOGETHER),
+            TokenKind::And => (format!("`{written}`"), TOGETHER),
+            _ => (format!("`{written}` side by side with another term, which means AND"), TOGETHER),
+        };
         let what =
             format!("expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found {found}");
-        let hint = match found {
-            "AND" => "for words that stand together, write a phrase in quotes or a NEAR in parentheses",
-            "NOT" => "write NOT around the whole: tv AND NOT (tv NEAR/3 radio)",
-            _ => "join it with AND, outside of the NEAR",
-        };
-        QueryMistake::new(at, what, hint)
+        QueryMistake { length: token.mark.length, ..QueryMistake::new(token.mark.at, what, hint) }
     }
 
     fn chained_near(&self) -> QueryMistake {

@@ -4,9 +4,12 @@
 //! `policy::compile` for the terms of lists, so that a term means the same in both.
 
 use super::lex::Wrong;
-use super::{Edges, Form};
+use super::{Edges, Form, dialect};
 use crate::scan::Literal;
-use crate::text::is_unspaced;
+use crate::text::{is_unspaced, is_word};
+use regex::Regex;
+use std::ops::Range;
+use std::sync::LazyLock;
 
 /// The longest word or phrase in bytes of its normal form: longer than any post that a person would look for whole.
 pub const LITERAL_BYTES_MAX: usize = 2_000;
@@ -65,10 +68,33 @@ pub fn read_list_term(term: &str, form: Form) -> Result<Literal, Wrong> {
         let what = format!("`{plain}` names a list: expected a word or a phrase");
         return Err((what, "a list cannot hold another; name both in the query: ($one OR $other)".into()));
     }
+    if let Some(wrong) = dialect::single_quotes_in_list(plain).or_else(|| Some(unknown_escape(plain)?.1)) {
+        return Err(wrong);
+    }
     read_phrase(plain, form)
 }
 
-/// Reads a text with wildcards at its ends. `\"`, `\*` and `\\` stand for the sign itself.
+/// The first backslash that escapes nothing: where it stands with what follows it, and what is wrong.
+pub fn unknown_escape(text: &str) -> Option<(Range<usize>, Wrong)> {
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        if character != '\\' {
+            continue;
+        }
+        let escaped = characters.next().map(|(_, escaped)| escaped);
+        if !matches!(escaped, Some('"' | '*' | '\\')) {
+            let escaped = escaped.map(String::from).unwrap_or_default();
+            let what = format!("`\\{escaped}` escapes nothing: expected `\\\"`, `\\*` or `\\\\`");
+            let alone =
+                if escaped.is_empty() { "leave it out".into() } else { format!("write {escaped} alone") };
+            let hint = format!("{alone}; to search for the sign itself, write \\\\");
+            return Some((at..at + 1 + escaped.len(), (what, hint)));
+        }
+    }
+    None
+}
+
+/// Reads a text with wildcards at its ends. `\"`, `\*` and `\\` stand for the sign itself; other escapes have been refused.
 fn read(text: &str, written: &str, form: Form) -> Result<Literal, Wrong> {
     let mut plain = String::with_capacity(text.len());
     // Where unescaped wildcards stand, in bytes of `plain`.
@@ -117,25 +143,67 @@ fn read(text: &str, written: &str, form: Form) -> Result<Literal, Wrong> {
 }
 
 fn inner_wildcard(written: &str, plain: &str) -> Wrong {
+    let one = one_star(written);
+    if one.matches('*').count() == 1 && (one.starts_with('*') || one.ends_with('*')) && one != written {
+        return (format!("several `*` in a row in `{written}`: expected one"), format!("write {one}"));
+    }
     let what = format!("the wildcard in `{written}` stands neither at its end nor at its beginning");
     let words: Vec<&str> = written.split_whitespace().collect();
     let hint = match words[..] {
         [.., left, "*", right] => format!("for a word between, write {left} ONEAR/1 {right}"),
-        _ if written.starts_with('*') && written.ends_with('*') => {
-            format!("for letters anywhere in a word, write a regular expression: /{plain}/")
+        [word] if word.starts_with('*') && word.ends_with('*') && !word.trim_matches('*').contains('*') => {
+            let inside = escaped(plain);
+            format!("for letters anywhere in a word, write a regular expression: /{inside}/")
         }
         [_] => {
-            let pattern = written.replace('*', "\\w*");
-            format!("write a regular expression: /\\b{pattern}\\b/; for the sign itself, write \\* in quotes")
+            let pattern = pattern(&one, '*', "\\w*");
+            format!("write a regular expression: {pattern}; for the sign itself, write \\* in quotes")
         }
         _ => "a phrase may have one at its end: \"broken scr*\"; for the sign itself, write \\*".to_owned(),
     };
     (what, hint)
 }
 
-/// Whether a word has nothing but signs of ASCII.
+/// The word with one star for several in a row.
+fn one_star(word: &str) -> String {
+    let mut one = String::with_capacity(word.len());
+    for character in word.chars() {
+        if character != '*' || !one.ends_with('*') {
+            one.push(character);
+        }
+    }
+    one
+}
+
+/// A word as a regular expression, with this in place of each `sign`.
+pub fn pattern(word: &str, sign: char, instead: &str) -> String {
+    let parts: Vec<String> = word.split(sign).map(escaped).collect();
+    // Beside a sign such as `#` no word begins.
+    let edge = |character: Option<char>| character.is_some_and(|c| c == sign || is_word(c));
+    let (first, last) = (edge(word.chars().next()), edge(word.chars().next_back()));
+    let border = |is_edge: bool| if is_edge { "\\b" } else { "" };
+    format!("/{}{}{}/", border(first), parts.join(instead), border(last))
+}
+
+/// A text as a regular expression that finds it, with no more backslashes than it needs.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if r"\.+*?()|[]{}^$/".contains(character) {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
+/// Whether a word has nothing but punctuation: no letter, digit, symbol or emoji.
 pub fn is_punctuation(word: &str) -> bool {
-    word.chars().all(|c| c.is_ascii_punctuation())
+    static PUNCTUATION: LazyLock<Regex> = LazyLock::new(|| {
+        let signs = r"^[[[:punct:]]\p{P}--[\p{Emoji}--[[:punct:]]]]+$";
+        Regex::new(signs).expect("invariant: properties of Unicode")
+    });
+    PUNCTUATION.is_match(word)
 }
 
 /// What is said of a word of signs.

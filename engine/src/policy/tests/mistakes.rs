@@ -330,7 +330,7 @@ terms = ["tv"]"#,
         what: "a list's terms that are queries",
         text: r#"[[list]]
 name = "products"
-terms = ["tv OR radio", "(tv)", "$other", "tv*", "rou*ter", "", "/tv/"]"#,
+terms = ["tv OR radio", "(tv)", "$other", "tv*", "rou*ter", "", "/tv/", "'no picture'", 'C:\temp', "'90s"]"#,
         told: &[
             "p.toml:3:10: in the list `products`: the operator `OR` in `tv OR radio`: expected a word or a phrase (a list has one term in each entry; write the word in lower case to search for it)",
             "p.toml:3:25: in the list `products`: `(tv)` is a query: expected a word or a phrase, as it stands in the text (a list has one term in each entry; combine lists in a rule's query)",
@@ -339,6 +339,8 @@ terms = ["tv OR radio", "(tv)", "$other", "tv*", "rou*ter", "", "/tv/"]"#,
             "p.toml:3:50: in the list `products`: the wildcard in `rou*ter` stands neither at its end nor at its beginning (write a regular expression: /\\brou\\w*ter\\b/; for the sign itself, write \\* in quotes)",
             "p.toml:3:61: in the list `products`: the term is empty: expected a word or a phrase",
             "p.toml:3:65: in the list `products`: `/tv/` is a query: expected a word or a phrase, as it stands in the text (a list has one term in each entry; combine lists in a rule's query)",
+            "p.toml:3:73: in the list `products`: single quotes around `no picture` (write no picture; to search for the signs too, name \"'no picture'\" in a query)",
+            "p.toml:3:89: in the list `products`: `\\t` escapes nothing: expected `\\\"`, `\\*` or `\\\\` (write t alone; to search for the sign itself, write \\\\)",
         ],
     },
     Case {
@@ -534,14 +536,14 @@ const QUERIES: &[Case] = &[
         what: "proximity of an AND",
         text: r#"(tv screen) NEAR/3 broken"#,
         told: &[
-            "q.toml:3:10: in `query`: expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found AND (for words that stand together, write a phrase in quotes or a NEAR in parentheses)",
+            "q.toml:3:14: in `query`: expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found `screen` side by side with another term, which means AND (for words that stand together, write a phrase in quotes or a NEAR in parentheses)",
         ],
     },
     Case {
         what: "proximity of a regular expression",
         text: r#"tv NEAR/3 (broken OR /br.ke/)"#,
         told: &[
-            "q.toml:3:20: in `query`: expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found a regular expression (join it with AND, outside of the NEAR)",
+            "q.toml:3:31: in `query`: expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found a regular expression (join it with AND, outside of the NEAR)",
         ],
     },
     Case {
@@ -963,6 +965,143 @@ const QUERIES: &[Case] = &[
         text: r#"\u200b"#,
         told: &[
             "q.toml:3:10: in `query`: nothing is left of `\u{200b}` after normalisation: expected a visible term",
+        ],
+    },
+    Case {
+        what: "proximity of an AND that is written out",
+        text: r#"tv NEAR/3 (broken OR (no AND picture))"#,
+        told: &[
+            "q.toml:3:35: in `query`: expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found AND (for words that stand together, write a phrase in quotes or a NEAR in parentheses)",
+        ],
+    },
+    Case {
+        what: "proximity of a negation in parentheses",
+        text: r#"tv NEAR/3 (broken OR (dead OR NOT radio))"#,
+        told: &[
+            "q.toml:3:40: in `query`: expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found NOT (write NOT around the whole: tv AND NOT (tv NEAR/3 radio))",
+        ],
+    },
+    Case {
+        what: "proximity of a minus",
+        text: r#"(broken -radio) NEAR/3 tv"#,
+        told: &[
+            "q.toml:3:18: in `query`: expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found `-` (write NOT around the whole: tv AND NOT (tv NEAR/3 radio))",
+        ],
+    },
+    Case {
+        what: "proximity of a field in parentheses",
+        text: r#"(broken OR (tv OR lang:(en OR es))) NEAR/3 tv"#,
+        told: &[
+            "q.toml:3:28: in `query`: expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found `lang:(en OR es)` (join it with AND, outside of the NEAR)",
+        ],
+    },
+    Case {
+        what: "proximity of phrases side by side",
+        text: r#"tv NEAR/3 (dead OR "no picture" "no sound")"#,
+        told: &[
+            "q.toml:3:44: in `query`: expected words beside NEAR, or an OR of words, phrases, lists and NEARs: found `\"no sound\"` side by side with another term, which means AND (for words that stand together, write a phrase in quotes or a NEAR in parentheses)",
+        ],
+    },
+    Case {
+        what: "an operator glued to a word",
+        text: r#"tvNEAR/2 broken"#,
+        told: &[
+            "q.toml:3:10: in `query`: the operator `NEAR/2` inside `tvNEAR/2`: expected blanks around it (write tv NEAR/2; to search for the text itself, write \"tvNEAR/2\")",
+        ],
+    },
+    Case {
+        what: "an operator glued to the words of both sides",
+        text: r#"tvONEAR/2broken"#,
+        told: &[
+            "q.toml:3:10: in `query`: the operator `ONEAR/2` inside `tvONEAR/2broken`: expected blanks around it (write tv ONEAR/2 broken; to search for the text itself, write \"tvONEAR/2broken\")",
+        ],
+    },
+    Case {
+        what: "OR glued to a word",
+        text: r#"tvOR radio"#,
+        told: &[
+            "q.toml:3:10: in `query`: the operator `OR` inside `tvOR`: expected blanks around it (write tv OR; to search for the text itself, write \"tvOR\")",
+        ],
+    },
+    Case {
+        what: "NOT glued to a word",
+        text: r#"tv NOTradio"#,
+        told: &[
+            "q.toml:3:13: in `query`: the operator `NOT` inside `NOTradio`: expected blanks around it (write NOT radio; to search for the text itself, write \"NOTradio\")",
+        ],
+    },
+    Case {
+        what: "single quotes",
+        text: r#"tv OR 'no picture' OR 'dead'"#,
+        told: &[
+            "q.toml:3:16: in `query`: single quotes around `no picture` (write double quotes: \"no picture\"; to search for the signs too, write \"'no picture'\")",
+            "q.toml:3:32: in `query`: single quotes around `dead` (write double quotes: \"dead\"; to search for the signs too, write \"'dead'\")",
+        ],
+    },
+    Case {
+        what: "single quotes of a word processor",
+        text: r#"‘tv broken’"#,
+        told: &[
+            "q.toml:3:10: in `query`: single quotes around `tv broken` (write double quotes: \"tv broken\"; to search for the signs too, write \"‘tv broken’\")",
+        ],
+    },
+    Case {
+        what: "an escape that is none",
+        text: r#"tv "50\\% off""#,
+        told: &[
+            "q.toml:3:17: in `query`: `\\%` escapes nothing: expected `\\\"`, `\\*` or `\\\\` (write % alone; to search for the sign itself, write \\\\)",
+        ],
+    },
+    Case {
+        what: "only an ellipsis",
+        text: r#"tv …"#,
+        told: &[
+            "q.toml:3:13: in `query`: `…` is nothing but punctuation: expected a term (to search for exactly that, write \"…\")",
+        ],
+    },
+    Case {
+        what: "only a dash",
+        text: r#"tv — broken"#,
+        told: &[
+            "q.toml:3:13: in `query`: `—` is nothing but punctuation: expected a term (to search for exactly that, write \"—\")",
+        ],
+    },
+    Case {
+        what: "two wildcards in a row",
+        text: r#"broken**"#,
+        told: &["q.toml:3:10: in `query`: several `*` in a row in `broken**`: expected one (write broken*)"],
+    },
+    Case {
+        what: "two wildcards in a row inside a word",
+        text: r#"#br.o**en"#,
+        told: &[
+            "q.toml:3:10: in `query`: the wildcard in `#br.o**en` stands neither at its end nor at its beginning (write a regular expression: /#br\\.o\\w*en\\b/; for the sign itself, write \\* in quotes)",
+        ],
+    },
+    Case {
+        what: "a wildcard at both ends of a path",
+        text: r#"*a/b.c*"#,
+        told: &[
+            "q.toml:3:10: in `query`: the wildcard in `*a/b.c*` stands neither at its end nor at its beginning (for letters anywhere in a word, write a regular expression: /a\\/b\\.c/)",
+        ],
+    },
+    Case {
+        what: "a range of which nothing is left",
+        text: r#"followers:{5 TO 6}"#,
+        told: &[
+            "q.toml:3:10: in `query`: no number is inside `{5 TO 6}` (`{` and `}` leave the number beside them out: write [5 TO 6])",
+        ],
+    },
+    Case {
+        what: "a range that ends before it begins",
+        text: r#"followers:{6 TO 5}"#,
+        told: &["q.toml:3:10: in `query`: no number is inside `{6 TO 5}` (the smaller one comes first)"],
+    },
+    Case {
+        what: "a range below nought",
+        text: r#"followers:[* TO 0}"#,
+        told: &[
+            "q.toml:3:10: in `query`: no number is inside `[* TO 0}` (`{` and `}` leave the number beside them out: write [* TO 0])",
         ],
     },
     Case {
