@@ -140,6 +140,42 @@ fn a_broker_that_is_killed_and_comes_back_costs_nothing_and_the_daemon_goes_on()
 }
 
 #[test]
+fn what_a_client_with_a_small_buffer_has_no_room_for_is_neither_lost_nor_reordered() {
+    let name = "no room";
+    let _alone = alone();
+    let seed = seed(name);
+    let count = 80_000;
+    let (broker, address) = OwnBroker::start();
+    let fleet = Fleet::new(&address, "room", PARTITIONS, FleetOptions::default());
+    feed(&fleet, seed, count);
+    let mut random = Random(seed);
+    // A lane may have twice as many bytes in flight as its producer has room for: 960 KiB.
+    let small = [
+        ("TRIAGED__LIMITS__BUFFER_MIB", "64"),
+        ("TRIAGED__TRIAGE__LANES", "16"),
+        ("TRIAGED__LOG__LEVEL", "debug"),
+    ];
+    let daemon = fleet.start_with("a", &small);
+    for point in points(&mut random, 4, count) {
+        settled(&fleet, &[&daemon], point);
+        // What was read goes on being decided; once the broker goes on, the ledger's answers come all at once.
+        broker.does("freeze");
+        std::thread::sleep(Duration::from_millis(1_500 + random.below(1_000)));
+        broker.does("thaw");
+    }
+    fleet.finish(&[&daemon]);
+    let full = daemon.log().matches("the client's buffer is full").count();
+    println!("{name}: {full} times a producer had no room");
+    assert!(full > 0, "the buffers were never full: this run shows nothing");
+    daemon.terminate();
+    let verdict = judge(&fleet, &asked);
+    verdict.expect_right(name);
+    assert_eq!(verdict.inputs, count, "what was sent is what the log holds");
+    // On a slow machine the broker may stand still for longer than a session: then repeats are in order, and told above.
+    audited(&fleet, name);
+}
+
+#[test]
 fn an_instance_may_join_and_another_may_leave_under_load() {
     let name = "join and leave";
     let _alone = alone();

@@ -13,18 +13,7 @@ use triage_engine::model::{Author, Disposition, Kind, Mention, MentionKey, Milli
 use triage_engine::policy::{Bundle, Policy};
 use triage_engine::triage::{Event, Triage, Verdict};
 
-const FRAME: &str = r#"
-[[desk]]
-name = "care"
-log_partition = 0
-[[queue]]
-name = "care.general"
-desk = "care"
-[workflow]
-default = "care.general"
-[fleet]
-hash_key = "000102030405060708090a0b0c0d0e0f"
-"#;
+const FRAME: &str = include_str!("data/frame.toml");
 const WORDS: [&str; 6] = ["fire", "giveaway", "lawyer", "bill", "casino", "hello"];
 /// Handle and id of everybody who may write; lists name them by either.
 const PEOPLE: [(&str, &str); 4] =

@@ -265,6 +265,10 @@ impl Producer for KafkaProducer {
             ticket.fail(outcome.refused, Failure { topic: to.topic.to_string(), why: code.to_string() });
         }
         if outcome.done < records.len() {
+            if self.waiting.is_empty() {
+                let records = records.len() - outcome.done;
+                tracing::debug!(topic = %to.topic, records, "the client's buffer is full: these wait, and what follows them");
+            }
             let (topic, ticket, at) = (Arc::clone(&to.topic), Arc::clone(ticket), outcome.done);
             self.waiting.push_back(Waiting { sending, records: records.clone(), at, topic, ticket });
         }

@@ -30,22 +30,31 @@ pub(super) fn scan_settings() -> ScanSettings {
     ScanSettings { map: Arc::new(map), limits: DecodeLimits::default() }
 }
 
-pub(super) struct Instance {
+pub(crate) struct Instance {
     pub(super) name: String,
     pub(super) members: [MemberId; 2],
     pub(super) producers: Vec<u64>,
     pub(super) triage: Lane<TriageWork>,
-    pub(super) desk: Lane<DeskWork>,
+    pub(crate) desk: Lane<DeskWork>,
     pub(super) pause: Arc<Pause>,
     follower: Follower,
     draining: bool,
+}
+
+/// What one world of instances has that another has not.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) desk_partitions: u32,
+    pub(crate) drain_ms: i64,
+    /// Milliseconds for which the desk log is kept although snapshots have made it dispensable.
+    pub(crate) log_keep_ms: i64,
 }
 
 struct Parts {
     logs: Arc<dyn Logs>,
     policies: Arc<Policies>,
     clock: Arc<dyn Clock>,
-    desk_partitions: u32,
+    settings: Settings,
 }
 
 impl Parts {
@@ -84,25 +93,19 @@ impl Parts {
             snapshots: Arc::from("triaged.snapshots"),
             outputs: DeskTopics::new("assignments.", "mentions", self.logs.clone()),
             intake: IntakeTopics {
-                desks: (Arc::from("triaged.desks"), self.desk_partitions),
+                desks: (Arc::from("triaged.desks"), self.settings.desk_partitions),
                 dead_letter: TopicPartition::new("triaged.dead-letter", 0),
             },
             tick_interval_ms: 200,
             snapshot_interval_ms: 300,
-            // The checker has read what lies there: everything that snapshots have made dispensable is trimmed.
-            log_keep_ms: 0,
+            log_keep_ms: self.settings.log_keep_ms,
         }
     }
 }
 
 impl Instance {
-    pub(super) fn new(
-        name: &str,
-        cluster: &Cluster,
-        clock: Arc<dyn Clock>,
-        desk_partitions: u32,
-        drain_ms: i64,
-    ) -> Instance {
+    pub(crate) fn new(name: &str, cluster: &Cluster, clock: Arc<dyn Clock>, settings: Settings) -> Instance {
+        let drain_ms = settings.drain_ms;
         let limits = LaneLimits { buffer_bytes: 20_000, commit_interval_ms: 50, drain_ms, retry_ms: 100 };
         let logs: Arc<dyn Logs> = Arc::new(cluster.clone());
         let ids = logs
@@ -115,7 +118,7 @@ impl Instance {
         let follower =
             Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", policies.clone(), reference)
                 .expect("a follower");
-        let parts = Parts { logs: logs.clone(), policies, clock, desk_partitions };
+        let parts = Parts { logs: logs.clone(), policies, clock, settings };
         let (triage, desk) = (parts.triage(ids[0], ids[2]), parts.desk(ids[1]));
         let producers_before = cluster.producers_made();
         let pause = Arc::new(Pause::default());
@@ -145,7 +148,8 @@ impl Instance {
         }
     }
 
-    pub(super) fn step(&mut self, part: u64, now_ms: i64) -> Result<(), LogError> {
+    /// Steps one part: 0 and 1 are the triage lane, 2 and 3 the desk lane, all others the follower.
+    pub(crate) fn step(&mut self, part: u64, now_ms: i64) -> Result<(), LogError> {
         match part {
             0 | 1 => self.triage.step(now_ms, Duration::ZERO).map(|_| ()),
             2 | 3 => self.desk.step(now_ms, Duration::ZERO).map(|_| ()),

@@ -8,7 +8,7 @@
 mod check;
 mod check_release;
 mod feed;
-mod instance;
+pub(crate) mod instance;
 mod random;
 mod tests;
 
@@ -16,7 +16,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::embedded::{Cluster, Fate};
 use crate::log::{Logs, NewTopic, TopicPartition};
 use check::Checker;
-use instance::Instance;
+use instance::{Instance, Settings};
 use random::Random;
 use std::sync::Arc;
 use triage_engine::model::Millis;
@@ -175,7 +175,9 @@ impl World {
         self.trace(|world| format!("{name} starts; {:?}", world.swarm));
         let clock: Arc<dyn Clock> = self.clock.clone();
         let drain_ms = if self.swarm.impatient { 5_000 } else { i64::MAX / 4 };
-        let instance = Instance::new(name, &self.cluster, clock, self.swarm.desk_partitions, drain_ms);
+        // The checker has read what lies there: everything that snapshots have made dispensable is trimmed.
+        let settings = Settings { desk_partitions: self.swarm.desk_partitions, drain_ms, log_keep_ms: 0 };
+        let instance = Instance::new(name, &self.cluster, clock, settings);
         self.instances.push(instance);
     }
 

@@ -297,7 +297,7 @@ pub fn read_all(
     partitions: u32,
     mut take: impl FnMut(u32, triaged::log::Record<'_>),
 ) {
-    use triaged::log::ReadStep;
+    use triaged::log::{LogError, ReadStep};
     let from: Vec<(TopicPartition, i64)> = (0..partitions)
         .map(|partition| TopicPartition::new(topic, partition))
         .map(|place| (place.clone(), logs.bounds(&place).expect("the partition is there").0))
@@ -307,16 +307,18 @@ pub fn read_all(
     let deadline = Instant::now() + LIMIT;
     while open.contains(&true) {
         assert!(Instant::now() < deadline, "`{topic}` cannot be read to its end: {open:?}");
-        match reader.read(LOOK).expect("the topic can be read") {
-            ReadStep::Nothing => {}
-            ReadStep::Records(records) => {
+        match reader.read(LOOK) {
+            // A broker that has just come back may look away for a moment.
+            Ok(ReadStep::Nothing) | Err(LogError::Away(_)) => {}
+            Err(error) => panic!("`{topic}` cannot be read: {error}"),
+            Ok(ReadStep::Records(records)) => {
                 let partition = records.partition().partition;
                 // What came after the end was seen belongs to the next look.
                 if open[partition as usize] {
                     records.iter().for_each(|record| take(partition, record));
                 }
             }
-            ReadStep::End(place, _) => open[place.partition as usize] = false,
+            Ok(ReadStep::End(place, _)) => open[place.partition as usize] = false,
         }
     }
 }
@@ -367,9 +369,14 @@ impl Daemon {
         self.ended.get()
     }
 
+    /// All that it said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.said).unwrap_or_default()
+    }
+
     /// The end of what it said.
     pub fn tail(&self) -> String {
-        let said = fs::read_to_string(&self.said).unwrap_or_default();
+        let said = self.log();
         let lines: Vec<&str> = said.lines().collect();
         let from = lines.len().saturating_sub(30);
         format!("--- {} said at last:\n{}", self.instance, lines[from..].join("\n"))

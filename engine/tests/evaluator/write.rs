@@ -8,18 +8,7 @@ use triage_engine::model::{Kind, Visibility};
 use triage_engine::policy::Bundle;
 use triage_engine::text::{Accents, Case, Edges};
 
-const FRAME: &str = r#"
-[[desk]]
-name = "care"
-log_partition = 0
-[[queue]]
-name = "care.general"
-desk = "care"
-[workflow]
-default = "care.general"
-[fleet]
-hash_key = "000102030405060708090a0b0c0d0e0f"
-"#;
+const FRAME: &str = include_str!("../data/frame.toml");
 
 /// The files of a policy.
 pub fn bundle(policy: &NaivePolicy) -> Bundle {

@@ -7,25 +7,14 @@ use crate::audit::{Report, audit};
 use crate::clock::{Clock, ManualClock};
 use crate::embedded::{Cluster, StoredRecord};
 use crate::log::{Logs, NewTopic, TopicPartition};
-use crate::policies::{Follower, Policies};
-use crate::shard::Alerts;
-use crate::shard::desk::DeskTopics;
-use crate::shard::desk_lane::{DeskParts, DeskWork};
-use crate::shard::intake::IntakeTopics;
-use crate::shard::lane::{Lane, LaneLimits};
-use crate::shard::starts::Starts;
-use crate::shard::triage_lane::{TriageNames, TriageParts, TriageWork};
+use crate::simulator::instance::{Instance, Settings};
 use crate::wire::ledger::{self, LedgerRun};
-use crate::wire::mention::{DecodeLimits, FieldMap, FieldMapConfig, Preset};
 use crate::wire::{control, desk_log, policies};
-use crate::worker::{ScanSettings, Workers};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use triage_engine::model::{Disposition, Millis};
 use triage_engine::plans::{ControlRecord, PolicyRequest};
 use triage_engine::policy::{Bundle, Policy};
-use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
 
 pub(super) const START: Millis = Millis(1_750_000_000_000);
 pub(super) const INPUT: &str = "mentions";
@@ -80,10 +69,6 @@ pub(super) const TEXTS: [&str; 5] = [
     "nothing in particular",
 ];
 
-pub(super) fn reference(literals: &[Literal]) -> Arc<dyn Matcher> {
-    Arc::new(ReferenceMatcher::new(literals))
-}
-
 pub(super) fn at(topic: &str, partition: u32) -> TopicPartition {
     TopicPartition::new(topic, partition)
 }
@@ -92,9 +77,7 @@ pub(super) fn at(topic: &str, partition: u32) -> TopicPartition {
 pub(super) struct World {
     pub(super) cluster: Cluster,
     clock: Arc<ManualClock>,
-    triage: Lane<TriageWork>,
-    desk: Lane<DeskWork>,
-    follower: Follower,
+    instance: Instance,
     sent: u64,
 }
 
@@ -134,65 +117,9 @@ impl World {
     }
 
     pub(super) fn start(cluster: Cluster, clock: Arc<ManualClock>, log_keep_ms: i64) -> World {
-        let logs: Arc<dyn Logs> = Arc::new(cluster.clone());
-        let infos =
-            logs.describe(&[INPUT, "helpdesk.events", "triaged.control"]).expect("the embedded log answers");
-        let ids: Vec<_> = infos.into_iter().map(|info| info.expect("the topic exists").id).collect();
-        let known = Policies::new();
-        let follower =
-            Follower::new(logs.as_ref(), "triaged.control", "triaged.policies", known.clone(), reference);
-        let dead_letter = at("triaged.dead-letter", 0);
-        let wall: Arc<dyn Clock> = clock.clone();
-        let alerts = Alerts::new("triaged.alerts", wall.clone());
-        let triage = TriageParts {
-            logs: logs.clone(),
-            policies: known.clone(),
-            matcher: reference,
-            workers: Arc::new(Workers::new(0, scan_settings())),
-            clock: wall,
-            names: TriageNames {
-                input: (Arc::from(INPUT), ids[0]),
-                ledger: Arc::from(LEDGER),
-                desks: Arc::from(DESKS),
-                dead_letter: (dead_letter.topic.clone(), 1),
-                control: (Arc::from("triaged.control"), ids[2]),
-            },
-            alerts: alerts.clone(),
-            starts: Starts::new(None),
-        };
-        let desk = DeskParts {
-            logs: logs.clone(),
-            policies: known,
-            matcher: reference,
-            alerts,
-            desks: Arc::from(DESKS),
-            helpdesk: (Arc::from("helpdesk.events"), ids[1]),
-            control: Arc::from("triaged.control"),
-            snapshots: Arc::from("triaged.snapshots"),
-            outputs: DeskTopics::new("assignments.", INPUT, logs.clone()),
-            intake: IntakeTopics { desks: (Arc::from(DESKS), 2), dead_letter },
-            tick_interval_ms: 200,
-            snapshot_interval_ms: 300,
-            log_keep_ms,
-        };
-        let limits =
-            LaneLimits { buffer_bytes: 20_000, commit_interval_ms: 50, drain_ms: 5_000, retry_ms: 100 };
-        let member = |group: &str, topics: &[&str]| logs.member(group, "one", topics).expect("a member");
-        let producer = |name: &str| logs.producer(name).expect("a producer");
-        let topics = [DESKS, "helpdesk.events", "triaged.control"];
-        World {
-            triage: Lane::new(
-                TriageWork::new(triage),
-                member("triaged.triage", &[INPUT]),
-                producer("triage"),
-                limits,
-            ),
-            desk: Lane::new(DeskWork::new(desk), member("triaged.desk", &topics), producer("desk"), limits),
-            follower: follower.expect("a follower"),
-            cluster,
-            clock,
-            sent: 0,
-        }
+        let parts = Settings { desk_partitions: 2, drain_ms: 5_000, log_keep_ms };
+        let instance = Instance::new("one", &cluster, clock.clone(), parts);
+        World { instance, cluster, clock, sent: 0 }
     }
 
     pub(super) fn send(&mut self, count: u64) {
@@ -223,9 +150,9 @@ impl World {
         self.clock.advance(20);
         let now_ms = self.clock.monotonic_ms();
         for _ in 0..2 {
-            self.follower.step(Duration::ZERO).expect("the follower reads");
-            self.triage.step(now_ms, Duration::ZERO).expect("the triage lane goes on");
-            self.desk.step(now_ms, Duration::ZERO).expect("the desk lane goes on");
+            for part in [4, 0, 2] {
+                self.instance.step(part, now_ms).expect("the embedded log answers");
+            }
         }
     }
 
@@ -257,7 +184,8 @@ impl World {
     }
 
     pub(super) fn open_cases(&self) -> u64 {
-        self.desk
+        self.instance
+            .desk
             .live()
             .map(|place| match place {
                 crate::shard::desk_lane::DeskPlace::Desk(desk) => desk.shard.engine().open_cases() as u64,
@@ -328,9 +256,4 @@ pub(super) fn publish_policy(cluster: &Cluster) {
     let (key, value) = control::encode(&ControlRecord::SwitchRequested(request));
     let to = at("triaged.control", 0);
     cluster.append(&to, Some(key.as_bytes()), value.as_deref()).expect("the topic exists");
-}
-
-pub(super) fn scan_settings() -> ScanSettings {
-    let map = FieldMap::compile(&FieldMapConfig::preset(Preset::Native)).expect("a preset is right");
-    ScanSettings { map: Arc::new(map), limits: DecodeLimits::default() }
 }
