@@ -139,6 +139,15 @@ impl Checker {
         self.repeats_allowed += in_flight + uncommitted.map(|(_, records)| records.len() as u64).sum::<u64>();
     }
 
+    /// Who wakes up after a freeze may hand out what the ledger had decided and no commit called done, as its successor
+    /// does: it needs to write nothing for that, so nothing tells it that it is not the owner any more.
+    pub(super) fn froze(&mut self, in_flight: u64) {
+        self.crashed(in_flight);
+        let open = self.inputs.iter().flat_map(|input| input.ledger.range(input.committed..));
+        let queued = open.filter(|(_, (entry, _))| entry.disposition == Disposition::Queued);
+        self.repeats_allowed += queued.count() as u64;
+    }
+
     /// Retention is about to take what lies below; what was not looked at yet is looked at now.
     pub(super) fn mentions_expire(&mut self, cluster: &Cluster, number: u32, below: i64) {
         self.read_input(cluster, number).expect("the embedded log answers");

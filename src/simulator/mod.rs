@@ -343,7 +343,7 @@ impl World {
         }
         let frozen = self.instances.remove(index);
         self.trace(|_| format!("{} freezes, in flight {}", frozen.name, frozen.in_flight()));
-        self.checker.crashed(frozen.in_flight());
+        self.checker.froze(frozen.in_flight());
         self.cluster.expire("triaged.triage", frozen.members[0]);
         self.cluster.expire("triaged.desk", frozen.members[1]);
         let name = frozen.name.clone();
