@@ -23,6 +23,8 @@ pub enum Severity {
     Mistake,
     /// It works, and is probably not meant so.
     Warning,
+    /// Worth knowing; no check fails for it.
+    Note,
 }
 
 /// One finding. The fields are the JSON of `triaged check --json` and of a refused reload: docs/check.md.
@@ -125,6 +127,7 @@ impl Diagnostic {
         let severity = match self.severity {
             Severity::Mistake => String::new(),
             Severity::Warning => format!("{yellow}warning:{end} "),
+            Severity::Note => format!("{blue}note:{end} "),
         };
         let mut shown = format!("{place}{severity}{}", visible(&self.what));
         if !self.lint.is_empty() {

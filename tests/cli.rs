@@ -231,3 +231,44 @@ fn the_sample_configuration_and_policy_are_sound() {
     assert!(told["memory"]["pattern_bytes"].as_u64().unwrap() > 0);
     assert_eq!(told["memory"]["buffer_bytes"], 512 << 20);
 }
+
+#[test]
+fn every_verb_that_asks_a_broker_says_the_same_once_where_nobody_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong/_sound/policy");
+    let sound = sound.to_str().unwrap();
+    let config = folder.path().join("triaged.toml");
+    let text = format!("instance = 'a'\n[kafka]\nbootstrap = '127.0.0.1:1'\n[policy]\nfolder = '{sound}'\n");
+    fs::write(&config, text).unwrap();
+    let verbs: [&[&str]; 8] = [
+        &["topics"],
+        &["audit"],
+        &["explain", "c0-1"],
+        &["tap"],
+        &["release", "--rule", "tv"],
+        &["requeue"],
+        &["replay", "--policy", sound],
+        &["check", "--live"],
+    ];
+    let config = config.to_str().unwrap();
+    let started = verbs.map(|words| {
+        let mut command = triaged(&[words, &["--config", config]].concat());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        (words, child)
+    });
+    for (words, child) in started {
+        let output = child.wait_with_output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(69), "{words:?}: {told}");
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(
+            lines[0], "triaged: `127.0.0.1:1` is not reached: nobody listens there",
+            "{words:?}: {told}"
+        );
+        assert!(
+            lines[1].starts_with("  the client says: ") && lines[2].starts_with("hint: "),
+            "{words:?}: {told}"
+        );
+        assert_eq!(lines.len(), 3, "{words:?}: {told}");
+    }
+}

@@ -17,6 +17,7 @@ mod token;
 pub use exporter::{Exporter, InputNames};
 pub use refusal::{Refusal, Why};
 pub use socket::Bound;
+pub use token::check as check_token_file;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

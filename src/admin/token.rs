@@ -1,7 +1,8 @@
 //! The secret that a change over TCP must name.
 //!
 //! Owns its file (read once, at the start; not readable by everybody) and the comparison, which takes the same time
-//! whatever the guess. May not be shown: it has no `Debug` of its content. Called by `socket` and `guard`.
+//! whatever the guess. May not be shown: it has no `Debug` of its content. Called by `socket` and `guard`, and by the
+//! command line before a start.
 
 use crate::error::Error;
 use sha2::{Digest, Sha256};
@@ -60,6 +61,14 @@ impl Token {
         let Token(guess) = Token::of(guess);
         scheme.eq_ignore_ascii_case(b"Bearer ") & bool::from(self.0.ct_eq(&guess))
     }
+}
+
+/// Whether the server could start with the token of this file; the token itself is forgotten.
+///
+/// # Errors
+/// As [`Token::read`], which the server calls.
+pub fn check(path: &Path) -> Result<(), Error> {
+    Token::read(path).map(|_| ())
 }
 
 #[cfg(test)]

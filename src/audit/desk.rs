@@ -168,11 +168,14 @@ impl Desk {
 
     /// Folds the log and gathers what must be out.
     fn fold(&mut self, audit: &mut Audit<'_>) -> Result<(), LogError> {
-        let Audit { logs, progress, generations, report, .. } = audit;
+        let Audit { logs, plan, progress, generations, report, .. } = audit;
         let stretch = self.stretch.clone();
         each(*logs, "cases", &stretch, *progress, |record| {
             if self.ended.is_none() {
-                self.fold_one(record, generations, report);
+                let found = self.fold_one(record, generations, report);
+                for what in found.into_iter().filter(|_| plan.asks_for(record.timestamp)) {
+                    report.find(FindingKind::Doubled, &stretch.of, record.offset, what);
+                }
             }
         })?;
         self.expected.sort_unstable_by_key(|expected| (expected.case, expected.version));
@@ -184,11 +187,17 @@ impl Desk {
         Ok(())
     }
 
-    fn fold_one(&mut self, record: &Record<'_>, generations: &Generations, report: &mut Report) {
+    /// Folds one record; each mention that it puts into a second open case.
+    fn fold_one(
+        &mut self,
+        record: &Record<'_>,
+        generations: &Generations,
+        report: &mut Report,
+    ) -> Vec<String> {
         // What cannot be read was found before; nothing after it can be folded.
         let Ok(entry) = desk_log::decode(record.offset, record.timestamp, record.value) else {
             self.ended = Some(record.offset);
-            return;
+            return Vec::new();
         };
         if let Event::Mention(mention) = &entry.event
             && generations.desk(&mention.generation, mention.desk).is_none()
@@ -198,14 +207,16 @@ impl Desk {
                 mention.generation
             ));
             self.ended = Some(record.offset);
-            return;
+            return Vec::new();
         }
         let mut effects = Effects::new();
         self.state.step(std::slice::from_ref(&entry), generations, &mut effects);
+        let mut found = Vec::new();
         for effect in &effects.records {
             self.note_expected(effect, &entry);
-            self.follow(effect, &entry, report);
+            found.extend(self.follow(effect, &entry));
         }
+        found
     }
 
     fn note_expected(&mut self, effect: &Effect, entry: &LogEntry<'_>) {
@@ -236,27 +247,25 @@ impl Desk {
     }
 
     /// No mention may be in two open cases of one desk.
-    fn follow(&mut self, effect: &Effect, entry: &LogEntry<'_>, report: &mut Report) {
+    fn follow(&mut self, effect: &Effect, entry: &LogEntry<'_>) -> Option<String> {
         if let What::CaseClosed { .. } = effect.what {
             for held in self.open.remove(&effect.case.offset).unwrap_or_default() {
                 self.holder.remove(&held);
             }
-            return;
+            return None;
         }
-        let Event::Mention(mention) = &entry.event else { return };
+        let Event::Mention(mention) = &entry.event else { return None };
         let held = (digest(&*effect.desk), mention.key.0);
         match self.holder.get(&held) {
-            Some(&other) if other != effect.case => {
-                let what = format!(
-                    "mention `{}` is in case {other} and in case {}, both open on desk `{}`",
-                    mention.mention_id, effect.case, effect.desk
-                );
-                report.find(FindingKind::Doubled, &self.stretch.of, entry.offset, what);
-            }
-            Some(_) => {}
+            Some(&other) if other != effect.case => Some(format!(
+                "mention `{}` is in case {other} and in case {}, both open on desk `{}`",
+                mention.mention_id, effect.case, effect.desk
+            )),
+            Some(_) => None,
             None => {
                 self.holder.insert(held, effect.case);
                 self.open.entry(effect.case.offset).or_default().push(held);
+                None
             }
         }
     }
@@ -273,7 +282,10 @@ impl Desk {
         for stretch in extent.assignments.iter().filter(|stretch| mine.contains(&*stretch.of.topic)) {
             let mut first_entry = None;
             each(*logs, "assignments", stretch, *progress, |record| {
-                let entry = self.compare_one(record, &stretch.of, report);
+                let (entry, found) = self.compare_one(record);
+                for (kind, what) in found.into_iter().filter(|_| plan.asks_for(record.timestamp)) {
+                    report.find(kind, &stretch.of, record.offset, what);
+                }
                 first_entry = first_entry.or(entry);
             })?;
             if stretch.from > 0 {
@@ -285,14 +297,12 @@ impl Desk {
         Ok(())
     }
 
-    /// Compares one record; the entry that asks for it.
-    fn compare_one(&mut self, record: &Record<'_>, of: &TopicPartition, report: &mut Report) -> Option<u32> {
+    /// Compares one record: the entry that asks for it, and what is wrong with it.
+    fn compare_one(&mut self, record: &Record<'_>) -> (Option<u32>, Vec<(FindingKind, String)>) {
         let case = record.key.and_then(|key| std::str::from_utf8(key).ok()?.parse::<CaseId>().ok());
         let value = record.value.unwrap_or_default();
         let (Some(case), Ok(facts)) = (case, serde_json::from_slice::<Facts<'_>>(value)) else {
-            let what = "it is no record of a case".to_owned();
-            report.find(FindingKind::Unreadable, of, record.offset, what);
-            return None;
+            return (None, vec![(FindingKind::Unreadable, "it is no record of a case".to_owned())]);
         };
         let version = facts.case_version;
         let place = (case.offset, u32::try_from(version).unwrap_or(u32::MAX));
@@ -302,37 +312,36 @@ impl Desk {
             let opened_in_time = self.ended.is_none() && case.offset >= self.stretch.from;
             if opened_in_time || case.partition != self.stretch.of.partition {
                 let what = format!("{} does not ask for case {case} version {version}", self.stretch.of);
-                report.find(FindingKind::Doubled, of, record.offset, what);
-            } else {
-                self.counts.unverified += 1;
+                return (None, vec![(FindingKind::Doubled, what)]);
             }
-            return None;
+            self.counts.unverified += 1;
+            return (None, Vec::new());
         };
         let next = self.expected.get(index + 1).filter(|next| next.case == case.offset);
         let overtaken = next.is_some_and(|next| next.found != 0);
         let expected = &mut self.expected[index];
         let content = digest(value);
-        let entry = expected.entry;
+        let entry = Some(expected.entry);
+        let mut found = Vec::new();
         if expected.found != 0 {
             self.counts.repeats += u64::from(expected.found == content);
             if expected.found != content {
                 let what = format!("case {case} version {version} is out a second time, with other content");
-                report.find(FindingKind::Doubled, of, record.offset, what);
+                found.push((FindingKind::Doubled, what));
             }
-            return Some(entry);
+            return (entry, found);
         }
         expected.found = content;
         self.counts.out += 1;
         if expected.facts != facts.digest() {
-            let log = &self.stretch.of;
-            let what = format!("case {case} version {version} is not as {log} has it");
-            report.find(FindingKind::Disagrees, of, record.offset, what);
+            let what = format!("case {case} version {version} is not as {} has it", self.stretch.of);
+            found.push((FindingKind::Disagrees, what));
         }
         if overtaken {
             let what = format!("case {case} version {version} comes after version {}", version + 1);
-            report.find(FindingKind::Reordered, of, record.offset, what);
+            found.push((FindingKind::Reordered, what));
         }
-        Some(entry)
+        (entry, found)
     }
 
     /// What is committed must be out.

@@ -28,7 +28,7 @@ pub(super) fn digest(facts: impl Hash) -> u32 {
 impl Audit<'_> {
     /// Reads every ledger into the slots.
     pub(super) fn read_ledgers(&mut self) -> Result<(), LogError> {
-        let Audit { logs, progress, extent, partitions, report, .. } = self;
+        let Audit { logs, plan, progress, extent, partitions, report, .. } = self;
         for (stretch, part) in extent.ledgers.iter().zip(partitions.iter_mut()) {
             let mut first = None;
             each(*logs, "ledger", stretch, *progress, |record| match record.value.map(ledger::decode) {
@@ -40,6 +40,7 @@ impl Audit<'_> {
                         report.find(kind, &part.input, offset, what);
                     }
                 }
+                _ if !plan.asks_for(record.timestamp) => {}
                 Some(Err(error)) => {
                     let what = format!("what it decided cannot be obeyed or checked: {error}");
                     report.find(FindingKind::Unreadable, &stretch.of, record.offset, what);
@@ -62,19 +63,18 @@ impl Audit<'_> {
 
     /// Marks what the desk logs hold, and judges it.
     pub(super) fn read_desk_logs(&mut self) -> Result<(), LogError> {
-        let Audit { logs, progress, extent, partitions, report, generations, .. } = self;
+        let Audit { logs, plan, progress, extent, partitions, report, generations, .. } = self;
         for stretch in &extent.desks {
             let mut newest = Newest::new();
             each(*logs, "desk log", stretch, *progress, |record| {
                 let entry = match desk_log::decode(record.offset, record.timestamp, record.value) {
                     Ok(entry) => entry,
                     Err(fault) => {
-                        return report.find(
-                            FindingKind::Unreadable,
-                            &stretch.of,
-                            record.offset,
-                            fault.to_string(),
-                        );
+                        if plan.asks_for(record.timestamp) {
+                            let what = fault.to_string();
+                            report.find(FindingKind::Unreadable, &stretch.of, record.offset, what);
+                        }
+                        return;
                     }
                 };
                 let (Some(mark), Event::Mention(mention)) = (&entry.source, &entry.event) else { return };

@@ -62,6 +62,14 @@ pub struct AuditPlan {
     pub to: Option<Millis>,
 }
 
+impl AuditPlan {
+    /// Whether a record of this time is asked for. Logs are read whole, since one record explains another; found is only
+    /// what is wrong with these.
+    fn asks_for(&self, at: Millis) -> bool {
+        self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to)
+    }
+}
+
 /// How far an audit has come.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {

@@ -1,15 +1,16 @@
 //! `triaged check`: whether the daemon could start with these files, what they say, and what is probably not meant.
 //!
 //! Owns the verdict, the summary on standard output and the JSON of docs/check.md. Every finding is made where the
-//! thing is known: `load` and `config` for triaged.toml, the engine for the policy. Asks no broker.
+//! thing is known: `load` and `config` for triaged.toml, `host` for this machine, the engine for the policy. Asks no broker.
 
 use super::check_live::{self, Said};
-use super::{Config, FINDINGS, load, memory};
-use crate::config::{Loaded, Settings};
+use super::{Config, FINDINGS, host, load, memory, unread};
+use crate::config::{Loaded, Places, Settings};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Kind, colour_on};
 use crate::pipeline;
 use crate::pipeline::policy::{self, Local, Refused};
+use crate::pipeline::topics;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use memory::Estimate;
@@ -161,47 +162,29 @@ fn cannot_read(config: &Config, findings: Vec<Diagnostic>) -> Outcome {
 }
 
 fn examine(loaded: Loaded, allow: &[String]) -> Outcome {
-    let Loaded { settings, mistakes: mut findings, places, damaged } = loaded;
-    let (mut summary, mut estimate) = (None, None);
+    let mut findings = loaded.mistakes.clone();
     if findings.is_empty() {
-        findings.extend(pipeline::warnings(&settings).into_iter().map(|what| {
+        findings.extend(pipeline::warnings(&loaded.settings).into_iter().map(|what| {
             let (what, hint) = what.split_once(": ").unwrap_or((&what, ""));
             Diagnostic { severity: Severity::Warning, ..Diagnostic::mistake(what).hint(hint) }
         }));
+        findings.extend(host::folders(&loaded));
     }
+    findings.extend(host::mistakes(&loaded));
+    let Loaded { settings, places, damaged, .. } = &loaded;
     // A folder that is named wrongly, or perhaps in a part of the file that cannot be read, says nothing.
     let folder_is_known = !damaged || places.is_set("policy.folder");
+    let mut known = None;
     if folder_is_known && !findings.iter().any(|wrong| wrong.what.starts_with("`policy.folder`: ")) {
-        match policy::load(&settings.policy.folder) {
-            Ok(local) => {
-                let folder = settings.policy.folder.display().to_string();
-                let lints =
-                    lint(&local.bundle).into_iter().filter(|l| !allow.iter().any(|a| a == l.kind.name()));
-                findings.extend(lints.map(|lint| Diagnostic::from(lint).in_folder(&folder)));
-                // Tests with mistakes keep a reload away, and a start goes on without them.
-                if let Err(refused) = policy::tests(&settings.policy.folder, &local.policy) {
-                    let told = refused.into_error(&settings.policy.folder).take_diagnostics();
-                    let warning = |told| Diagnostic { severity: Severity::Warning, ..told };
-                    findings.extend(told.into_iter().map(warning));
-                }
-                let needed = Estimate::new(&settings, &local.policy);
-                findings.extend(needed.refusal(&places));
-                summary = Some(Summary::new(&settings, &local));
-                estimate = Some(needed);
-            }
-            Err(Refused::Folder(why)) => {
-                let told =
-                    places.mistake("policy.folder", format!("the policy folder cannot be used: {why}"));
-                findings.push(told.hint(folder_hint(&settings.policy.folder)));
-            }
-            Err(refused) => findings.extend(refused.into_error(&settings.policy.folder).take_diagnostics()),
-        }
+        known = examine_policy(settings, places, allow, &mut findings);
     }
+    let (summary, estimate) = known.unzip();
     let (verdict, exit_code) = match findings.iter().map(|finding| finding.severity).min() {
-        None => (Verdict::Ready, 0),
+        None | Some(Severity::Note) => (Verdict::Ready, 0),
         Some(Severity::Warning) => (Verdict::Findings, FINDINGS),
         Some(Severity::Mistake) => (Verdict::CannotStart, Kind::Configuration.exit_code()),
     };
+    let Loaded { settings, places, .. } = loaded;
     let configuration = Configuration {
         file: places.file().to_owned(),
         instance: settings.host.instance,
@@ -209,6 +192,44 @@ fn examine(loaded: Loaded, allow: &[String]) -> Outcome {
         bootstrap: settings.kafka.bootstrap,
     };
     Outcome { verdict, exit_code, configuration, policy: summary, memory: estimate, findings, live: None }
+}
+
+/// The policy folder, its tests and what in it is not read; what the policy says, if it can be used.
+fn examine_policy(
+    settings: &Settings,
+    places: &Places,
+    allow: &[String],
+    findings: &mut Vec<Diagnostic>,
+) -> Option<(Summary, Estimate)> {
+    let folder = &settings.policy.folder;
+    let local = match policy::load(folder) {
+        Ok(local) => local,
+        Err(Refused::Folder(why)) => {
+            let told = places.mistake("policy.folder", format!("the policy folder cannot be used: {why}"));
+            findings.push(told.hint(folder_hint(folder)));
+            findings.extend(unread::told(folder));
+            return None;
+        }
+        Err(refused) => {
+            findings.extend(refused.into_error(folder).take_diagnostics());
+            findings.extend(unread::told(folder));
+            return None;
+        }
+    };
+    let lints = lint(&local.bundle).into_iter().filter(|l| !allow.iter().any(|a| a == l.kind.name()));
+    let shown = folder.display().to_string();
+    findings.extend(lints.map(|lint| Diagnostic::from(lint).in_folder(&shown)));
+    // Tests with mistakes keep a reload away, and a start goes on without them.
+    if let Err(refused) = policy::tests(folder, &local.policy) {
+        let told = refused.into_error(folder).take_diagnostics();
+        findings.extend(told.into_iter().map(|told| Diagnostic { severity: Severity::Warning, ..told }));
+    }
+    findings.extend(unread::told(folder));
+    let clashes = topics::clashes(settings, &local.policy).into_iter();
+    findings.extend(clashes.map(|clash| places.mistake(clash.setting, clash.what)));
+    let needed = Estimate::new(settings, &local.policy);
+    findings.extend(needed.refusal(places));
+    Some((Summary::new(settings, &local), needed))
 }
 
 fn folder_hint(folder: &Path) -> String {
@@ -262,19 +283,27 @@ fn show(outcome: &Outcome) {
             crate::say!("memory         {memory}");
         }
     }
-    let (mistakes, warnings): (Vec<_>, Vec<_>) =
-        outcome.findings.iter().partition(|finding| finding.severity == Severity::Mistake);
     if outcome.findings.is_empty() {
         return;
     }
-    let count = |number: usize, one: &str| match number {
+    let count = |severity: Severity, one: &str| match outcome
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == severity)
+        .count()
+    {
         0 => None,
         1 => Some(format!("1 {one}")),
         more => Some(format!("{more} {one}s")),
     };
-    let counts = [count(mistakes.len(), "mistake"), count(warnings.len(), "warning")];
-    let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
-    let verdict = if mistakes.is_empty() { "it would start" } else { "it would not start" };
+    let counts = [(Severity::Mistake, "mistake"), (Severity::Warning, "warning"), (Severity::Note, "note")];
+    let counts: Vec<String> = counts.into_iter().filter_map(|(severity, one)| count(severity, one)).collect();
+    let counts = match counts.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => counts.concat(),
+    };
+    let verdict =
+        if outcome.verdict == Verdict::CannotStart { "it would not start" } else { "it would start" };
     let told = Error::configuration(format!("{counts}: {verdict}")).diagnostics(outcome.findings.clone());
     crate::warn_of!("{}", told.render(colour_on(&std::io::stderr())));
 }

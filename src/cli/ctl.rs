@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::log_level;
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -212,6 +213,7 @@ fn paused(answer: &Value) -> String {
 
 /// Which of the partitions asked for are live on the instance that was asked; others are another's, or on their way.
 fn live_of(asked: &[u32], answer: &Value) -> String {
+    let asked: BTreeSet<u32> = asked.iter().copied().collect();
     let live: Vec<u32> = serde_json::from_value(answer["live"].clone()).unwrap_or_default();
     let list = |wanted: bool| -> String {
         let of = asked.iter().filter(|of| live.contains(of) == wanted).map(ToString::to_string);
@@ -351,6 +353,8 @@ mod tests {
         let answer = serde_json::json!({ "paused": [0, 3], "live": [0] });
         assert_eq!(live_of(&[0], &answer), "live here now: 0");
         assert_eq!(live_of(&[0, 3], &answer), "live here now: 0; 3 will not be read here when they come");
+        let twice = "live here now: 0; 1, 3 will not be read here when they come";
+        assert_eq!(live_of(&[3, 1, 1, 0, 0], &answer), twice, "each once, in order");
         assert!(live_of(&[3], &answer).starts_with("live here now: none of them; 3 will"));
     }
 }

@@ -34,11 +34,11 @@ pub(super) struct Options {
 /// 64 for a question that makes no sense, 66 for a file that cannot be read, 69 when no broker answers.
 pub(super) fn explain(options: &Options) -> Result<ExitCode, Error> {
     let settings = load::settings(&options.config)?;
-    load::log("warn");
+    load::log(load::QUIET);
     let story = match (&options.mention, &options.id) {
         (Some(from), _) => explain::explain_unsent(&settings, from, &options.rules)?,
         (None, Some(id)) => {
-            let logs = pipeline::connect(&settings)?;
+            let logs = pipeline::reached(&settings)?;
             let mut shown = audit::Shown::new("searches");
             explain::explain(&settings, logs.as_ref(), id, &options.rules, &mut |step| shown.show(&step))?
         }

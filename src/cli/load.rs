@@ -3,7 +3,7 @@
 //! Owns the only reads of the environment and of the configuration file, and the checks of settings that need more than
 //! their text: the client library, the password file, the field map. What is in the file is read by `config`.
 
-use super::{Config, memory};
+use super::{Config, host, memory};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, Places, Settings};
 use crate::diagnostic::Diagnostic;
@@ -40,13 +40,14 @@ pub(super) fn settings(config: &Config) -> Result<Settings, Error> {
     }
 }
 
-/// The same for the daemon itself: its buffers must fit this machine.
+/// The same for the daemon itself: its buffers must fit this machine, and its files be those that a daemon takes.
 ///
 /// # Errors
 /// As [`settings`].
 pub(super) fn settings_to_run(config: &Config) -> Result<Settings, Error> {
     let mut loaded = read(config)?;
     loaded.mistakes.extend(memory::buffers_refused(&loaded.settings, &loaded.places));
+    loaded.mistakes.extend(host::mistakes(&loaded));
     if loaded.mistakes.is_empty() {
         Ok(loaded.settings)
     } else {
@@ -226,6 +227,10 @@ fn check_fields(loaded: &mut Loaded) {
 const CLIENT_SILENCE_MS: i64 = 5_000;
 /// What belongs to one burst.
 const CLIENT_BURST_MS: i64 = 5;
+
+/// The log of verbs that ask a broker: warnings, without the client library's own words on connections. What they mean
+/// for the verb is told once, in the error that it ends with.
+pub(super) const QUIET: &str = "warn,librdkafka=off";
 
 /// What RUST_LOG asks for: a level, or levels for parts of the program, such as `info,librdkafka=debug`.
 ///

@@ -7,6 +7,7 @@ mod check;
 mod check_live;
 mod ctl;
 mod explain;
+mod host;
 mod load;
 mod memory;
 mod pages;
@@ -16,6 +17,7 @@ mod run;
 mod tap;
 mod test;
 mod topics;
+mod unread;
 
 use crate::audit::{self, AuditOptions};
 use crate::demo;
@@ -217,7 +219,7 @@ fn act(verb: Verb) -> Result<ExitCode, Error> {
 
 fn audit(words: &AuditWords) -> Result<ExitCode, Error> {
     let settings = load::settings(&words.config)?;
-    load::log("warn");
+    load::log(load::QUIET);
     let options = AuditOptions {
         from: words.from.as_deref().map(audit::time).transpose()?,
         to: words.to.as_deref().map(audit::time).transpose()?,
@@ -225,7 +227,7 @@ fn audit(words: &AuditWords) -> Result<ExitCode, Error> {
         json: words.json,
         sample: words.sample,
     };
-    audit::verb(&settings, pipeline::connect(&settings)?, options).map(ExitCode::from)
+    audit::verb(&settings, pipeline::reached(&settings)?, options).map(ExitCode::from)
 }
 
 fn demonstrate(options: DemoOptions) -> Result<ExitCode, Error> {

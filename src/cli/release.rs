@@ -97,7 +97,7 @@ pub(super) fn requeue(options: &RequeueOptions) -> Result<ExitCode, Error> {
 
 fn bring_back(what: Taken, range: &Range) -> Result<ExitCode, Error> {
     let settings = load::settings(&range.config)?;
-    load::log("warn");
+    load::log(load::QUIET);
     let wish = Wish {
         what,
         from: range.from.as_deref().map(audit::time).transpose()?,
@@ -108,7 +108,7 @@ fn bring_back(what: Taken, range: &Range) -> Result<ExitCode, Error> {
     {
         return Err(Error::usage("`--from` is not before `--to`"));
     }
-    let (logs, clock) = (pipeline::connect(&settings)?, SystemClock::new());
+    let (logs, clock) = (pipeline::reached(&settings)?, SystemClock::new());
     let mut asker = Asker::new(&settings, logs.as_ref(), &clock)?;
     asker.check(&wish.what)?;
     if range.dry_run {

@@ -58,7 +58,7 @@ pub(super) fn replay(options: &Options) -> Result<ExitCode, Error> {
         samples: usize::from(options.samples),
     };
     let settings = load::settings(&options.config)?;
-    load::log("warn");
+    load::log(load::QUIET);
     pipeline::abort_on_panic();
     let interrupt = Interrupt::listen()?;
     let report = match &options.mentions {
@@ -74,7 +74,7 @@ pub(super) fn replay(options: &Options) -> Result<ExitCode, Error> {
             report?
         }
         None => {
-            let logs = pipeline::connect(&settings)?;
+            let logs = pipeline::reached(&settings)?;
             let mut shown = audit::Shown::new("replays");
             replay::over_topics(&settings, logs.as_ref(), &wishes, &interrupt, &mut |step| shown.show(&step))?
         }

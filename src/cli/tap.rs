@@ -64,9 +64,9 @@ pub(super) fn tap(options: &Options) -> Result<ExitCode, Error> {
         count: options.count,
     };
     let mut settings = load::settings(&options.config)?;
-    load::log("warn");
+    load::log(load::QUIET);
     settings.limits.buffer_mib = settings.limits.buffer_mib.min(BUFFER_MIB);
-    let logs = pipeline::connect(&settings)?;
+    let logs = pipeline::reached(&settings)?;
     let interrupt = Interrupt::listen()?;
     let mut show = |line: &Line| {
         let mut out = std::io::stdout().lock();

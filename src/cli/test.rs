@@ -70,7 +70,10 @@ pub(super) fn test(options: &Options) -> Result<ExitCode, Error> {
         None => Chosen { folder: load::settings(&options.config)?.policy.folder, inside: String::new() },
     };
     let folder = &chosen.folder;
-    let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
+    let local = policy::load(folder).map_err(|refused| match options.path {
+        Some(_) => refused.into_error_of(folder, "`PATH`"),
+        None => refused.into_error(folder),
+    })?;
     let compiled = Compiled::of(local.policy, policy::matcher);
     let all = policy::tests(folder, compiled.policy()).map_err(|refused| refused.into_error(folder))?;
     let tests = pick(all, &chosen, options.only.as_deref())?;

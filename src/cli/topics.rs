@@ -7,7 +7,7 @@ use super::{Config, FINDINGS, load};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::log::{NewTopic, TopicInfo};
-use crate::pipeline::topics::{Sizes, needed};
+use crate::pipeline::topics::{Sizes, clashes, needed};
 use crate::pipeline::{self, policy, rights};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -92,8 +92,15 @@ pub(super) fn topics(options: &Options) -> Result<ExitCode, Error> {
     if let Some(needy) = options.acl {
         return acl(&settings, options, needy);
     }
-    let logs = pipeline::connect(&settings)?;
     let local = policy::load(&settings.policy.folder);
+    if let Ok(local) = &local {
+        let clashes: Vec<String> =
+            clashes(&settings, &local.policy).into_iter().map(|clash| clash.what).collect();
+        if !clashes.is_empty() {
+            return Err(Error::configuration("topics share a name").mistakes(clashes));
+        }
+    }
+    let logs = pipeline::reached(&settings)?;
     let policies: Vec<_> = match &local {
         Ok(local) => vec![&local.policy],
         Err(_) => {

@@ -201,36 +201,26 @@ impl Settings {
 
     fn check_names(&self, check: &mut Checker<'_>) {
         let topics = &self.topics;
-        let names = [
-            ("topics.mentions", &topics.mentions),
-            ("topics.helpdesk_events", &topics.helpdesk_events),
-            ("topics.ledger_prefix", &topics.ledger_prefix),
-            ("topics.desks", &topics.desks),
-            ("topics.control", &topics.control),
-            ("topics.policies", &topics.policies),
-            ("topics.snapshots", &topics.snapshots),
-            ("topics.dead_letter", &topics.dead_letter),
-            ("topics.alerts", &topics.alerts),
-            ("topics.assignments_prefix", &topics.assignments_prefix),
+        let prefixes = [
+            ("topics.ledger_prefix", topics.ledger_prefix.as_str()),
+            ("topics.assignments_prefix", topics.assignments_prefix.as_str()),
         ];
+        let names: Vec<(&str, &str)> = topics.named().into_iter().chain(prefixes).collect();
+        let ledger = topics.ledger();
         for (at, (path, name)) in names.iter().enumerate() {
             if !check.name(path, name) {
                 continue;
             }
-            if let Some((other, _)) = names[..at].iter().find(|(_, taken)| taken == name) {
-                check.wrong(
-                    path,
-                    format!("`{name}` is the name of `{other}` too"),
-                    "each topic has its own name",
-                );
+            let taken =
+                names[..at].iter().find(|(_, taken)| taken == name).map(|(other, _)| format!("`{other}`"));
+            let ledgers = "the ledger, which is `topics.ledger_prefix` and `topics.mentions`,";
+            if let Some(other) = taken.or_else(|| (*name == ledger).then(|| ledgers.to_owned())) {
+                let what = format!("`{name}` is the name of {other} too");
+                check.wrong(path, what, "each topic has its own name");
             }
         }
-        let ledger = topics.ledger_prefix.len() + topics.mentions.len();
-        if ledger > TOPIC_BYTES_MAX {
-            let what = format!(
-                "the ledger `{}{}` has a name of {ledger} bytes",
-                topics.ledger_prefix, topics.mentions
-            );
+        if ledger.len() > TOPIC_BYTES_MAX {
+            let what = format!("the ledger `{ledger}` has a name of {} bytes", ledger.len());
             check.wrong(
                 "topics.ledger_prefix",
                 what,

@@ -190,6 +190,29 @@ sections! {
     }
 }
 
+impl Topics {
+    /// The topics that are named as they are: each setting with its value.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, &str); 8] {
+        [
+            ("topics.mentions", &self.mentions),
+            ("topics.helpdesk_events", &self.helpdesk_events),
+            ("topics.desks", &self.desks),
+            ("topics.control", &self.control),
+            ("topics.policies", &self.policies),
+            ("topics.snapshots", &self.snapshots),
+            ("topics.dead_letter", &self.dead_letter),
+            ("topics.alerts", &self.alerts),
+        ]
+    }
+
+    /// The name of the input's ledger.
+    #[must_use]
+    pub fn ledger(&self) -> String {
+        format!("{}{}", self.ledger_prefix, self.mentions)
+    }
+}
+
 impl Admin {
     /// The TCP address to listen on; `None` when there is none.
     ///

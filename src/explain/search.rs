@@ -404,7 +404,12 @@ impl<'a> Search<'a> {
                     same.then_some((mention.input.partition, mention.input.offset))
                 })?
             }
-            Err(LogError::Missing(_)) => None,
+            Err(LogError::Missing(_)) => {
+                let partitions = self.partitions_of(&self.plan.desks)?.len();
+                let desks = &self.plan.desks;
+                self.story.searched.push(format!("`{desks}` has {partitions} partitions, counted from 0"));
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         let key = case.to_string();

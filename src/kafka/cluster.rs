@@ -9,6 +9,7 @@ use super::ffi::{Client, ClientError, Code, Configuration, Kind, PartitionList, 
 use super::member::{KafkaMember, committed};
 use super::producer::KafkaProducer;
 use super::reader::KafkaReader;
+use super::unreached::Trouble;
 use super::{ANSWER_WAIT, Deadline, KafkaSettings};
 use crate::log::{Commit, LogError, Logs, Member, NewTopic, Producer, Reader, TopicInfo, TopicPartition};
 use std::collections::BTreeMap;
@@ -126,6 +127,13 @@ impl Logs for KafkaLogs {
 
     fn producer(&self, name: &str) -> Result<Box<dyn Producer>, LogError> {
         Ok(Box::new(KafkaProducer::open(&self.settings, name)?))
+    }
+
+    fn answers(&self, wait: Duration) -> Result<(), LogError> {
+        self.reach(wait).map_err(|why| match why.trouble {
+            Trouble::Login => LogError::Denied(why.to_string()),
+            Trouble::Away | Trouble::Configuration => LogError::Away(why.to_string()),
+        })
     }
 
     fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicInfo>>, LogError> {

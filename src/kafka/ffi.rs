@@ -29,7 +29,7 @@ pub(super) use messages::{Batch, Message, Queue};
 use partitions::entries_of;
 pub(super) use partitions::{Entry, PartitionList};
 pub(super) use produce::{ProduceSlots, Run, Sending, TopicHandle, pieces};
-pub(super) use rights::AclOperation;
+pub(super) use rights::{AclOperation, GroupRights};
 pub(super) use sys::RDKafkaErrorCode as Code;
 
 /// What the client library answered instead of doing what was asked.

@@ -4,10 +4,10 @@
 //! `triaged check --live`.
 
 use super::answers::log_error;
-use super::ffi::{About, AclOperation, Client, Code, Event, Kind, Queue};
-use super::unreached::{Trouble, Unreached};
+use super::ffi::{About, AclOperation, Client, Code, Event, GroupRights, Kind, Queue};
+use super::unreached::Unreached;
 use super::{ANSWER_WAIT, Deadline, KafkaLogs};
-use crate::log::LogError;
+use crate::log::{LogError, Logs};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -78,13 +78,20 @@ pub enum TopicSeen {
 
 /// A group as this principal may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupSeen {
-    /// What may be done to it.
-    pub allowed: Vec<Operation>,
-    /// In Kafka's words, such as `Stable` or `Dead`, which is also one that nobody has joined yet.
-    pub state: String,
-    /// How many members it has.
-    pub members: usize,
+pub enum GroupSeen {
+    /// The brokers do not know yet, and say why: no group was ever asked for, or its coordinator moves.
+    Unknown(String),
+    /// Nothing is told of it.
+    Denied,
+    /// It may be seen.
+    There {
+        /// What may be done to it.
+        allowed: Vec<Operation>,
+        /// In Kafka's words, such as `Stable` or `Dead`, which is also one that nobody has joined yet.
+        state: String,
+        /// How many members it has.
+        members: usize,
+    },
 }
 
 impl KafkaLogs {
@@ -146,11 +153,7 @@ impl KafkaLogs {
         if !matches!(error, LogError::Away(_)) {
             return error;
         }
-        match self.reach(EXPLAIN_WAIT) {
-            Ok(()) => error,
-            Err(why) if why.trouble == Trouble::Login => LogError::Denied(why.to_string()),
-            Err(why) => LogError::Away(why.to_string()),
-        }
+        self.answers(EXPLAIN_WAIT).err().unwrap_or(error)
     }
 
     /// What this principal may see of these topics.
@@ -174,20 +177,14 @@ impl KafkaLogs {
         Ok(seen.collect())
     }
 
-    /// What this principal may see of these groups; `None` for one of which nothing is told.
+    /// What this principal may see of these groups.
     ///
     /// # Errors
     /// When the broker does not answer.
-    pub fn see_groups(&self, groups: &[&str]) -> Result<BTreeMap<String, Option<GroupSeen>>, LogError> {
+    pub fn see_groups(&self, groups: &[&str]) -> Result<BTreeMap<String, GroupSeen>, LogError> {
         let answer = self.inquirer()?.group_rights(groups, ANSWER_WAIT);
         let found = answer.map_err(|error| log_error(&error, "the rights on groups"))?;
-        let seen = found.into_iter().map(|group| {
-            let denied = group.code == Code::GroupAuthorizationFailed;
-            let allowed = group.allowed.into_iter().filter_map(Operation::of).collect();
-            let seen = GroupSeen { allowed, state: group.state, members: group.members };
-            (group.name, (!denied).then_some(seen))
-        });
-        Ok(seen.collect())
+        Ok(found.into_iter().map(|group| (group.name.clone(), group_seen(group))).collect())
     }
 
     /// How many partitions a topic has; 0 where there is none. Needs no right but to describe it.
@@ -211,5 +208,42 @@ impl KafkaLogs {
         let answer = self.inquirer()?.describe_configs(topics, ANSWER_WAIT);
         let found = answer.map_err(|error| log_error(&error, &topics.join(", ")))?;
         Ok(found.into_iter().map(|(name, config)| (name, config.into_iter().collect())).collect())
+    }
+}
+
+/// What an answer about a group says. Another error than a refusal says nothing of rights.
+fn group_seen(group: GroupRights) -> GroupSeen {
+    match group.code {
+        Code::NoError => GroupSeen::There {
+            allowed: group.allowed.into_iter().filter_map(Operation::of).collect(),
+            state: group.state,
+            members: group.members,
+        },
+        Code::GroupAuthorizationFailed => GroupSeen::Denied,
+        code => GroupSeen::Unknown(code.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_whose_coordinator_does_not_answer_yet_is_unknown_and_not_denied() {
+        let answer = |code| {
+            let (name, state) = ("triaged.triage".to_owned(), "Unknown".to_owned());
+            let allowed = vec![AclOperation::RD_KAFKA_ACL_OPERATION_READ];
+            group_seen(GroupRights { name, code, state, members: 0, allowed })
+        };
+        assert_eq!(answer(Code::GroupAuthorizationFailed), GroupSeen::Denied);
+        for code in [Code::CoordinatorNotAvailable, Code::CoordinatorLoadInProgress, Code::NotCoordinator] {
+            assert!(
+                matches!(answer(code), GroupSeen::Unknown(why) if why.contains("oordinator")),
+                "{code:?}"
+            );
+        }
+        let there =
+            GroupSeen::There { allowed: vec![Operation::Read], state: "Unknown".to_owned(), members: 0 };
+        assert_eq!(answer(Code::NoError), there);
     }
 }

@@ -227,6 +227,15 @@ pub trait Logs: Send + Sync {
     /// When the client cannot be made.
     fn producer(&self, name: &str) -> Result<Box<dyn Producer>, LogError>;
 
+    /// Waits until a broker answers, at most `wait`. What is in this process always does.
+    ///
+    /// # Errors
+    /// What keeps it from answering, as far as that is known by then.
+    fn answers(&self, wait: Duration) -> Result<(), LogError> {
+        let _ = wait;
+        Ok(())
+    }
+
     /// What the broker says of each topic, `None` where there is none of that name.
     ///
     /// # Errors

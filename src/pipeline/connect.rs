@@ -6,14 +6,18 @@
 use super::{rights, start, topics};
 use crate::config::Settings;
 use crate::error::Error;
-use crate::kafka::{KafkaLogs, KafkaSettings, Secret};
+use crate::kafka::{KafkaLogs, KafkaSettings, Secret, Trouble, Unreached};
 use crate::log::Logs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most that a consumer fetches ahead, in KiB: a sixth of a second of the fastest stream seen. What lies longer is memory
 /// for nothing, and has left the processor's caches when it is read.
 const FETCHED_AHEAD_KIB_MAX: u32 = 16 * 1024;
+
+/// How long a broker may take to answer a verb's first question.
+pub(super) const REACH_WAIT: Duration = Duration::from_secs(10);
 
 /// The cluster that these settings lead to; nothing is connected yet.
 ///
@@ -23,7 +27,29 @@ pub fn connect(settings: &Settings) -> Result<Arc<dyn Logs>, Error> {
     Ok(Arc::new(cluster(settings)?))
 }
 
-/// The same, for who asks what only Apache Kafka can answer.
+/// The same once a broker answers: for verbs, which end where none does.
+///
+/// # Errors
+/// As `connect`; 69 when no broker is reached, 77 when the login is refused, 78 when both sides do not agree on how to
+/// speak: each with what it likely means.
+pub fn reached(settings: &Settings) -> Result<Arc<dyn Logs>, Error> {
+    let logs = cluster(settings)?;
+    logs.reach(REACH_WAIT).map_err(|why| unreached(settings, &why))?;
+    Ok(Arc::new(logs))
+}
+
+/// The error that a cluster out of reach is.
+pub(super) fn unreached(settings: &Settings, why: &Unreached) -> Error {
+    let what = format!("`{}` is not reached: {}", settings.kafka.bootstrap, why.what);
+    let error = match why.trouble {
+        Trouble::Away => Error::unavailable(what),
+        Trouble::Login => Error::no_permission(what),
+        Trouble::Configuration => Error::configuration(what),
+    };
+    error.mistakes([format!("the client says: {}", why.said)]).hint(&why.hint)
+}
+
+/// The same as `connect`, for who asks what only Apache Kafka can answer.
 ///
 /// # Errors
 /// As `connect`.

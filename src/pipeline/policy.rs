@@ -86,6 +86,18 @@ impl Refused {
         }
     }
 
+    /// The same for a folder that was named on the command line, by `option`.
+    #[must_use]
+    pub fn into_error_of(self, folder: &Path, option: &str) -> Error {
+        let is_folder = matches!(self, Refused::Folder(_));
+        let error = self.into_error(folder);
+        if is_folder {
+            error.hint(format!("{option} names a policy folder, as config/policy is one"))
+        } else {
+            error
+        }
+    }
+
     /// The same as the answer to a reload.
     #[must_use]
     pub fn to_refusal(&self) -> Refusal {

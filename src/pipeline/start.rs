@@ -19,6 +19,8 @@ use triage_engine::policy::Generation;
 /// Pauses between two tries to reach the broker, each of which waits for an answer by itself; after the last of them
 /// the start is given up.
 const PAUSES_S: [u64; 4] = [1, 2, 4, 8];
+/// How long the brokers may take to answer before it is said that none does.
+const FIRST_WORD_WAIT: Duration = Duration::from_secs(1);
 /// How long the first switch may take: whoever owns the control topic must be up and read the request.
 const SWITCH_WAIT: Duration = Duration::from_secs(90);
 
@@ -87,6 +89,20 @@ impl InstanceLock {
     }
 }
 
+/// Says soon what keeps the brokers from answering, if anything does: a question waits much longer for its answer.
+pub(super) fn tell_if_away(shared: &Shared) {
+    if let Err(error) = shared.logs.answers(FIRST_WORD_WAIT) {
+        waits_for_broker(shared, &Error::from(error));
+    }
+}
+
+fn waits_for_broker(shared: &Shared, error: &Error) {
+    let bootstrap = &shared.settings.kafka.bootstrap;
+    let why = error.to_string();
+    let why = why.lines().next().unwrap_or_default();
+    shared.waits_for(&format!("waits for Apache Kafka at {bootstrap}: {why}"));
+}
+
 /// Does one step of the start, again with growing pauses while the broker is away or refuses us.
 pub(super) fn patiently<T>(shared: &Shared, mut step: impl FnMut() -> Result<T, Halt>) -> Result<T, Halt> {
     let mut pauses = PAUSES_S.iter();
@@ -96,10 +112,7 @@ pub(super) fn patiently<T>(shared: &Shared, mut step: impl FnMut() -> Result<T, 
             // Rights may be granted, and passwords set, while we wait.
             Err(Halt::Failed(error)) if matches!(error.kind(), Kind::Unavailable | Kind::NoPermission) => {
                 let Some(&seconds) = pauses.next() else { return Err(Halt::Failed(error)) };
-                let bootstrap = &shared.settings.kafka.bootstrap;
-                let why = error.to_string();
-                let why = why.lines().next().unwrap_or_default();
-                shared.waits_for(&format!("waits for Apache Kafka at {bootstrap}: {why}"));
+                waits_for_broker(shared, &error);
                 shared.pause(Duration::from_secs(seconds));
             }
             done => return done,

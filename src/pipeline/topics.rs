@@ -38,7 +38,7 @@ impl Default for Sizes {
 /// The name of the ledger of the input.
 #[must_use]
 pub fn ledger(settings: &Settings) -> String {
-    format!("{}{}", settings.topics.ledger_prefix, settings.topics.mentions)
+    settings.topics.ledger()
 }
 
 /// The topics to which this policy's desks write.
@@ -49,18 +49,35 @@ pub fn assignments(settings: &Settings, policy: &Policy) -> Vec<String> {
 
 /// The topics that do not depend on a policy.
 pub(super) fn fixed(settings: &Settings) -> Vec<String> {
-    let topics = &settings.topics;
-    let names = [
-        &topics.mentions,
-        &topics.helpdesk_events,
-        &topics.desks,
-        &topics.control,
-        &topics.policies,
-        &topics.snapshots,
-        &topics.dead_letter,
-        &topics.alerts,
-    ];
-    names.into_iter().cloned().chain([ledger(settings)]).collect()
+    let names = settings.topics.named().into_iter().map(|(_, name)| name.to_owned());
+    names.chain([ledger(settings)]).collect()
+}
+
+/// A topic of the configuration that would be a desk's as well: the daemon would read what it writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// The setting that names the topic.
+    pub setting: &'static str,
+    /// Both names, and what to do.
+    pub what: String,
+}
+
+/// Every topic that the configuration names and that is a desk's under this policy.
+#[must_use]
+pub fn clashes(settings: &Settings, policy: &Policy) -> Vec<Clash> {
+    let ledger = ledger(settings);
+    let named = settings.topics.named().into_iter().chain([("topics.ledger_prefix", ledger.as_str())]);
+    let desks: BTreeMap<String, &Desk> =
+        assignments(settings, policy).into_iter().zip(policy.desks()).collect();
+    let clash = |(setting, name): (&'static str, &str)| {
+        let desk = &desks.get(name)?.name;
+        let what = format!(
+            "`{setting}`: `{name}` is the topic of desk `{desk}` too, which is `topics.assignments_prefix` and the desk's name: \
+             give each topic its own name"
+        );
+        Some(Clash { setting, what })
+    };
+    named.filter_map(clash).collect()
 }
 
 /// What the start found out about the topics.
@@ -132,7 +149,8 @@ pub fn check_policy(
 ) -> Result<(BTreeMap<String, u32>, Vec<String>), LogError> {
     let mut names = assignments(settings, policy);
     let outputs = describe(logs, &names)?;
-    let mut wrong = missing(&names, &outputs);
+    let mut wrong: Vec<String> = clashes(settings, policy).into_iter().map(|clash| clash.what).collect();
+    wrong.extend(missing(&names, &outputs));
     wrong.extend(outputs.values().filter_map(|info| fits(settings, info)).map(|wrong| wrong.to_string()));
     names.clear();
     names.extend([settings.topics.desks.clone(), ledger(settings)]);
@@ -358,6 +376,33 @@ mod tests {
         let found = check(&settings, &cluster).expect("all is well");
         assert_eq!(found.partitions_of("triaged.ledger.mentions"), 5);
         assert_eq!(found.partitions_of("triaged.snapshots"), 3);
+    }
+
+    #[test]
+    fn a_desk_whose_topic_has_another_name_already_is_refused_with_the_setting() {
+        let desk = |name: &str, partition: u32| {
+            format!(
+                "[[desk]]\nname = \"{name}\"\nlog_partition = {partition}\ncase_lapse = \"1h\"\nmentions_per_case_max = 10\n\
+                 [[queue]]\nname = \"{name}.all\"\ndesk = \"{name}\"\n"
+            )
+        };
+        let rest = "[workflow]\ndefault = \"care.all\"\n[dedup]\nwindow = \"10m\"\nids_max = 1000\n\
+                    [fleet]\nhash_key = \"00112233445566778899aabbccddeeff\"\n";
+        let text = format!("{}{}{rest}", desk("care", 0), desk("tech", 1));
+        let files = [("policy.toml".to_owned(), text)].into();
+        let policy = Policy::compile(&triage_engine::policy::Bundle { files }).expect("the policy is right");
+        let mut settings = Settings::default();
+        assert_eq!(clashes(&settings, &policy), []);
+        "assignments.tech".clone_into(&mut settings.topics.helpdesk_events);
+        "care".clone_into(&mut settings.topics.mentions);
+        "assignments.".clone_into(&mut settings.topics.ledger_prefix);
+        let found = clashes(&settings, &policy);
+        let named: Vec<&str> = found.iter().map(|clash| clash.setting).collect();
+        assert_eq!(named, ["topics.helpdesk_events", "topics.ledger_prefix"], "{found:?}");
+        assert!(found[0].what.contains("`assignments.tech` is the topic of desk `tech` too"), "{found:?}");
+        // A reload and the start ask here.
+        let (_, wrong) = check_policy(&settings, &cluster(), &policy).expect("it answers");
+        assert!(found.iter().all(|clash| wrong.contains(&clash.what)), "{wrong:?}");
     }
 
     #[test]

@@ -36,7 +36,10 @@ pub(super) fn replay(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Report, Error> {
     let mut ready = Ready::load(settings, wishes)?;
-    let before = compiled(wishes.against.as_ref().unwrap_or(&settings.policy.folder))?;
+    let before = match &wishes.against {
+        Some(folder) => compiled(folder, Some("`--against`"))?,
+        None => compiled(&settings.policy.folder, None)?,
+    };
     let input = reading::open(from, |_| Millis(0))?;
     let name = match from {
         From::File(path) => path.display().to_string(),

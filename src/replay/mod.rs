@@ -94,7 +94,7 @@ impl Ready {
             return Err(Error::usage("`--from` is not before `--to`"));
         }
         let scan = ScanSettings::of(settings)?;
-        Ok(Ready { after: compiled(&wishes.policy)?, scan, notes: Vec::new() })
+        Ok(Ready { after: compiled(&wishes.policy, Some("`--policy`"))?, scan, notes: Vec::new() })
     }
 
     fn fold(&self, wishes: &Wishes, input: &str, position: fn(&str, u32, i64) -> String) -> Fold {
@@ -115,8 +115,11 @@ impl Ready {
     }
 }
 
-/// The policy of a folder with the matcher that the daemon would use.
-fn compiled(folder: &Path) -> Result<Arc<Compiled>, Error> {
-    let local = policy::load(folder).map_err(|refused| refused.into_error(folder))?;
+/// The policy of a folder with the matcher that the daemon would use; `option` named it, or the configuration did.
+fn compiled(folder: &Path, option: Option<&str>) -> Result<Arc<Compiled>, Error> {
+    let local = policy::load(folder).map_err(|refused| match option {
+        Some(option) => refused.into_error_of(folder, option),
+        None => refused.into_error(folder),
+    })?;
     Ok(Arc::new(Compiled::of(local.policy, policy::matcher)))
 }

@@ -49,7 +49,8 @@ pub(super) fn replay(
     let options = AuditOptions { from: wishes.from, to: wishes.to, ..AuditOptions::default() };
     let plan = plan_of(settings, &options)?;
     let mut ready = Ready::load(settings, wishes)?;
-    let against = wishes.against.as_deref().map(super::compiled).transpose()?;
+    let against =
+        wishes.against.as_deref().map(|folder| super::compiled(folder, Some("`--against`"))).transpose()?;
     let info = logs.describe(&[&plan.input])?.pop().flatten();
     let partitions = info.ok_or_else(|| LogError::Missing(plan.input.clone()))?.partitions;
     let published = published(logs, &plan, interrupt)?;

@@ -357,6 +357,33 @@ fn a_stretch_of_time_is_audited_alone() {
 }
 
 #[test]
+fn what_is_wrong_on_a_desks_topic_is_found_in_its_own_stretch_of_time_and_in_no_later_one() {
+    let mut world = World::after(400);
+    let damaged = at("assignments.care", 1);
+    let record = world.records("assignments.care", 1).into_iter().nth(5).expect("there are some");
+    let text = String::from_utf8(record.value.clone().expect("a value")).expect("JSON");
+    let text = text.replace("care.general", "care.other");
+    assert!(world.cluster.tamper(&damaged, record.offset, Some(text.as_bytes())).expect("the topic exists"));
+    let stranger = world.cluster.append(&at("assignments.care", 0), Some(b"c0-999999"), Some(b"{}"));
+    stranger.expect("the topic exists");
+    let since = world.records("assignments.care", 0).last().expect("just appended").timestamp.plus(1);
+    world.step();
+    world.send(40);
+    world.settle();
+    let of = |from: Option<Millis>, to: Option<Millis>| {
+        audit(&world.cluster, &AuditPlan { from, to, ..plan() }, &mut |_| {}).expect("it reads")
+    };
+    let places = |report: &Report| {
+        (found(report, FindingKind::Disagrees).len(), found(report, FindingKind::Unreadable).len())
+    };
+    assert_eq!(places(&of(None, None)), (1, 1));
+    assert_eq!(places(&of(None, Some(since))), (1, 1));
+    let later = of(Some(since), None);
+    assert!(later.is_clean() && later.partitions.iter().any(|part| part.records > 0), "{later}");
+    assert!(of(None, Some(record.timestamp)).is_clean());
+}
+
+#[test]
 fn mentions_that_a_request_brought_back_are_clean_and_one_brought_back_twice_is_named() {
     let mut world = World::after(200);
     let noise = committed_of(&world.audit(), Disposition::Noise);

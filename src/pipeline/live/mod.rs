@@ -6,19 +6,16 @@
 
 mod sample;
 
+use super::connect::{REACH_WAIT, unreached};
 use super::{rights, topics};
 use crate::config::Settings;
 use crate::error::Error;
-use crate::kafka::{GroupSeen, KafkaLogs, Operation, TopicSeen, Trouble, Unreached};
+use crate::kafka::{GroupSeen, KafkaLogs, Operation, TopicSeen};
 use crate::log::{Logs, TopicInfo, TopicPartition};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
 use triage_engine::model::Millis;
 use triage_engine::policy::Policy;
-
-/// How long a broker may take to answer the first question.
-const REACH_WAIT: Duration = Duration::from_secs(10);
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -100,19 +97,6 @@ impl Live {
     }
 }
 
-/// The error that a cluster out of reach is: 69, 77 where it refuses the login, 78 where both sides do not agree on how
-/// to speak.
-#[must_use]
-pub fn unreached(settings: &Settings, why: &Unreached) -> Error {
-    let what = format!("`{}` is not reached: {}", settings.kafka.bootstrap, why.what);
-    let error = match why.trouble {
-        Trouble::Away => Error::unavailable(what),
-        Trouble::Login => Error::no_permission(what),
-        Trouble::Configuration => Error::configuration(what),
-    };
-    error.mistakes([format!("the client says: {}", why.said)]).hint(&why.hint)
-}
-
 /// Asks the brokers everything. `now` is the wall clock's time.
 ///
 /// # Errors
@@ -123,7 +107,7 @@ pub fn look(settings: &Settings, policy: &Policy, logs: &KafkaLogs, now: Millis)
     let seen = Seen::of(logs, &needs)?;
     let mut findings = missing_rights(settings, &needs, &seen);
     topics_are_wrong(settings, policy, logs, &seen, &mut findings)?;
-    let groups = groups(settings, logs, &seen)?;
+    let groups = groups(settings, logs, &seen, &mut findings)?;
     let sampled = match seen.may(&settings.topics.mentions, Operation::Read) {
         true => sample::newest_mentions(settings, logs, now, &mut findings)?,
         false => 0,
@@ -135,7 +119,7 @@ pub fn look(settings: &Settings, policy: &Policy, logs: &KafkaLogs, now: Millis)
 /// What this principal may see.
 struct Seen {
     topics: BTreeMap<String, TopicSeen>,
-    groups: BTreeMap<String, Option<GroupSeen>>,
+    groups: BTreeMap<String, GroupSeen>,
 }
 
 impl Seen {
@@ -157,7 +141,7 @@ impl Seen {
         matches!(self.topics.get(topic), Some(TopicSeen::There { allowed, .. }) if allowed.contains(&operation))
     }
 
-    /// What is granted on a resource; `None` where it is not there, so that nothing can be said.
+    /// What is granted on a resource; `None` where it is not there, or not known yet, so that nothing can be said.
     fn granted(&self, resource: &rights::Resource) -> Option<&[Operation]> {
         match resource {
             rights::Resource::Topic(name) => match self.topics.get(name)? {
@@ -166,8 +150,9 @@ impl Seen {
                 TopicSeen::Missing => None,
             },
             rights::Resource::Group(name) => match self.groups.get(name)? {
-                Some(group) => Some(&group.allowed),
-                None => Some(&[]),
+                GroupSeen::There { allowed, .. } => Some(allowed),
+                GroupSeen::Denied => Some(&[]),
+                GroupSeen::Unknown(_) => None,
             },
         }
     }
@@ -304,16 +289,31 @@ fn control_keeps(
     Ok(())
 }
 
-fn groups(settings: &Settings, logs: &KafkaLogs, seen: &Seen) -> Result<Vec<Group>, Error> {
+fn groups(
+    settings: &Settings,
+    logs: &KafkaLogs,
+    seen: &Seen,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Group>, Error> {
     let mut groups = Vec::new();
     for (name, topic) in [
         (rights::triage_group(settings), &settings.topics.mentions),
         (rights::desk_group(settings), &settings.topics.desks),
     ] {
-        let Some(Some(group)) = seen.groups.get(&name) else { continue };
-        let may = seen.may(topic, Operation::Describe) && group.allowed.contains(&Operation::Describe);
-        let lag = if may { lag(logs, &name, topic)? } else { None };
-        groups.push(Group { name, state: group.state.clone(), members: group.members, lag });
+        match seen.groups.get(&name) {
+            Some(GroupSeen::There { allowed, state, members }) => {
+                let may = seen.may(topic, Operation::Describe) && allowed.contains(&Operation::Describe);
+                let lag = if may { lag(logs, &name, topic)? } else { None };
+                groups.push(Group { name, state: state.clone(), members: *members, lag });
+            }
+            Some(GroupSeen::Unknown(why)) => {
+                let what = format!("of group `{name}` the brokers know nothing yet ({why})");
+                let advice =
+                    "a new cluster makes its place for groups at the first question: ask again in a moment";
+                findings.push(Finding::new(Severity::Note, &name, what, advice));
+            }
+            Some(GroupSeen::Denied) | None => {}
+        }
     }
     Ok(groups)
 }
