@@ -110,6 +110,10 @@ fn while_no_broker_answers_the_daemon_says_what_it_waits_for_and_can_be_asked_to
                 .as_str()
                 .is_some_and(|why| why.contains("waits for Apache Kafka at 127.0.0.1:1"))
     });
+    let why = daemon.status()["waits_for"].as_str().unwrap().to_owned();
+    assert!(why.contains("nobody listens there"), "{why}");
+    let asked = daemon.log().matches("waits for Apache Kafka").count();
+    assert_eq!(asked, 1, "one line until something else is the reason\n{}", daemon.log());
     assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
     let lines = daemon.log().lines().filter(|line| line.contains("librdkafka")).count();
     assert!(lines < 60, "the client library does not flood the log: {lines} lines");

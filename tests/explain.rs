@@ -119,6 +119,9 @@ fn every_disposition_is_explained_while_the_daemon_runs_and_when_it_does_not() {
     assert_eq!((code, &nothing["found"]), (Some(1), &false.into()));
     assert!(text.contains("`x:999` was not found; searched:") && text.contains("ledger."), "{text}");
     assert_eq!(explained(&fleet, &at(0, 77)).0, Some(1));
+    let (code, _, text) = explained(&fleet, "c99-1");
+    let desks = fleet.named("desks");
+    assert!(code == Some(1) && text.contains(&format!("`{desks}` has ")), "{text}");
     let (code, text) = fleet.triaged(&["explain", &at(0, 0)]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("did not hold") && text.contains(&format!("opened case {case}")), "{text}");

@@ -167,7 +167,7 @@ impl Daemon {
     fn launch(&mut self, scan: ScanSettings, compiling: Receiver<Work>) -> Result<(), Halt> {
         let shared = Arc::clone(&self.shared);
         self.threads.compiler(&shared, compiling)?;
-        start::tell_if_away(&shared);
+        start::broker(&shared)?;
         let found = start::patiently(&shared, || Ok(topics::check(&shared.settings, shared.logs.as_ref())?))?;
         shared.inputs.store(found.partitions_of(&shared.settings.topics.mentions), Ordering::Relaxed);
         let follower = start::patiently(&shared, || start::follower(&shared))?;

@@ -19,8 +19,9 @@ use triage_engine::policy::Generation;
 /// Pauses between two tries to reach the broker, each of which waits for an answer by itself; after the last of them
 /// the start is given up.
 const PAUSES_S: [u64; 4] = [1, 2, 4, 8];
-/// How long the brokers may take to answer before it is said that none does.
-const FIRST_WORD_WAIT: Duration = Duration::from_secs(1);
+/// How long the brokers may take to answer at all, in seconds, one try after the other: a minute together. The first is
+/// short, as nothing is known before; the longest is what a question is given too.
+const FIRST_WORDS_S: [u64; 6] = [1, 4, 10, 15, 15, 15];
 /// How long the first switch may take: whoever owns the control topic must be up and read the request.
 const SWITCH_WAIT: Duration = Duration::from_secs(90);
 
@@ -89,11 +90,22 @@ impl InstanceLock {
     }
 }
 
-/// Says soon what keeps the brokers from answering, if anything does: a question waits much longer for its answer.
-pub(super) fn tell_if_away(shared: &Shared) {
-    if let Err(error) = shared.logs.answers(FIRST_WORD_WAIT) {
-        waits_for_broker(shared, &Error::from(error));
+/// Waits until a broker answers, and says within the first second or so what keeps them from it: a question about
+/// topics waits much longer for its answer.
+pub(super) fn broker(shared: &Shared) -> Result<(), Halt> {
+    let mut last = None;
+    for seconds in FIRST_WORDS_S {
+        shared.go_on()?;
+        let Err(error) = shared.logs.answers(Duration::from_secs(seconds)) else { return Ok(()) };
+        let error = Error::from(error);
+        waits_for_broker(shared, &error);
+        if error.kind() != Kind::Unavailable {
+            // A broker is there: the next question is answered with what it thinks of us.
+            return Ok(());
+        }
+        last = Some(error);
     }
+    last.map_or(Ok(()), |error| Err(Halt::Failed(error)))
 }
 
 fn waits_for_broker(shared: &Shared, error: &Error) {
