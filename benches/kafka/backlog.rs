@@ -358,13 +358,19 @@ fn add(rounds: &mut Rounds, who: &str, measured: &Measured) {
 pub fn partitions(bootstrap: &str, mentions: usize, results: &mut Results) {
     println!();
     let counts: &[u32] = if crate::common::in_earnest() { &[1, 8, 64] } else { &[1] };
+    let mut rates = Vec::new();
     for &partitions in counts {
         let backlog = Backlog::fill(bootstrap, Mix::Firehose, Shape::Native(680), mentions, partitions);
         let fleet = backlog.fleet(1_000);
         let mut daemon = fleet.start();
+        daemon.profile();
         let measured = measure(&fleet, &mut daemon, &backlog, backlog.queued as i64);
+        rates.push(measured.per_cpu_second);
         let name = format!("firehose on {partitions} partitions");
         results.row(&format!("{name}: per CPU-second"), "mentions", Figure::of(&[measured.per_cpu_second]));
         results.row(&format!("{name}: peak memory"), "MiB", Figure::of(&[measured.peak_mib]));
+    }
+    if let [one, .., most] = rates[..] {
+        results.row("firehose on 64 partitions over 1: cost", "times", Figure::of(&[one / most]));
     }
 }

@@ -15,6 +15,7 @@ macro_rules! shipped {
 /// Path inside the folder, and text.
 const FILES: &[(&str, &str)] = shipped![
     "desks.toml",
+    "lists-urgent.toml",
     "lists.toml",
     "rules/air-airport.toml",
     "rules/air-assistance.toml",
@@ -29,12 +30,15 @@ const FILES: &[(&str, &str)] = shipped![
     "rules/digital.toml",
     "rules/general.toml",
     "rules/internet.toml",
+    "rules/legal-families.toml",
     "rules/legal.toml",
     "rules/mobile.toml",
     "rules/noise.toml",
     "rules/outage.toml",
     "rules/praise.toml",
+    "rules/press-families.toml",
     "rules/press.toml",
+    "rules/safety-families.toml",
     "rules/safety.toml",
     "rules/service.toml",
     "rules/television.toml",
