@@ -251,6 +251,15 @@ fn every_verb_that_asks_a_broker_says_the_same_once_where_nobody_listens() {
         &["check", "--live"],
     ];
     let config = config.to_str().unwrap();
+    let wrong: [&[&str]; 3] = [
+        &["audit", "--from", "2026-11-23", "--to", "2026-11-22"],
+        &["explain", "another-topic/0/1"],
+        &["replay", "--policy", sound, "--from", "2026-11-23", "--to", "2026-11-22"],
+    ];
+    for words in wrong {
+        let (code, _, told) = run(&[words, &["--config", config]].concat());
+        assert_eq!(code, Some(64), "what is asked wrongly is told first: {words:?}: {told}");
+    }
     let started = verbs.map(|words| {
         let mut command = triaged(&[words, &["--config", config]].concat());
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -38,6 +38,8 @@ pub(super) fn explain(options: &Options) -> Result<ExitCode, Error> {
     let story = match (&options.mention, &options.id) {
         (Some(from), _) => explain::explain_unsent(&settings, from, &options.rules)?,
         (None, Some(id)) => {
+            // What is asked wrongly is told before a broker is waited for.
+            explain::Question::parse(id, &settings.topics.mentions)?;
             let logs = pipeline::reached(&settings)?;
             let mut shown = audit::Shown::new("searches");
             explain::explain(&settings, logs.as_ref(), id, &options.rules, &mut |step| shown.show(&step))?

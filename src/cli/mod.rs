@@ -227,6 +227,8 @@ fn audit(words: &AuditWords) -> Result<ExitCode, Error> {
         json: words.json,
         sample: words.sample,
     };
+    // What is asked wrongly is told before a broker is waited for.
+    audit::plan_of(&settings, &options)?;
     audit::verb(&settings, pipeline::reached(&settings)?, options).map(ExitCode::from)
 }
 

@@ -57,6 +57,8 @@ pub(super) fn replay(options: &Options) -> Result<ExitCode, Error> {
         to: options.to.as_deref().map(audit::time).transpose()?,
         samples: usize::from(options.samples),
     };
+    // What is asked wrongly is told before a broker is waited for.
+    wishes.check()?;
     let settings = load::settings(&options.config)?;
     load::log(load::QUIET);
     pipeline::abort_on_panic();

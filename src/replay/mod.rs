@@ -51,6 +51,21 @@ pub struct Wishes {
     pub samples: usize,
 }
 
+impl Wishes {
+    /// Whether the range makes sense.
+    ///
+    /// # Errors
+    /// 64 when it is empty.
+    pub fn check(&self) -> Result<(), Error> {
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from >= to
+        {
+            return Err(Error::usage("`--from` is not before `--to`"));
+        }
+        Ok(())
+    }
+}
+
 /// Replays the topics.
 ///
 /// # Errors
@@ -88,11 +103,7 @@ struct Ready {
 
 impl Ready {
     fn load(settings: &Settings, wishes: &Wishes) -> Result<Ready, Error> {
-        if let (Some(from), Some(to)) = (wishes.from, wishes.to)
-            && from >= to
-        {
-            return Err(Error::usage("`--from` is not before `--to`"));
-        }
+        wishes.check()?;
         let scan = ScanSettings::of(settings)?;
         Ok(Ready { after: compiled(&wishes.policy, Some("`--policy`"))?, scan, notes: Vec::new() })
     }
