@@ -194,10 +194,13 @@ impl<W: Work> Lane<W> {
             }
             return;
         }
-        if let Some(Place::Live(shard)) = self.held.get_mut(partition)
-            && !shard.is_stopping()
-        {
-            self.stalled = self.work.take(shard, records, self.producer.as_mut());
+        match self.held.get_mut(partition) {
+            Some(Place::Live(shard)) if !shard.is_stopping() => {
+                self.stalled = self.work.take(shard, records, self.producer.as_mut());
+            }
+            _ => {
+                tracing::debug!(%partition, span = ?records.span(), "records of a partition that is not live")
+            }
         }
     }
 
@@ -381,7 +384,9 @@ impl<W: Work> Lane<W> {
                     tracing::warn!(%partition, %why, "the partition is somebody else's now");
                     self.drop_place(&partition, Some(&stop));
                 }
-                Err(LogError::Away(_)) => {}
+                Err(LogError::Away(why)) => {
+                    tracing::debug!(%partition, %stop, %why, "stopped; whether it is still ours is not known yet");
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -485,6 +485,7 @@ impl TriageShard {
 
     /// The first reason stays, but a hard one outranks a soft one.
     fn stop_for(&mut self, stop: Stop) {
+        tracing::debug!(partition = %self.input, %stop, runs = self.runs.len(), "about to stop");
         if self.stop.as_ref().is_none_or(|known| stop.is_hard() && !known.is_hard()) {
             self.stop = Some(stop);
         }
