@@ -140,6 +140,7 @@ fn a_broker_that_is_killed_and_comes_back_costs_nothing_and_the_daemon_goes_on()
 }
 
 #[test]
+#[ignore = "sixteen members on a broker that freezes keep two cores busy for minutes: run it by itself on a quiet machine"]
 fn what_a_client_with_a_small_buffer_has_no_room_for_is_neither_lost_nor_reordered() {
     let name = "no room";
     let _alone = alone();
