@@ -111,7 +111,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose on 64 partitions over 1: cost",
         Most(1.3),
-        "the client library, by the profile below: it looks at every partition of every topic at each turn, and each batch holds fewer records"
+        "by a profile of that part, taken by hand: the client library's threads take 31 % of the samples (23 % on 8 partitions), 5 % of all in its walk over partitions"
     ),
     target!(
         QUEUED,
