@@ -431,6 +431,11 @@ async fn a_head_that_never_ends_is_not_taken_for_a_whole_one() {
     for end in ["\r\r\n\r", "\r\r\n", "\r", ""] {
         exchange(server.tcp().await, format!("GET /livez HTTP/1.1\r\nhost: a\r\n{end}").as_bytes()).await;
     }
+    // How a connection of HTTP/2 begins holds an empty line, and goes on after it.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for length in 1..=preface.len() {
+        exchange(server.tcp().await, &preface[..length]).await;
+    }
     server.is_alive().await;
 }
 

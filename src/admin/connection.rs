@@ -2,8 +2,8 @@
 //! server.
 //!
 //! Owns the limits on connections: how many at once, how long each lives, how long and how large the head of its
-//! request may be, how long a client may not read. Backs off when the system gives no descriptor. Knows of HTTP only
-//! where a head ends. Wraps both listeners in `socket`.
+//! request may be, how long a client may not read. Backs off when the system gives no descriptor. Knows nothing
+//! of HTTP: `routes` says when a request has come. Wraps both listeners in `socket`.
 
 use super::{Exporter, Limits};
 use axum::extract::connect_info::Connected;
@@ -13,6 +13,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -53,9 +54,24 @@ impl fmt::Display for Peer {
     }
 }
 
-impl<L: Accept> Connected<IncomingStream<'_, Limited<L>>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Limited<L>>) -> Peer {
-        *stream.remote_addr()
+/// What a request knows of its connection.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// Who asks.
+    pub(super) peer: Peer,
+    arrived: Arc<AtomicBool>,
+}
+
+impl Caller {
+    /// Tells the connection that its request has come, so that no head is waited for any more.
+    pub(super) fn arrived(&self) {
+        self.arrived.store(true, Ordering::Release);
+    }
+}
+
+impl<L: Accept> Connected<IncomingStream<'_, Limited<L>>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Limited<L>>) -> Caller {
+        Caller { peer: *stream.remote_addr(), arrived: Arc::clone(&stream.io().arrived) }
     }
 }
 
@@ -142,30 +158,30 @@ pub(super) struct Connection<I> {
     io: I,
     limits: Limits,
     end: Pin<Box<Sleep>>,
-    /// While the head of the request is not complete.
-    head: Option<Head>,
+    /// Whether the request is in the hands of `routes`. Asked of them, not of the bytes: where a head ends the HTTP
+    /// library alone knows, and it may wait for more than a reader of its bytes would think.
+    arrived: Arc<AtomicBool>,
+    /// When the head must have come.
+    head_end: Pin<Box<Sleep>>,
+    /// Bytes read while it had not.
+    head_bytes: usize,
     /// Since when the client does not take what is written.
     stalled: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
-/// What is known of a head that is coming in.
-struct Head {
-    end: Pin<Box<Sleep>>,
-    bytes: usize,
-    /// Bytes of the line so far.
-    line: usize,
-    /// The byte before.
-    last: u8,
-    /// Whether a line that is not empty has come.
-    begun: bool,
-}
-
 impl<I> Connection<I> {
     fn new(io: I, limits: Limits, place: OwnedSemaphorePermit) -> Connection<I> {
-        let head = Head { end: Box::pin(sleep(limits.head_time)), bytes: 0, line: 0, last: 0, begun: false };
-        let end = Box::pin(sleep(limits.life));
-        Connection { io, limits, end, head: Some(head), stalled: None, _place: place }
+        Connection {
+            io,
+            limits,
+            end: Box::pin(sleep(limits.life)),
+            arrived: Arc::default(),
+            head_end: Box::pin(sleep(limits.head_time)),
+            head_bytes: 0,
+            stalled: None,
+            _place: place,
+        }
     }
 
     fn over(&mut self, context: &mut Context<'_>) -> io::Result<()> {
@@ -174,32 +190,11 @@ impl<I> Connection<I> {
         if late(&mut self.end, context) {
             return Err(io::Error::new(ErrorKind::TimedOut, "the connection's time is over"));
         }
-        if self.head.as_mut().is_some_and(|head| late(&mut head.end, context)) {
+        if !self.arrived.load(Ordering::Acquire) && late(&mut self.head_end, context) {
             return Err(io::Error::new(ErrorKind::TimedOut, "the head of the request does not come"));
         }
         if self.stalled.as_mut().is_some_and(|stalled| late(stalled, context)) {
             return Err(io::Error::new(ErrorKind::TimedOut, "the client does not read"));
-        }
-        Ok(())
-    }
-
-    /// Looks at bytes that were read until the head is complete.
-    fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(head) = &mut self.head else { return Ok(()) };
-        for &byte in bytes {
-            head.bytes += 1;
-            // Two returns before the end are no empty line: the HTTP library waits for more after them.
-            let empty = head.line == 0 || (head.line == 1 && head.last == b'\r');
-            if byte == b'\n' && empty && head.begun {
-                self.head = None;
-                return Ok(());
-            }
-            head.line = if byte == b'\n' { 0 } else { head.line + 1 };
-            head.begun |= !matches!(byte, b'\r' | b'\n');
-            head.last = byte;
-        }
-        if head.bytes > self.limits.head_bytes_max {
-            return Err(io::Error::new(ErrorKind::InvalidData, "the head of the request is too long"));
         }
         Ok(())
     }
@@ -225,9 +220,18 @@ impl<I: AsyncRead + Unpin> AsyncRead for Connection<I> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.over(context)?;
+        let is_head = !self.arrived.load(Ordering::Acquire);
+        if is_head && self.head_bytes > self.limits.head_bytes_max {
+            return Poll::Ready(Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "the head of the request is too long",
+            )));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(context, buffer);
-        self.read(&buffer.filled()[before..])?;
+        if is_head {
+            self.head_bytes += buffer.filled().len() - before;
+        }
         polled
     }
 }

@@ -3,7 +3,7 @@
 //! Owns paths, status codes, bodies and the headers of every answer. Handlers call `Control` on threads of their own, because it may block;
 //! none may see a mention. Served by `socket`.
 
-use super::connection::Peer;
+use super::connection::Caller;
 use super::guard::Door;
 use super::{BODY_BYTES_MAX, Control, Exporter, Limits, Refusal, Why};
 use axum::Router;
@@ -84,10 +84,12 @@ struct Gate {
 /// Lets through what the door lets through, with its body read: a handler never waits for a client.
 async fn guarded(
     State(gate): State<Arc<Gate>>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     request: Request,
     next: Next,
 ) -> Response {
+    caller.arrived();
+    let peer = caller.peer;
     let (head, body) = request.into_parts();
     if let Err(refusal) = gate.door.check(&head.method, &head.uri, &head.headers) {
         gate.exporter.refused(refusal.name());

@@ -3,7 +3,7 @@
 //! Owns the rules of binding: the unix socket is made with mode 0660, a stale one is removed only if nobody
 //! answers on it, TCP is loopback unless there is a token and TLS in front. May not decide what a request does: that is `routes`.
 
-use super::connection::{Accept, Limited, Peer};
+use super::connection::{Accept, Caller, Limited};
 use super::guard::Door;
 use super::token::Token;
 use super::{Control, Exporter, Limits, Settings, routes};
@@ -104,7 +104,7 @@ async fn serve<L: Accept>(
     let router = routes::router(routes::Shared { control, exporter: Arc::clone(&exporter) }, door, limits);
     axum::serve(
         Limited::new(listener, limits, exporter),
-        router.into_make_service_with_connect_info::<Peer>(),
+        router.into_make_service_with_connect_info::<Caller>(),
     )
     .with_graceful_shutdown(stopped(stop))
     .await
