@@ -177,6 +177,37 @@ fn what_a_client_with_a_small_buffer_has_no_room_for_is_neither_lost_nor_reorder
 }
 
 #[test]
+#[ignore = "probe"]
+fn probe() {
+    let name = "probe";
+    let seed = seed(name);
+    let count = 80_000;
+    let (broker, address) = OwnBroker::start();
+    let fleet = Fleet::new(&address, "probe", PARTITIONS, FleetOptions::default());
+    feed(&fleet, seed, count);
+    let mut random = Random(seed);
+    let small = [
+        ("TRIAGED__LIMITS__BUFFER_MIB", "64"),
+        ("TRIAGED__TRIAGE__LANES", "8"),
+        ("TRIAGED__LOG__LEVEL", "debug"),
+    ];
+    let daemon = fleet.start_with("a", &small);
+    for point in points(&mut random, 7, count) {
+        settled(&fleet, &[&daemon], point);
+        broker.does("freeze");
+        std::thread::sleep(Duration::from_millis(4_500 + random.below(5_000)));
+        broker.does("thaw");
+    }
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fleet.finish(&[&daemon])));
+    std::fs::write(std::env::var("PROBE_LOG").unwrap(), daemon.log()).unwrap();
+    if done.is_err() { println!("PROBE HANG"); std::thread::sleep(Duration::from_secs(3600)); }
+    daemon.terminate();
+    let verdict = judge(&fleet, &asked);
+    verdict.expect_right(name);
+    audited(&fleet, name);
+}
+
+#[test]
 fn an_instance_may_join_and_another_may_leave_under_load() {
     let name = "join and leave";
     let _alone = alone();

@@ -20,6 +20,8 @@ pub(super) struct EmbeddedMember {
     group: String,
     id: MemberId,
     positions: BTreeMap<TopicPartition, i64>,
+    /// What it was told to let go of, and has not.
+    leaving: BTreeSet<TopicPartition>,
     /// The partition that is read next, so that none starves.
     turn: usize,
     lost_told: bool,
@@ -34,6 +36,7 @@ impl EmbeddedMember {
             group: group.to_owned(),
             id,
             positions: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             turn: 0,
             lost_told: false,
             answer: None,
@@ -49,6 +52,9 @@ impl EmbeddedMember {
             return self.fenced();
         }
         if let Some(news) = group.news(self.id) {
+            if let Polled::Revoking(partitions) = &news {
+                self.leaving.extend(partitions.iter().cloned());
+            }
             return Ok(news);
         }
         if !read || self.positions.is_empty() {
@@ -119,6 +125,9 @@ impl Member for EmbeddedMember {
 
     fn start(&mut self, from: &[(TopicPartition, i64)]) -> Result<(), LogError> {
         self.cluster.state().answers()?;
+        if let Some((partition, _)) = from.iter().find(|(partition, _)| self.leaving.contains(partition)) {
+            return Err(LogError::Fenced(format!("{partition} is not ours")));
+        }
         self.positions.extend(from.iter().cloned());
         Ok(())
     }
@@ -127,6 +136,7 @@ impl Member for EmbeddedMember {
         self.cluster.state().answers()?;
         for partition in partitions {
             self.positions.remove(partition);
+            self.leaving.remove(partition);
         }
         let mut state = self.cluster.state();
         state.groups.get_mut(&self.group).expect("invariant: it exists").release(self.id, partitions);
@@ -138,6 +148,11 @@ impl Member for EmbeddedMember {
     fn commit_begin(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError> {
         self.cluster.state().answers()?;
         let mut state = self.cluster.state();
+        if state.fences > 0 {
+            state.fences -= 1;
+            self.answer = Some(Err(LogError::Fenced("the group is in another generation".to_owned())));
+            return Ok(());
+        }
         let group = state.groups.get_mut(&self.group).expect("invariant: it exists");
         self.answer = Some(group.commit(self.id, offsets));
         Ok(())

@@ -48,6 +48,8 @@ struct State {
     refuses: u32,
     /// So many questions of members to come are answered with `Away`.
     away: u32,
+    /// So many commits to come are answered as if the group had moved on.
+    fences: u32,
     stamp: Option<Stamp>,
     /// So many times to come a producer says that it has no room.
     full: u32,
@@ -151,6 +153,12 @@ impl Cluster {
     /// The next `times` that producers are asked whether they have room, they have none.
     pub fn be_full(&self, times: u32) {
         self.state().full = times;
+    }
+
+    /// The next `count` commits are refused as those of a member that lost its place, although nobody has lost any: what a
+    /// broker says to a commit that meets a rebalance which leaves the partition where it is.
+    pub fn fence_commits(&self, count: u32) {
+        self.state().fences = count;
     }
 
     /// The next `count` calls of members find no broker.

@@ -99,7 +99,8 @@ pub trait Member: Send {
     /// was begun before is waited for and dropped, since of two under way the older might come last.
     ///
     /// # Errors
-    /// `LogError::Fenced` when the group has moved on: nothing of ours counts any more.
+    /// `LogError::Fenced` when the group is in another generation: nothing was committed. Only `poll` says what was lost,
+    /// for a commit that meets a rebalance is fenced even where that leaves the partition in its place.
     fn commit_begin(&mut self, offsets: &[(TopicPartition, Commit)]) -> Result<(), LogError>;
 
     /// The answer to the commit begun last, each given once; waits for it at most `wait`. Success proves that this

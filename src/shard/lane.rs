@@ -48,6 +48,8 @@ pub struct Lane<W: Work> {
     commit_due: i64,
     /// The commit under way, without partitions that were dropped since.
     committing: Option<Vec<(TopicPartition, Commit)>>,
+    /// When a commit that something waits for, and that failed, is tried again.
+    commit_again: i64,
     away_told_until: i64,
     /// When a poll last found no broker; `i64::MIN` when none ever did.
     pub away_at: i64,
@@ -85,6 +87,7 @@ impl<W: Work> Lane<W> {
             held_back: BTreeMap::new(),
             commit_due: 0,
             committing: None,
+            commit_again: 0,
             away_told_until: 0,
             away_at: i64::MIN,
             draining: false,
@@ -330,8 +333,10 @@ impl<W: Work> Lane<W> {
         let waits = !self.assigned.iter().all(|partition| ready(&self.held, partition));
         let mut from = Vec::new();
         for (partition, place) in &self.held {
+            // What is to be let go of is not begun any more.
             if let Place::Ready(shard) = place
                 && !(waits && self.assigned.contains(partition))
+                && !self.revoking.contains(partition)
             {
                 from.push((partition.clone(), shard.start()));
             }
@@ -361,6 +366,9 @@ impl<W: Work> Lane<W> {
 
     /// A shard that has stopped proves by a commit that the partition is still ours, and is then restored.
     fn restart_stopped(&mut self, now_ms: i64) -> Result<(), LogError> {
+        if now_ms < self.commit_again {
+            return Ok(());
+        }
         let stopped: Vec<(TopicPartition, Stop)> = self
             .held
             .iter()
@@ -380,12 +388,12 @@ impl<W: Work> Lane<W> {
                     let until = now_ms + wait;
                     self.held.insert(partition, Place::Waiting { until });
                 }
-                Err(LogError::Fenced(why)) => {
-                    tracing::warn!(%partition, %why, "the partition is somebody else's now");
-                    self.drop_place(&partition, Some(&stop));
-                }
-                Err(LogError::Away(why)) => {
-                    tracing::debug!(%partition, %stop, %why, "stopped; whether it is still ours is not known yet");
+                // A fence is no proof of the contrary: a commit that meets a rebalance is fenced too, and that may leave
+                // the partition where it is. Whose it is then the member alone can say.
+                Err(LogError::Away(why) | LogError::Fenced(why)) => {
+                    tracing::warn!(%partition, %stop, %why, "stopped; whether it is still ours is not known yet");
+                    self.commit_again = now_ms + self.limits.retry_ms;
+                    break;
                 }
                 Err(error) => return Err(error),
             }
@@ -421,7 +429,12 @@ impl<W: Work> Lane<W> {
         if !drained && now_ms < self.revoking_until {
             return Ok(());
         }
-        if !self.commit_settled()? && now_ms < self.revoking_until {
+        let has_time = now_ms < self.revoking_until;
+        if has_time && now_ms < self.commit_again {
+            return Ok(());
+        }
+        if !self.commit_settled()? && has_time {
+            self.commit_again = now_ms + self.limits.retry_ms;
             return Ok(());
         }
         let revoked = std::mem::take(&mut self.revoking);
@@ -497,8 +510,8 @@ impl<W: Work> Lane<W> {
         self.take_commit(answer, &settled)
     }
 
-    /// Tells the shards of a commit; whether nothing is left of it to be done. A fenced commit changes nothing: the
-    /// member will say what was lost. While the broker is away it is tried again.
+    /// Tells the shards of a commit; whether it is done. One that was fenced, or met no broker, is tried again for as long
+    /// as the partitions are held: the member says when they are lost.
     fn take_commit(
         &mut self,
         answer: Result<(), LogError>,
@@ -514,8 +527,8 @@ impl<W: Work> Lane<W> {
                 Ok(true)
             }
             Err(LogError::Fenced(why)) => {
-                tracing::warn!(%why, "offsets were not committed: the group has moved on");
-                Ok(true)
+                tracing::warn!(%why, "offsets were not committed: the group is in another generation");
+                Ok(false)
             }
             Err(LogError::Away(why)) => {
                 tracing::warn!(%why, "offsets were not committed yet");

@@ -14,7 +14,7 @@ mod tests;
 
 use crate::clock::{Clock, ManualClock};
 use crate::embedded::{Cluster, Fate};
-use crate::log::{Logs, NewTopic, TopicPartition};
+use crate::log::{LogError, Logs, NewTopic, TopicPartition};
 use check::Checker;
 use instance::{Instance, Settings};
 use random::Random;
@@ -80,6 +80,8 @@ struct World {
     checker: Checker,
     step: u32,
     switches: u32,
+    /// That somebody ended whom its groups had not forgotten.
+    ended: Option<String>,
 }
 
 /// What a run found.
@@ -166,6 +168,7 @@ impl World {
             checker,
             step: 0,
             switches: 0,
+            ended: None,
         };
         world.start("one");
         world
@@ -214,6 +217,7 @@ impl World {
             98 if self.swarm.away => {
                 self.cluster.be_away(1 + self.random.below(6) as u32);
                 self.cluster.be_full(1 + self.random.below(30) as u32);
+                self.cluster.fence_commits(self.random.below(4) as u32);
             }
             99 if self.random.chance(50) => self.pause_or_resume(),
             99 => self.compact(),
@@ -234,12 +238,8 @@ impl World {
         let part = self.random.below(5);
         let now_ms = self.clock.monotonic_ms();
         if index < self.instances.len() {
-            if self.instances[index].step(part, now_ms).is_err() {
-                // The group has given its place away: the daemon ends, and its unit starts it again.
-                let gone = self.instances.remove(index);
-                let name = gone.name.clone();
-                self.bury(gone, true);
-                self.start(&name);
+            if let Err(error) = self.instances[index].step(part, now_ms) {
+                self.end(index, &error);
             }
         } else {
             let index = index - self.instances.len();
@@ -252,6 +252,18 @@ impl World {
                 self.bury(gone, true);
             }
         }
+    }
+
+    /// The group has given its place away: the daemon ends, and its unit starts it again.
+    fn end(&mut self, index: usize, error: &LogError) {
+        let gone = self.instances.remove(index);
+        let knows = |group, id| self.cluster.members(group).iter().any(|(member, _)| *member == id);
+        if knows("triaged.triage", gone.members[0]) && knows("triaged.desk", gone.members[1]) {
+            self.ended = Some(format!("{} ended although its groups have not forgotten it: {error}", gone.name));
+        }
+        let name = gone.name.clone();
+        self.bury(gone, true);
+        self.start(&name);
     }
 
     fn deliver(&mut self) {
@@ -485,6 +497,7 @@ impl World {
         self.cluster.refuse_sends(0);
         self.cluster.be_away(0);
         self.cluster.be_full(0);
+        self.cluster.fence_commits(0);
         self.swarm = Swarm { refuses: false, unheard: false, nameless: false, slow: false, ..self.swarm };
         while let Some((gone, _)) = self.frozen.pop() {
             self.bury(gone, true);
@@ -504,12 +517,8 @@ impl World {
         let now_ms = self.clock.monotonic_ms();
         for index in 0..self.instances.len() {
             for part in 0..5 {
-                if self.instances[index].step(part, now_ms).is_err() {
-                    let gone = self.instances.remove(index);
-                    let name = gone.name.clone();
-                    self.bury(gone, true);
-                    self.start(&name);
-                    return;
+                if let Err(error) = self.instances[index].step(part, now_ms) {
+                    return self.end(index, &error);
                 }
             }
         }
@@ -525,6 +534,9 @@ impl World {
     }
 
     fn look(&mut self) -> Result<(), Violation> {
+        if let Some(what) = self.ended.take() {
+            return Err(self.violation(what));
+        }
         let found = self.checker.look(&self.cluster, &self.instances);
         found.map_err(|what| self.violation(what))
     }
