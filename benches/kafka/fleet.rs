@@ -6,6 +6,8 @@ use crate::bare::Lane;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -18,6 +20,10 @@ use triaged::log::{Logs, TopicPartition};
 
 /// Partitions of the desk log.
 pub const DESK_PARTITIONS: u32 = 2;
+/// After how many seconds of silence an instance's partitions go to another one: the least that may be configured.
+pub const SESSION_TIMEOUT_S: u32 = 6;
+/// The instances that may be started; most parts need only the first.
+pub const INSTANCES: [&str; 2] = ["bench", "other"];
 /// The desks of the benches' policies.
 pub const DESKS: [&str; 2] = ["care", "tech"];
 
@@ -29,7 +35,23 @@ pub struct Fleet {
     pub partitions: u32,
     prefix: String,
     folder: tempfile::TempDir,
-    preset: &'static str,
+}
+
+/// What is read of an instance's status.
+#[derive(Deserialize)]
+struct Status {
+    lanes: Vec<LaneStatus>,
+}
+
+#[derive(Deserialize)]
+struct LaneStatus {
+    live: Vec<Place>,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    topic: String,
+    partition: u32,
 }
 
 /// A process and what it has used.
@@ -88,14 +110,15 @@ impl Fleet {
             partitions,
             prefix: fresh("run"),
             folder: tempfile::tempdir().expect("a folder"),
-            preset,
         };
         fleet.write_policy(policy);
-        fleet.write_configuration();
+        for instance in INSTANCES {
+            fleet.write_configuration(instance, preset);
+        }
         let count = partitions.to_string();
         let desks = DESK_PARTITIONS.to_string();
         let made = fleet
-            .verb(&["topics", "--create", "--partitions", &count, "--desk-partitions", &desks])
+            .verb(INSTANCES[0], &["topics", "--create", "--partitions", &count, "--desk-partitions", &desks])
             .output()
             .expect("the program runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -111,14 +134,14 @@ impl Fleet {
         }
     }
 
-    fn write_configuration(&self) {
+    fn write_configuration(&self, instance: &str, preset: &str) {
         let (prefix, folder) = (&self.prefix, self.folder.path().display());
         let text = format!(
-            r#"instance = "bench"
-state_dir = "{folder}/state"
+            r#"instance = "{instance}"
+state_dir = "{folder}/state-{instance}"
 [kafka]
 bootstrap = "{bootstrap}"
-session_timeout = "6s"
+session_timeout = "{SESSION_TIMEOUT_S}s"
 [topics]
 mentions = "{input}"
 helpdesk_events = "{prefix}.helpdesk"
@@ -137,34 +160,54 @@ folder = "{folder}/policy"
 [input]
 preset = "{preset}"
 [admin]
-socket = "{folder}/admin.sock"
+socket = "{folder}/{instance}.sock"
 "#,
             bootstrap = self.bootstrap,
             input = self.input,
-            preset = self.preset,
         );
-        fs::write(self.folder.path().join("triaged.toml"), text).expect("the configuration is written");
+        fs::write(self.configuration(instance), text).expect("the configuration is written");
     }
 
-    fn verb(&self, words: &[&str]) -> Command {
+    fn configuration(&self, instance: &str) -> PathBuf {
+        self.folder.path().join(format!("{instance}.toml"))
+    }
+
+    fn verb(&self, instance: &str, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_triaged"));
-        command.args(words).arg("--config").arg(self.folder.path().join("triaged.toml"));
+        command.args(words).arg("--config").arg(self.configuration(instance));
         command.stdin(Stdio::null());
         command
     }
 
-    /// Whether the daemon says that records flow.
-    pub fn is_ready(&self) -> bool {
-        let Ok(mut stream) = UnixStream::connect(self.folder.path().join("admin.sock")) else { return false };
+    /// What an instance answers when all is well.
+    fn ask(&self, instance: &str, path: &str) -> Option<String> {
+        let mut stream = UnixStream::connect(self.folder.path().join(format!("{instance}.sock"))).ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         let mut answer = String::new();
-        let request = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        let asked = stream.write_all(request).and_then(|()| stream.read_to_string(&mut answer));
-        asked.is_ok() && answer.starts_with("HTTP/1.1 200")
+        stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer)).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
+    }
+
+    /// Whether the daemon says that records flow.
+    pub fn is_ready(&self, instance: &str) -> bool {
+        self.ask(instance, "/readyz").is_some()
+    }
+
+    /// The partitions of the input, and of the desk log, that an instance reads.
+    pub fn live(&self, instance: &str) -> [BTreeSet<u32>; 2] {
+        let answer =
+            self.ask(instance, "/v1/status").and_then(|body| serde_json::from_str::<Status>(&body).ok());
+        let partitions: Vec<Place> = answer
+            .map_or_else(Vec::new, |status| status.lanes.into_iter().flat_map(|lane| lane.live).collect());
+        [self.input.clone(), self.desks()].map(|topic| {
+            partitions.iter().filter(|place| place.topic == topic).map(|place| place.partition).collect()
+        })
     }
 
     /// Runs a verb to its end; whether it went well, and all that it said.
     pub fn run(&self, words: &[&str]) -> (bool, String) {
-        let answer = self.verb(words).output().expect("the program runs");
+        let answer = self.verb(INSTANCES[0], words).output().expect("the program runs");
         let said = [answer.stdout, answer.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (answer.status.success(), said.concat())
     }
@@ -202,7 +245,12 @@ socket = "{folder}/admin.sock"
 
     /// Starts the daemon.
     pub fn start(&self) -> Process {
-        self.spawn(self.verb(&["run"]))
+        self.start_as(INSTANCES[0])
+    }
+
+    /// Starts an instance of the daemon.
+    pub fn start_as(&self, instance: &str) -> Process {
+        self.spawn(self.verb(instance, &["run"]))
     }
 
     /// Starts a bare program, this very file under another name of work.

@@ -9,6 +9,7 @@ mod bare;
 #[path = "../common/mod.rs"]
 mod common;
 mod fleet;
+mod kills;
 mod open_loop;
 
 use backlog::{Backlog, compare, partitions};
@@ -61,7 +62,7 @@ fn main() {
     if is_asked_for("partitions") {
         partitions(&bootstrap, mentions / 2, &mut results);
     }
-    if !["latency", "reload", "kill"].iter().any(|part| is_asked_for(part)) {
+    if !["latency", "reload", "kill", "takeover"].iter().any(|part| is_asked_for(part)) {
         return;
     }
     let (recipe, rate) = relay.unwrap_or_else(|| {
@@ -78,7 +79,10 @@ fn main() {
         open_loop::reload(&bootstrap, number("BENCH_QUERIES", 10_000, 200), half / 2, seconds, &mut results);
     }
     if is_asked_for("kill") {
-        open_loop::kill(&bootstrap, half / 4, number("BENCH_KILLS", 5, 1), &mut results);
+        kills::kill(&bootstrap, half / 4, number("BENCH_KILLS", 5, 1), &mut results);
+    }
+    if is_asked_for("takeover") {
+        kills::takeover(&bootstrap, half / 4, number("BENCH_KILLS", 5, 1), &mut results);
     }
     if only.is_empty() {
         results.write();

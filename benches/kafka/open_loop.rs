@@ -1,14 +1,14 @@
 //! A steady stream sent on time, whatever comes back: from the intended time of each mention to its record on an
-//! assignments topic. Also a policy of 10,000 queries changed under it, and kill -9.
+//! assignments topic. Also a policy of 10,000 queries changed under it.
 //!
 //! Owns sender and receiver. A mention's id says when it was to be sent, so a sender that falls behind is counted against
-//! the one measured, never left out. Every mention of the stream goes to a desk.
+//! the one measured, never left out. Every mention of the stream goes to a desk. The stream carries the kills too (`kills`).
 
 use crate::backlog::{Recipe, input_topic, plain};
 use crate::common::measure::{Figure, Results, Rounds};
 use crate::common::mentions::{Mix, Shape, Stream};
 use crate::common::policies;
-use crate::fleet::{Fleet, Process};
+use crate::fleet::{Fleet, INSTANCES, Process};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,32 +19,32 @@ use std::time::{Duration, Instant};
 use triaged::kafka::KafkaLogs;
 use triaged::log::{Logs, Outgoing, ReadStep, Ticket, TopicPartition};
 
-const PARTITIONS: u32 = 8;
+/// Partitions of the input.
+pub const PARTITIONS: u32 = 8;
 /// How often the sender wakes: mentions due since are sent together.
 const EVERY: Duration = Duration::from_millis(2);
 
 /// A sender and a receiver around one run.
-struct Traffic {
+pub struct Traffic {
     stop: Arc<AtomicBool>,
     sender: Option<JoinHandle<u64>>,
     receiver: Option<JoinHandle<Vec<Seen>>>,
-    start: Instant,
+    pub start: Instant,
     rate: u64,
 }
 
 /// One mention that came out.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
-    number: u64,
-    at: Duration,
+pub struct Seen {
+    pub number: u64,
+    /// When it was read, since the stream's start.
+    pub at: Duration,
 }
 
 impl Traffic {
     /// Sends `rate` mentions a second to the fleet's input from now on.
-    fn start(fleet: &Fleet, rate: u64) -> Traffic {
+    pub fn start(fleet: &Fleet, rate: u64) -> Traffic {
         let stop = Arc::new(AtomicBool::new(false));
-        let (wanted, noise) = policies::split();
-        let stream = Stream::new(Mix::AllQueued, Shape::Native(680), 20_000, &wanted, &noise, policies::SEED);
         let start = Instant::now();
         let (bootstrap, input) = (fleet.bootstrap.clone(), fleet.input.clone());
         let outputs: Vec<(TopicPartition, i64)> = fleet
@@ -54,7 +54,7 @@ impl Traffic {
             .collect();
         let logs = plain(&bootstrap);
         let stopping = stop.clone();
-        let sender = std::thread::spawn(move || send(&logs, &input, stream, rate, start, &stopping));
+        let sender = std::thread::spawn(move || send(&logs, &input, stream(), rate, start, &stopping));
         let logs = plain(&bootstrap);
         let stopping = stop.clone();
         let receiver = std::thread::spawn(move || receive(&logs, &outputs, start, &stopping));
@@ -63,7 +63,7 @@ impl Traffic {
 
     /// Ends the stream and waits until all of it has come out, for a minute at most; what was seen, and how many came
     /// never.
-    fn end(mut self, fleet: &Fleet, process: &mut Process) -> Outcome {
+    pub fn end(mut self, fleet: &Fleet, process: &mut Process) -> Outcome {
         // The receiver goes on until the sender's last mention is out.
         let seconds = self.start.elapsed();
         self.stop.store(true, Ordering::Relaxed);
@@ -81,21 +81,26 @@ impl Traffic {
 }
 
 /// What came of a stream.
-struct Outcome {
-    seen: Vec<Seen>,
+pub struct Outcome {
+    pub seen: Vec<Seen>,
     rate: u64,
-    lost: u64,
-    repeats: u64,
-    sent: u64,
-    seconds: Duration,
+    pub lost: u64,
+    pub repeats: u64,
+    pub sent: u64,
+    pub seconds: Duration,
 }
 
 impl Outcome {
+    /// When the mention with this number was to be sent, since the stream's start; never later than it was.
+    pub fn intended(&self, number: u64) -> Duration {
+        Duration::from_nanos(number * 1_000_000_000 / self.rate)
+    }
+
     /// Latency of the mentions whose intended time lies in these seconds of the run, in milliseconds.
     fn latency(&self, seconds: Range<u64>) -> Histogram<u64> {
         let mut histogram = Histogram::new_with_bounds(1, 600_000_000, 3).expect("the bounds are right");
         for seen in &self.seen {
-            let intended = Duration::from_nanos(seen.number * 1_000_000_000 / self.rate);
+            let intended = self.intended(seen.number);
             if seconds.contains(&intended.as_secs()) {
                 let late = seen.at.saturating_sub(intended).as_micros();
                 histogram.saturating_record(u64::try_from(late).unwrap_or(u64::MAX));
@@ -104,6 +109,12 @@ impl Outcome {
         assert!(!histogram.is_empty(), "nothing came out of seconds {seconds:?}");
         histogram
     }
+}
+
+/// The mentions that are sent, the same each time.
+pub fn stream() -> Stream {
+    let (wanted, noise) = policies::split();
+    Stream::new(Mix::AllQueued, Shape::Native(680), 20_000, &wanted, &noise, policies::SEED)
 }
 
 fn milliseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
@@ -167,15 +178,17 @@ fn receive(logs: &KafkaLogs, from: &[(TopicPartition, i64)], start: Instant, sto
     seen
 }
 
-fn fleet(bootstrap: &str, queries: usize) -> Fleet {
+/// A fleet with an input of its own, which is empty.
+pub fn fleet(bootstrap: &str, queries: usize) -> Fleet {
     let logs = plain(bootstrap);
     let input = input_topic(&logs, PARTITIONS);
     let policy = policies::bundle(queries, Mix::AllQueued);
     Fleet::new(bootstrap, &input, PARTITIONS, "triaged", &policy)
 }
 
-fn ready(fleet: &Fleet, process: &mut Process) {
-    process.until("it is ready", |_| fleet.is_ready());
+/// Waits until the first instance is ready.
+pub fn ready(fleet: &Fleet, process: &mut Process) {
+    process.until("it is ready", |_| fleet.is_ready(INSTANCES[0]));
 }
 
 /// Latency at `rate`, triaged and the bare relay by turns.
@@ -256,44 +269,4 @@ pub fn reload(bootstrap: &str, queries: usize, rate: u64, seconds: u64, results:
     results.row("reload: p99 in the seconds after", "ms", Figure::of(&[after]));
     results.row("reload: answered after", "s", Figure::of(&[took]));
     results.row("reload: mentions lost", "", Figure::of(&[outcome.lost as f64]));
-}
-
-/// kill -9 under a stream, the same instance started at once: how long until it writes again.
-pub fn kill(bootstrap: &str, rate: u64, times: usize, results: &mut Results) {
-    println!();
-    let fleet = fleet(bootstrap, 1_000);
-    let mut process = fleet.start();
-    ready(&fleet, &mut process);
-    let traffic = Traffic::start(&fleet, rate);
-    let mut pauses = Vec::new();
-    for _ in 0..times {
-        std::thread::sleep(Duration::from_secs(4));
-        process.must_run();
-        process.kill();
-        let killed = Instant::now();
-        // What the dead process had under way reaches the log within moments.
-        std::thread::sleep(Duration::from_millis(50));
-        let before = fleet.routed();
-        process = fleet.start();
-        process.until("it writes again", |_| fleet.routed() > before);
-        pauses.push(killed.elapsed().as_secs_f64());
-    }
-    let outcome = traffic.end(&fleet, &mut process);
-    results.fact(
-        "kill -9: stream",
-        format!(
-            "{rate} mentions/s for {:.0} s, {} sent, {} lost, {} twice",
-            outcome.seconds.as_secs_f64(),
-            outcome.sent,
-            outcome.lost,
-            outcome.repeats
-        ),
-    );
-    results.row("kill -9 to first output", "s", Figure::of(&pauses));
-    results.row("kill -9: mentions lost", "", Figure::of(&[outcome.lost as f64]));
-    results.row(
-        "kill -9: outputs twice, each time",
-        "",
-        Figure::of(&[outcome.repeats as f64 / times as f64]),
-    );
 }

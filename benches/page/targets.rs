@@ -31,6 +31,7 @@ use Bound::{Least, Most, MostAbove};
 const ENGINE: &str = "engine alone, one core, 485-byte mentions";
 const FIREHOSE: &str = "Kafka to Kafka, firehose mix";
 const QUEUED: &str = "Kafka to Kafka, all queued (two hops)";
+const TAKEOVER: &str = "kill -9 of one of two, the other takes over";
 const DEDUP: &str = "exact dedup";
 
 macro_rules! target {
@@ -140,6 +141,15 @@ pub const TARGETS: &[Target] = &[
     target!("kill -9", "first output after at most 2 s", "kafka", "kill -9 to first output", Most(2.0), ""),
     target!("kill -9", "nothing lost", "kafka", "kill -9: mentions lost", Most(0.0), ""),
     target!(
+        TAKEOVER,
+        "first output of its partitions at most 2 s after the session timeout, in s since the kill",
+        "kafka",
+        "takeover: kill -9 to first output of its partitions",
+        MostAbove("takeover: session timeout", 2.0),
+        "the other hears of it at its next heartbeat, up to a quarter of the session timeout after the broker has given the dead one up"
+    ),
+    target!(TAKEOVER, "nothing lost", "kafka", "takeover: mentions lost", Most(0.0), ""),
+    target!(
         "10,000 queries swapped under load",
         "nothing lost",
         "kafka",
@@ -236,10 +246,6 @@ pub const ELSEWHERE: &[(&str, &str)] = &[
     (
         "the record second of 2013: 143,199 tweets in one second, lag back to zero within 5 s",
         "`make storm SCENARIO=record-second-2013`, whose own objectives these are",
-    ),
-    (
-        "another instance takes over in the session timeout + 2 s",
-        "tests/faults.rs shows that it does, not how fast",
     ),
     ("exactly once: latency at most two commit intervals + 150 ms", "the mode is not there yet"),
     ("near-duplicates at most 1 us a mention", "the stage is not there yet"),
