@@ -32,6 +32,7 @@ fn main() {
     for (name, value) in results.facts.clone() {
         println!("{name}: {value}");
     }
+    results.fact("client library", format!("librdkafka {}", rdkafka::util::get_rdkafka_version().1));
     results.fact(
         "broker",
         std::env::var("BENCH_BROKER").unwrap_or_else(|_| "not named (BENCH_BROKER)".to_owned()),

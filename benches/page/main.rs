@@ -51,6 +51,7 @@ fn render(results: &[Results]) -> String {
             "literal matcher",
             "triaged",
             "load at start",
+            "client library",
             "broker",
         ];
         let facts: Vec<String> = result
