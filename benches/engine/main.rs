@@ -2,7 +2,7 @@
 //!
 //! Owns the rows and the rounds. Every figure is processor time of this thread; rounds of all rows are interleaved and
 //! ratios are taken round by round, so that a busy machine hits both sides. `BENCH_ROUNDS` and `BENCH_MENTIONS` change
-//! the size; with `BENCH_PATH_ONLY` nothing but the path runs, for scripts/flame.
+//! the size; with `BENCH_PATH_ONLY` nothing but the path runs, for scripts/profile.
 
 mod allocations;
 #[path = "../common/mod.rs"]

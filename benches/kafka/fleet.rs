@@ -297,7 +297,7 @@ impl Process {
     pub fn profile(&mut self) {
         let Ok(file) = std::env::var("BENCH_PERF") else { return };
         let id = self.child.id().to_string();
-        let words = ["record", "--quiet", "-F", "199", "--call-graph", "dwarf,16384", "-o", &file, "-p", &id];
+        let words = ["record", "--quiet", "-F", "499", "--call-graph", "dwarf,16384", "-o", &file, "-p", &id];
         let started = Command::new("perf").args(words).stdin(Stdio::null()).spawn();
         self.watcher =
             Some(started.expect("BENCH_PERF needs Linux perf; it ends with the process that it watches"));

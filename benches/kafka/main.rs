@@ -2,7 +2,7 @@
 //!
 //! Owns the order of the parts and their sizes. `KAFKA_BOOTSTRAP` says where the broker is; without it nothing is
 //! measured, and that is said. `BENCH_ROUNDS` and `BENCH_MENTIONS` change the size. `BENCH_ONLY` names the part to run, or how its name
-//! begins: nothing is written down then. With `BENCH_PERF` the daemon of that part is recorded (scripts/flame).
+//! begins: nothing is written down then. With `BENCH_PERF` the daemon of that part is recorded (scripts/profile).
 
 mod backlog;
 mod bare;
