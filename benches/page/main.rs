@@ -1,17 +1,19 @@
 //! Makes docs/performance.md of what the benches left: every target with its figure, every row, and on what machine.
 //!
 //! Owns the page's form. Judges by the targets' bounds alone. Under `cargo test` it only checks that the page that is in
-//! the repository speaks of every target.
+//! the repository speaks of every target, and that nobody is shown another machine's profile as theirs.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod limits;
 mod targets;
 
 use common::in_earnest;
 use common::measure::{Figure, Results, folder, short};
+use limits::{Limit, Profile};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use targets::{BUDGETS, Bound, ELSEWHERE, PEERS, PROFILES, TARGETS, Target};
+use targets::{BUDGETS, Bound, ELSEWHERE, PEERS, TARGETS, TRIED, Target};
 
 fn page() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md")
@@ -19,12 +21,7 @@ fn page() -> PathBuf {
 
 fn main() {
     if !in_earnest() {
-        let text =
-            std::fs::read_to_string(page()).expect("docs/performance.md is there; `make bench` writes it");
-        for target in TARGETS {
-            assert!(text.contains(target.asked), "the page lacks a target: {}; run make bench", target.asked);
-        }
-        println!("docs/performance.md speaks of all {} targets", TARGETS.len());
+        check();
         return;
     }
     let results: Vec<Results> = ["engine", "kafka"].into_iter().filter_map(load).collect();
@@ -34,12 +31,40 @@ fn main() {
     println!("written: docs/performance.md");
 }
 
+/// That the page in the repository speaks of every target, the profile of every share that a target asks for, and that
+/// shares stand beside figures of their own kind of machine only.
+fn check() {
+    let text = std::fs::read_to_string(page()).expect("docs/performance.md is there; `make bench` writes it");
+    let profile = Profile::read();
+    let on = |processor: &str| {
+        let facts = vec![("processor".to_owned(), processor.to_owned())];
+        [Results { bench: "kafka".to_owned(), facts, ..Results::default() }]
+    };
+    for target in TARGETS {
+        assert!(text.contains(target.asked), "the page lacks a target: {}; run make bench", target.asked);
+        for limit in target.limits {
+            let Limit::Shares(part, columns) = limit else { continue };
+            for column in *columns {
+                let share = profile.share(part, column);
+                let share =
+                    share.unwrap_or_else(|| panic!("the profile has no share of `{column}` in `{part}`"));
+                let (here, elsewhere) = (on(&profile.processor), on("another"));
+                let words = format!("{column} {share:.0} %");
+                assert!(limits::all(&[*limit], &here, &profile).contains(&words), "{limit:?} says `{words}`");
+                assert_eq!(limits::all(&[*limit], &elsewhere, &profile), "profile of another machine, below");
+            }
+        }
+    }
+    println!("docs/performance.md speaks of all {} targets", TARGETS.len());
+}
+
 fn load(bench: &str) -> Option<Results> {
     let text = std::fs::read_to_string(folder().join(format!("{bench}.json"))).ok()?;
     Some(serde_json::from_str(&text).expect("results are as they were written"))
 }
 
 fn render(results: &[Results]) -> String {
+    let profile = Profile::read();
     let mut page = String::from(HEAD);
     for result in results {
         let wanted = [
@@ -70,17 +95,16 @@ fn render(results: &[Results]) -> String {
         let what = if target.what == before { "" } else { target.what };
         before = target.what;
         let (measured, reached) = judge(target, results);
-        line(
-            &mut page,
-            &format!("| {what} | {} | {measured} | {reached} | {} |", target.asked, target.limits),
-        );
+        let limits = limits::all(target.limits, results, &profile);
+        line(&mut page, &format!("| {what} | {} | {measured} | {reached} | {limits} |", target.asked));
     }
     line(&mut page, "\nNot measured here:\n\n| what | where |\n|---|---|");
     for (what, place) in ELSEWHERE {
         line(&mut page, &format!("| {what} | {place} |"));
     }
     budget(&mut page, results);
-    profiles(&mut page);
+    profile.write(&mut page, results);
+    line(&mut page, &format!("\nWhat trials showed, on {TRIED}:\n{TRIALS}"));
     peers(&mut page, results);
     images(&mut page);
     for result in results {
@@ -133,41 +157,51 @@ fn peers(page: &mut String, results: &[Results]) {
     }
 }
 
+/// Nanoseconds of processor time a mention: what it takes, and what is unavoidable of that.
+struct Budget {
+    whole: f64,
+    bare: f64,
+    engine: f64,
+    target: f64,
+}
+
+impl Budget {
+    fn least(&self) -> f64 {
+        self.bare + self.engine
+    }
+
+    /// Mentions a CPU-second if nothing but the unavoidable were done.
+    fn most(&self) -> f64 {
+        1e9 / self.least()
+    }
+}
+
+/// The budget of a part of the Kafka bench, if both benches were run.
+fn budget_of(part: &str, results: &[Results]) -> Option<Budget> {
+    let (name, engine, target) = BUDGETS.iter().find(|(name, ..)| *name == part)?;
+    let ns = |bench, row: &str| find(results, bench, row).map(|figure| 1e9 / figure.median);
+    let kafka = |who| ns("kafka", &format!("{name}: {who}, per CPU-second"));
+    Some(Budget {
+        whole: kafka("triaged")?,
+        bare: kafka("bare")?,
+        engine: ns("engine", engine)?,
+        target: *target,
+    })
+}
+
 /// What a mention's processor time goes to, and what it would be if nothing but the unavoidable were done.
 fn budget(page: &mut String, results: &[Results]) {
-    let mut lines = Vec::new();
-    for (name, engine, target) in BUDGETS {
-        let ns = |bench, row: &str| find(results, bench, row).map(|figure| 1e9 / figure.median);
-        let kafka = |who| ns("kafka", &format!("{name}: {who}, per CPU-second"));
-        let (Some(whole), Some(bare), Some(engine)) = (kafka("triaged"), kafka("bare"), ns("engine", engine))
-        else {
-            continue;
-        };
-        let least = bare + engine;
-        lines.push(format!(
-            "| {name} | {} | {} | {} | {} | {} | {} | {:.2} |",
-            short(whole),
-            short(bare),
-            short(engine),
-            short(whole - least),
-            short(1e9 / least),
-            short(*target),
-            bare / least
-        ));
-    }
+    let row = |(part, ..): &(&str, &str, f64)| {
+        let budget = budget_of(part, results)?;
+        let Budget { whole, bare, engine, target } = budget;
+        let cells = [whole, bare, engine, whole - budget.least(), budget.most(), target].map(short);
+        Some(format!("| {part} | {} | {:.2} |", cells.join(" | "), bare / budget.least()))
+    };
+    let lines: Vec<String> = BUDGETS.iter().filter_map(row).collect();
     if !lines.is_empty() {
         line(page, BUDGET_HEAD);
         lines.iter().for_each(|row| line(page, row));
     }
-}
-
-fn profiles(page: &mut String) {
-    line(page, PROFILES_HEAD);
-    for (part, shares) in PROFILES {
-        let cells: Vec<String> = shares.iter().map(|share| format!("{share:.1}")).collect();
-        line(page, &format!("| {part} | {} |", cells.join(" | ")));
-    }
-    line(page, PROFILES_FOOT);
 }
 
 fn images(page: &mut String) {
@@ -221,7 +255,8 @@ broker, which shares the machine.
   records and bytes to as many topics as triaged did, headers included; the relay waits for the acknowledgement of its
   ledger record as triaged does. Inputs are not compressed, outputs are (lz4).
 - A part of the Kafka bench runs alone with the beginning of its rows' names: `BENCH=kafka BENCH_ONLY=takeover scripts/bench`.
-  Nothing is written down then.
+  Nothing is written down then. `scripts/profile` takes the profile and draws the graphs below; run it before `make bench`, so that the
+  page shows it.
 ";
 
 const BUDGET_HEAD: &str = "
@@ -231,19 +266,12 @@ Nanoseconds of processor time a mention. The bare program moves the same bytes t
 nothing; the engine alone decides and moves nothing (485-byte mentions, so it is flattered). What is left is what is neither:
 the second reading of the desk log, batches handed between threads, cases and their records, fresh memory. The last columns
 say what would come out if nothing were left: as many mentions a CPU-second, and as much of the bare program's rate, where
-processors are the limit as they are here.
+processors are the limit.
 
 | mix | triaged | bare | engine alone | left | mentions a CPU-second without what is left | target | of bare without what is left |
 |---|---|---|---|---|---|---|---|";
 
-const PROFILES_HEAD: &str = "
-Where the samples of the daemon fall, in percent; taken by hand with `perf record` on one part each (`BENCH_ONLY`), at 997 Hz,
-on a machine at load 12 to 30, which makes locks and switching look dearer. Threads first, then kinds of work across all threads.
-
-| part | reading, scanning, deciding | desk | client library's threads | delivery reports | kernel | fresh pages | locks, switching | JSON | matching | allocator | copying | lz4 |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|";
-
-const PROFILES_FOOT: &str = "
+const TRIALS: &str = "
 - **Fresh pages**: the client library makes a buffer of the size of each answer to a fetch. While answers were of tens of MiB, two
   thirds of all page faults were its reads from the socket; with answers of a MiB nearly none are. What is left is memory that is
   held for the first time.

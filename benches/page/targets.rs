@@ -1,7 +1,9 @@
 //! The numbers to reach, each with the row that measures it and what limits it.
 //!
 //! Owns the targets' words and bounds; a target that moves is changed here and nowhere else. Remarks about what limits a
-//! figure stand here too, so that writing the page anew does not lose them.
+//! figure stand here too, so that writing the page anew does not lose them; figures in them come from the run (`limits`).
+
+use super::limits::Limit::{self, Shares, Stages, Together, Words};
 
 /// Which way a bound goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,7 +25,7 @@ pub struct Target {
     pub row: &'static str,
     pub bound: Bound,
     /// What keeps it from being better, as far as known.
-    pub limits: &'static str,
+    pub limits: &'static [Limit],
 }
 
 use Bound::{Least, Most, MostAbove};
@@ -35,8 +37,8 @@ const TAKEOVER: &str = "kill -9 of one of two, the other takes over";
 const DEDUP: &str = "exact dedup";
 
 macro_rules! target {
-    ($what:expr, $asked:literal, $bench:literal, $row:literal, $bound:expr, $limits:literal) => {
-        Target { what: $what, asked: $asked, bench: $bench, row: $row, bound: $bound, limits: $limits }
+    ($what:expr, $asked:literal, $bench:literal, $row:literal, $bound:expr, [$($limit:expr),*]) => {
+        Target { what: $what, asked: $asked, bench: $bench, row: $row, bound: $bound, limits: &[$($limit),*] }
     };
 }
 
@@ -48,7 +50,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "1,000 firehose: rate",
         Least(500_000.0),
-        "the matcher takes 25 % of the profile below, reading JSON 21 %, normalising 8 %, exact dedup 6 %, personal data 4 %"
+        [Stages("1,000 firehose", &["match", "decode", "normalise", "decide, dedup, ledger record"])]
     ),
     target!(
         ENGINE,
@@ -56,7 +58,9 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "1,000 all-queued: rate",
         Least(350_000.0),
-        "the search for personal data walks each record a second time, after the parser; the stages stand below"
+        [Words(
+            "the search for personal data walks each record a second time, after the parser; the stages stand below"
+        )]
     ),
     target!(
         ENGINE,
@@ -64,7 +68,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "1,000 firehose: of bare loop",
         Least(0.5),
-        ""
+        []
     ),
     target!(
         ENGINE,
@@ -72,7 +76,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "10,000 firehose over 1,000 firehose",
         Most(1.3),
-        ""
+        []
     ),
     target!(
         ENGINE,
@@ -80,7 +84,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "100,000 firehose over 1,000 firehose",
         Most(3.0),
-        ""
+        []
     ),
     target!(
         FIREHOSE,
@@ -88,7 +92,9 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose 680 B: of bare, rate",
         Least(0.9),
-        "the processor is the limit, and the engine alone costs more than the bare program: see what is left to gain, below"
+        [Words(
+            "where processors are the limit, the most that can be reached is the last column of what is left to gain, below"
+        )]
     ),
     target!(
         FIREHOSE,
@@ -96,7 +102,10 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose 680 B: triaged, per CPU-second",
         Least(330_000.0),
-        "bare program and engine alone take together what the target allows, within a few percent (below); by the profile: reading, scanning and deciding 56 %, the client library's threads 23 %, the desk 14 %"
+        [
+            Together("firehose 680 B"),
+            Shares("firehose 680 B", &["reading, scanning, deciding", "client library's threads", "desk"])
+        ]
     ),
     target!(
         FIREHOSE,
@@ -104,7 +113,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose 2.8 KB: triaged, per CPU-second",
         Least(145_000.0),
-        "by the profile below: the kernel 46 % (sockets, locks, pages), JSON 13 %, copying 8 %"
+        [Shares("firehose 2.8 KB", &["kernel", "locks, switching", "JSON", "copying"])]
     ),
     target!(
         FIREHOSE,
@@ -112,7 +121,10 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose on 64 partitions over 1: cost",
         Most(1.3),
-        "by a profile of that part, taken by hand: the client library's threads take 31 % of the samples (23 % on 8 partitions), 5 % of all in its walk over partitions"
+        [
+            Words("the client library walks over all partitions again and again"),
+            Shares("firehose 680 B, 64 partitions", &["client library's threads"])
+        ]
     ),
     target!(
         QUEUED,
@@ -120,7 +132,10 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "all-queued 680 B: of bare, rate",
         Least(0.9),
-        "as above; twelve headers on each assignment are in both: the allocator takes 12 %"
+        [
+            Words("as above; twelve headers on each assignment are in both"),
+            Shares("all-queued 680 B", &["allocator"])
+        ]
     ),
     target!(
         QUEUED,
@@ -128,7 +143,21 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "all-queued 680 B: triaged, per CPU-second",
         Least(90_000.0),
-        "bare relay and engine alone take together what the target allows, within a few percent (below), so that nothing is left for what stands between them; by the profile: desk 32 %, the client library's threads 32 %, reading, scanning and deciding 29 %; of all, the allocator 12 %, copying 10 %, fresh pages 9 %, lz4 7 %"
+        [
+            Together("all-queued 680 B"),
+            Shares(
+                "all-queued 680 B",
+                &[
+                    "desk",
+                    "client library's threads",
+                    "reading, scanning, deciding",
+                    "allocator",
+                    "copying",
+                    "fresh pages",
+                    "lz4"
+                ]
+            )
+        ]
     ),
     target!(
         "produce to routed record, open loop at half load",
@@ -136,26 +165,30 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "latency: p99 over the bare relay's",
         Most(1.5),
-        "broker, sender, daemon and relay share two cores; until commits were answered in passing both lanes stood still for them (below)"
+        [Words(
+            "broker, sender, daemon and relay share the machine; until commits were answered in passing both lanes stood still for them (below)"
+        )]
     ),
-    target!("kill -9", "first output after at most 2 s", "kafka", "kill -9 to first output", Most(2.0), ""),
-    target!("kill -9", "nothing lost", "kafka", "kill -9: mentions lost", Most(0.0), ""),
+    target!("kill -9", "first output after at most 2 s", "kafka", "kill -9 to first output", Most(2.0), []),
+    target!("kill -9", "nothing lost", "kafka", "kill -9: mentions lost", Most(0.0), []),
     target!(
         TAKEOVER,
         "first output of its partitions at most 2 s after the session timeout, in s since the kill",
         "kafka",
         "takeover: kill -9 to first output of its partitions",
         MostAbove("takeover: session timeout", 2.0),
-        "the other hears of it at its next heartbeat, up to a quarter of the session timeout after the broker has given the dead one up"
+        [Words(
+            "the other hears of it at its next heartbeat, up to a quarter of the session timeout after the broker has given the dead one up"
+        )]
     ),
-    target!(TAKEOVER, "nothing lost", "kafka", "takeover: mentions lost", Most(0.0), ""),
+    target!(TAKEOVER, "nothing lost", "kafka", "takeover: mentions lost", Most(0.0), []),
     target!(
         "10,000 queries swapped under load",
         "nothing lost",
         "kafka",
         "reload: mentions lost",
         Most(0.0),
-        ""
+        []
     ),
     target!(
         "10,000 queries swapped under load",
@@ -163,7 +196,7 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "reload: p99 in the seconds after",
         MostAbove("reload: p99 before", 10.0),
-        "on two cores, which were full before it, the new policy is compiled on one of them"
+        [Words("the new policy is compiled on a core that the stream may need")]
     ),
     target!(
         "memory with a backlog",
@@ -171,7 +204,9 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose 680 B: memory growth",
         Most(1.1),
-        "holds the window's table and the open cases, which fill while it is measured; not shown on 100 million mentions"
+        [Words(
+            "holds the window's table and the open cases, which fill while it is measured; not shown on 100 million mentions"
+        )]
     ),
     target!(
         "memory with a backlog",
@@ -179,7 +214,9 @@ pub const TARGETS: &[Target] = &[
         "kafka",
         "firehose 2.8 KB: memory growth",
         Most(1.1),
-        "its most is that of the other mixes, and half of what buffers may take by default (512 MiB); with a third of the mentions it has not come to rest at a third of the way"
+        [Words(
+            "with a third of the mentions it has not come to rest at a third of the way; its peak stands below, among those of the other mixes"
+        )]
     ),
     target!(
         DEDUP,
@@ -187,7 +224,9 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "exact dedup, numeric ids",
         Most(60.0),
-        "memory: the same work on 20,000 ids, whose table the processor's cache holds, stands among the rows of the engine below"
+        [Words(
+            "memory: the same work on 20,000 ids, whose table the processor's cache holds, stands among the rows of the engine below"
+        )]
     ),
     target!(
         DEDUP,
@@ -195,7 +234,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "exact dedup, string ids",
         Most(60.0),
-        "as above, with a hash of the id before it"
+        [Words("as above, with a hash of the id before it")]
     ),
     target!(
         DEDUP,
@@ -203,7 +242,9 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "memory of a live numeric id, full window",
         Most(12.0),
-        "of a full window; up to twice that just after its table has doubled (\"worst while filling\" below)"
+        [Words(
+            "of a full window; up to twice that just after its table has doubled (\"worst while filling\" below)"
+        )]
     ),
     target!(
         DEDUP,
@@ -211,27 +252,7 @@ pub const TARGETS: &[Target] = &[
         "engine",
         "memory of a live string id, full window",
         Most(24.0),
-        "as above"
-    ),
-];
-
-/// Where samples fall, in percent: see the heading that the page gives them. Measured on 2026-11-23.
-pub const PROFILES: &[(&str, [f64; 12])] = &[
-    (
-        "firehose 680 B, fetches of 4 MiB a partition",
-        [50.9, 13.1, 31.3, 1.8, 36.3, 21.9, 8.7, 10.1, 11.8, 4.7, 6.2, 2.7],
-    ),
-    (
-        "firehose 680 B, fetches of a MiB, buffers of 64 MiB",
-        [56.4, 13.6, 23.2, 2.7, 21.7, 1.7, 13.2, 10.9, 15.3, 7.1, 6.3, 3.6],
-    ),
-    (
-        "firehose 2.8 KB, fetches of 4 MiB a partition",
-        [59.2, 11.8, 25.0, 1.3, 46.0, 1.4, 22.2, 13.2, 5.5, 4.1, 8.2, 2.9],
-    ),
-    (
-        "all-queued 680 B, fetches of 4 MiB a partition",
-        [28.5, 31.6, 31.6, 5.8, 25.6, 9.2, 11.5, 2.9, 5.0, 11.6, 9.8, 7.0],
+        [Words("as above")]
     ),
 ];
 
@@ -266,6 +287,9 @@ pub const ELSEWHERE: &[(&str, &str)] = &[
         "`limits.buffer_mib`; the peaks stand among the rows below",
     ),
 ];
+
+/// On what the trials were made that the page tells of below the profile.
+pub const TRIED: &str = "Intel(R) Xeon(R) Processor (2 cores), 2026-11-23, at load 12 to 30";
 
 /// Peers on the same job (1,000 queries, exact dedup) in mentions a CPU-second at 680 bytes and at 2.8 KB, measured on one
 /// core of another machine (AMD EPYC Zen 4, 2 cores), each as well tuned as we could.
