@@ -7,6 +7,7 @@ use crate::common::measure::{Figure, Results};
 use crate::fleet::{DESK_PARTITIONS, Fleet, INSTANCES, Process, SESSION_TIMEOUT_S};
 use crate::open_loop::{Outcome, PARTITIONS, Traffic, fleet, ready, stream};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// How long the stream flows between two kills.
@@ -58,6 +59,7 @@ pub fn takeover(bootstrap: &str, rate: u64, times: usize, results: &mut Results)
     share(&fleet, &mut processes);
     let traffic = Traffic::start(&fleet, rate);
     let mut deaths = Vec::new();
+    let mut returns = Vec::new();
     for _ in 0..times {
         std::thread::sleep(CALM);
         processes.iter_mut().for_each(Process::must_run);
@@ -71,8 +73,10 @@ pub fn takeover(bootstrap: &str, rate: u64, times: usize, results: &mut Results)
             inputs.len() == PARTITIONS as usize && desks.len() == DESK_PARTITIONS as usize
         });
         std::thread::sleep(CALM);
+        let from = traffic.start.elapsed();
         processes[dead] = fleet.start_as(INSTANCES[dead]);
         share(&fleet, &mut processes);
+        returns.push(from..traffic.start.elapsed());
     }
     let outcome = traffic.end(&fleet, &mut processes[0]);
     results.fact("takeover: stream", format!("{}; two instances share it", told(&outcome, rate)));
@@ -80,6 +84,8 @@ pub fn takeover(bootstrap: &str, rate: u64, times: usize, results: &mut Results)
     results.row("takeover: session timeout", "s", Figure::of(&[f64::from(SESSION_TIMEOUT_S)]));
     results.row("takeover: kill -9 to first output of its partitions", "s", Figure::of(&first));
     results.row("takeover: kill -9 to output from every partition", "s", Figure::of(&all));
+    let silences: Vec<f64> = returns.iter().map(|during| silence(&outcome, during)).collect();
+    results.row("takeover: longest silence when the dead one comes back", "s", Figure::of(&silences));
     results.row("takeover: mentions lost", "", Figure::of(&[outcome.lost as f64]));
     results.row("takeover: outputs twice, each time", "", Figure::of(&[twice(&outcome, times)]));
 }
@@ -127,6 +133,15 @@ fn pauses(outcome: &Outcome, deaths: &[Death]) -> Vec<(f64, f64)> {
         [first, last].map(|at| at.saturating_sub(death.at).as_secs_f64()).into()
     };
     deaths.iter().map(pause).collect()
+}
+
+/// The longest time without any output that lies in this time at least in part, in seconds.
+fn silence(outcome: &Outcome, during: &Range<Duration>) -> f64 {
+    let mut times: Vec<Duration> = outcome.seen.iter().map(|seen| seen.at).collect();
+    times.sort_unstable();
+    let pairs = times.array_windows().filter(|[before, after]| *before < during.end && *after > during.start);
+    let longest = pairs.map(|[before, after]| *after - *before).max();
+    longest.expect("there are outputs before and after it").as_secs_f64()
 }
 
 fn told(outcome: &Outcome, rate: u64) -> String {

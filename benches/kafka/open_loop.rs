@@ -10,10 +10,10 @@ use crate::common::mentions::{Mix, Shape, Stream};
 use crate::common::policies;
 use crate::fleet::{Fleet, INSTANCES, Process};
 use hdrhistogram::Histogram;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use triaged::kafka::KafkaLogs;
@@ -23,10 +23,15 @@ use triaged::log::{Logs, Outgoing, ReadStep, Ticket, TopicPartition};
 pub const PARTITIONS: u32 = 8;
 /// How often the sender wakes: mentions due since are sent together.
 const EVERY: Duration = Duration::from_millis(2);
+/// How long the receiver waits for more after the last output when every mention has come out, and when some have not.
+const REPEATS_WITHIN: Duration = Duration::from_secs(3);
+const LOST_AFTER: Duration = Duration::from_secs(60);
 
 /// A sender and a receiver around one run.
 pub struct Traffic {
     stop: Arc<AtomicBool>,
+    /// How many mentions were sent in all; `u64::MAX` until that is known.
+    sent: Arc<AtomicU64>,
     sender: Option<JoinHandle<u64>>,
     receiver: Option<JoinHandle<Vec<Seen>>>,
     pub start: Instant,
@@ -45,6 +50,9 @@ impl Traffic {
     /// Sends `rate` mentions a second to the fleet's input from now on.
     pub fn start(fleet: &Fleet, rate: u64) -> Traffic {
         let stop = Arc::new(AtomicBool::new(false));
+        let sent = Arc::new(AtomicU64::new(u64::MAX));
+        // Making it takes a while, and the first mentions are due at the start.
+        let stream = stream();
         let start = Instant::now();
         let (bootstrap, input) = (fleet.bootstrap.clone(), fleet.input.clone());
         let outputs: Vec<(TopicPartition, i64)> = fleet
@@ -54,20 +62,20 @@ impl Traffic {
             .collect();
         let logs = plain(&bootstrap);
         let stopping = stop.clone();
-        let sender = std::thread::spawn(move || send(&logs, &input, stream(), rate, start, &stopping));
+        let sender = std::thread::spawn(move || send(&logs, &input, stream, rate, start, &stopping));
         let logs = plain(&bootstrap);
-        let stopping = stop.clone();
-        let receiver = std::thread::spawn(move || receive(&logs, &outputs, start, &stopping));
-        Traffic { stop, sender: Some(sender), receiver: Some(receiver), start, rate }
+        let expected = sent.clone();
+        let receiver = std::thread::spawn(move || receive(&logs, &outputs, start, &expected));
+        Traffic { stop, sent, sender: Some(sender), receiver: Some(receiver), start, rate }
     }
 
-    /// Ends the stream and waits until all of it has come out, for a minute at most; what was seen, and how many came
-    /// never.
+    /// Ends the stream and waits until all of it has come out, or until nothing more comes; what was seen, and how many
+    /// came never.
     pub fn end(mut self, fleet: &Fleet, process: &mut Process) -> Outcome {
-        // The receiver goes on until the sender's last mention is out.
         let seconds = self.start.elapsed();
         self.stop.store(true, Ordering::Relaxed);
         let sent = self.sender.take().expect("it was started").join().expect("the sender ends");
+        self.sent.store(sent, Ordering::Relaxed);
         process.until("what was sent is routed", |_| fleet.routed() >= sent as i64);
         let seen = self.receiver.take().expect("it was started").join().expect("the receiver ends");
         let mut times: BTreeMap<u64, u32> = BTreeMap::new();
@@ -160,22 +168,28 @@ fn send(
     number
 }
 
-/// Reads the outputs until told to stop and nothing more has come for three seconds.
-fn receive(logs: &KafkaLogs, from: &[(TopicPartition, i64)], start: Instant, stop: &AtomicBool) -> Vec<Seen> {
+/// Reads the outputs until each mention that was sent has come and no more repeats do; or until nothing has come for so long
+/// that the rest is lost. Outputs may stand still for seconds while partitions move.
+fn receive(logs: &KafkaLogs, from: &[(TopicPartition, i64)], start: Instant, sent: &AtomicU64) -> Vec<Seen> {
     let mut reader = logs.reader(from).expect("a reader");
-    let (mut seen, mut last) = (Vec::new(), Instant::now());
-    while !stop.load(Ordering::Relaxed) || last.elapsed() < Duration::from_secs(3) {
+    let (mut seen, mut last, mut numbers) = (Vec::new(), Instant::now(), HashSet::new());
+    loop {
+        let sent = sent.load(Ordering::Relaxed);
+        let wait = if numbers.len() as u64 >= sent { REPEATS_WITHIN } else { LOST_AFTER };
+        if sent != u64::MAX && last.elapsed() >= wait {
+            return seen;
+        }
         let step = reader.read(Duration::from_millis(10)).expect("the outputs can be read");
         let ReadStep::Records(records) = step else { continue };
         let at = start.elapsed();
         last = Instant::now();
         for record in records.iter() {
             if let Some(number) = record.value.and_then(Stream::number_in) {
+                numbers.insert(number);
                 seen.push(Seen { number, at });
             }
         }
     }
-    seen
 }
 
 /// A fleet with an input of its own, which is empty.
