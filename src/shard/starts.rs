@@ -2,12 +2,15 @@
 //!
 //! Owns two small files a partition in the state directory. From the third start at the same committed offset the
 //! window is read record by record, each offset written down first; a record that has killed twice while it was
-//! read alone is the culprit. May not read the record. Called by the triage lane; without a directory it counts
+//! read alone is the culprit. A start is one of the process: a partition that comes back to it, to whichever lane, goes
+//! on as it was left. May not read the record. Called by the triage lanes, which share it; without a directory it counts
 //! nothing, as in the simulator.
 
 use crate::log::TopicPartition;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// From this start on at one committed offset, records are read one by one.
 const CAREFUL_FROM_START: u32 = 3;
@@ -16,10 +19,11 @@ const DEATHS_OF_A_CULPRIT: u32 = 2;
 /// Records read one by one after the committed offset: more than can have been in flight at a crash.
 const CAREFUL_RECORDS: i64 = 100_000;
 
-/// The counters of one instance.
+/// The counters of one instance, and of the partitions that it has counted how they are read when they come back.
 #[derive(Debug, Clone, Default)]
 pub struct Starts {
     folder: Option<PathBuf>,
+    counted: Arc<Mutex<BTreeMap<TopicPartition, Option<Careful>>>>,
 }
 
 /// Reading record by record after a start that looks like a crash loop.
@@ -34,7 +38,7 @@ impl Starts {
     /// Counters in `folder`, which is made when missing; `None` counts nothing.
     #[must_use]
     pub fn new(folder: Option<PathBuf>) -> Starts {
-        Starts { folder }
+        Starts { folder, counted: Arc::default() }
     }
 
     fn files(&self, partition: &TopicPartition) -> Option<(PathBuf, PathBuf)> {
@@ -45,7 +49,24 @@ impl Starts {
 
     /// A shard goes live at `committed`; how to read if this looks like a crash loop. Disks that fail do not stop
     /// the shard: it then reads as always.
-    pub fn count(&self, partition: &TopicPartition, committed: i64) -> Option<Careful> {
+    pub fn begin(&self, partition: &TopicPartition, committed: i64) -> Option<Careful> {
+        let known = self.counted().get_mut(partition).map(Option::take);
+        known.unwrap_or_else(|| {
+            self.counted().insert(partition.clone(), None);
+            self.count(partition, committed)
+        })
+    }
+
+    /// A shard is gone, and this is how it was read.
+    pub fn leave(&self, partition: &TopicPartition, careful: Option<Careful>) {
+        self.counted().insert(partition.clone(), careful);
+    }
+
+    fn counted(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, Option<Careful>>> {
+        self.counted.lock().expect("invariant: nobody panics while holding it")
+    }
+
+    fn count(&self, partition: &TopicPartition, committed: i64) -> Option<Careful> {
         let (starts, journal) = self.files(partition)?;
         let before = fs::read_to_string(&starts).ok().and_then(|text| two_numbers(&text));
         let count = before.filter(|&(offset, _)| offset == committed).map_or(1, |(_, count)| count + 1);
@@ -112,23 +133,35 @@ mod tests {
     #[test]
     fn a_record_that_kills_twice_when_read_alone_is_found_and_a_single_kill_accuses_nobody() {
         let folder = tempfile::tempdir().expect("a folder");
-        let starts = Starts::new(Some(folder.path().to_owned()));
         let partition = TopicPartition::new("mentions", 2);
-        assert!(starts.count(&partition, 100).is_none());
-        assert!(starts.count(&partition, 100).is_none());
-        let mut third = starts.count(&partition, 100).expect("careful from the third start");
+        // Each time another process.
+        let start = || Starts::new(Some(folder.path().to_owned())).begin(&partition, 100);
+        assert!(start().is_none());
+        assert!(start().is_none());
+        let mut third = start().expect("careful from the third start");
         assert_eq!(third.culprit(), None);
         third.about_to_read(Some(100));
         third.about_to_read(None);
         third.about_to_read(Some(101));
-        let mut fourth = starts.count(&partition, 100).expect("still careful");
+        let mut fourth = start().expect("still careful");
         assert_eq!(fourth.culprit(), None, "one death may be an operator's kill");
         fourth.about_to_read(Some(100));
         fourth.about_to_read(None);
         fourth.about_to_read(Some(101));
-        let fifth = starts.count(&partition, 100).expect("still careful");
+        let fifth = start().expect("still careful");
         assert_eq!(fifth.culprit(), Some(101));
-        starts.forget(&partition);
-        assert!(starts.count(&partition, 100).is_none());
+        Starts::new(Some(folder.path().to_owned())).forget(&partition);
+        assert!(start().is_none());
+    }
+
+    #[test]
+    fn a_partition_that_comes_back_to_the_same_process_is_no_new_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let starts = Starts::new(Some(folder.path().to_owned()));
+        let partition = TopicPartition::new("mentions", 2);
+        for lane in [starts.clone(), starts.clone(), starts.clone(), starts] {
+            assert!(lane.begin(&partition, 100).is_none());
+            lane.leave(&partition, None);
+        }
     }
 }

@@ -69,9 +69,6 @@ pub struct TriageWork {
     scanning: Option<Scanning>,
     /// The partition for which a request is under way.
     releasing: Option<TopicPartition>,
-    /// Partitions whose start was counted, and how they are read if it looked like a crash loop: a start is one of
-    /// the process, not one of a shard that is restored inside it.
-    starts: BTreeMap<TopicPartition, Option<Careful>>,
     /// What dropped shards counted.
     counts: TriageCounts,
     /// Records handed out and not settled when their shard was dropped: they are handed out again.
@@ -119,7 +116,6 @@ impl TriageWork {
             incarnations: 0,
             scanning: None,
             releasing: None,
-            starts: BTreeMap::new(),
             counts: TriageCounts::default(),
             abandoned: 0,
             restores: BTreeMap::new(),
@@ -358,9 +354,7 @@ impl Work for TriageWork {
     fn live(&mut self, place: &mut TriagePlace, out: &mut dyn Producer) {
         let committed = place.shard.committed_offset();
         let input = place.shard.input();
-        let counted =
-            self.starts.entry(input.clone()).or_insert_with(|| self.parts.starts.count(input, committed));
-        place.careful = counted.take();
+        place.careful = self.parts.starts.begin(input, committed);
         if let Some(offset) = place.careful.as_ref().and_then(Careful::culprit) {
             tracing::error!(partition = %input, offset, "a record has killed the process twice; it is set aside");
             self.parts.alerts.send(&Alert::RecordCrashed { offset }, input, out);
@@ -431,7 +425,7 @@ impl Work for TriageWork {
 
     fn dropped(&mut self, mut place: TriagePlace, stop: Option<&Stop>) {
         self.releasing.take_if(|busy| *busy == *place.shard.input());
-        self.starts.insert(place.shard.input().clone(), place.careful.take());
+        self.parts.starts.leave(place.shard.input(), place.careful.take());
         self.abandoned += place.shard.in_flight();
         self.done.retain(|ticket, _| ticket.incarnation != place.incarnation);
         if let Some(stop) = stop {
