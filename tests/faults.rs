@@ -9,7 +9,7 @@ mod common;
 use common::broker::OwnBroker;
 use common::daemon::{Fleet, FleetOptions, read_all};
 use common::kafka;
-use common::load::{PARTITIONS, alone, audited, feed, points, seed, settled};
+use common::load::{PARTITIONS, alone, audited, feed, feed_on, points, seed, settled};
 use common::mentions::{Fate, Mentions, Random, Sent, asked, mention};
 use common::oracle::judge;
 use std::time::Duration;
@@ -233,6 +233,34 @@ fn an_instance_that_froze_longer_than_its_session_harms_nobody_when_it_wakes() {
     let verdict = judge(&fleet, &asked);
     verdict.expect_right(name);
     assert_eq!(verdict.inputs, count + AFTERWARDS as u64, "what was sent is what the log holds");
+    audited(&fleet, name);
+}
+
+#[test]
+fn partitions_added_to_the_input_are_read_also_after_a_restart_that_gives_the_instance_its_old_place() {
+    let name = "grown";
+    let _alone = alone();
+    let seed = seed(name);
+    let mut fleet = Fleet::new(kafka::bootstrap(), "grow", 2, FleetOptions::default());
+    let daemon = fleet.start("a");
+    feed_on(&fleet, &mut Mentions::new(seed, 2, 2_000), 2_000);
+    fleet.finish(&[&daemon]);
+    daemon.terminate();
+    for topic in [fleet.ledger(), fleet.input()] {
+        kafka::tool("topics", &["--alter", "--topic", &topic, "--partitions", "4"]);
+    }
+    fleet.partitions = 4;
+    let daemon = fleet.start("a");
+    daemon.ready();
+    let mut more = Mentions::new(seed ^ 1, 4, 2_000);
+    let more: Vec<Sent> = (0..AFTERWARDS).map(|_| more.next()).map(renamed).collect();
+    fleet.send(fleet.logs.producer("feeder").expect("a producer").as_mut(), &more);
+    fleet.finish(&[&daemon]);
+    assert!(daemon.log().contains("partitions that nobody reads"), "it was given them: this run shows nothing");
+    daemon.terminate();
+    let verdict = judge(&fleet, &asked);
+    verdict.expect_right(name);
+    assert_eq!(verdict.inputs, 2_000 + AFTERWARDS as u64, "what was sent is what the log holds");
     audited(&fleet, name);
 }
 

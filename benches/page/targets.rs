@@ -178,7 +178,7 @@ pub const TARGETS: &[Target] = &[
         "takeover: kill -9 to first output of its partitions",
         MostAbove("takeover: session timeout", 2.0),
         [Words(
-            "the other hears of it at its next heartbeat, up to a quarter of the session timeout after the broker has given the dead one up"
+            "the other hears of it at its next heartbeat, up to a twelfth of the session timeout after the broker has given the dead one up"
         )]
     ),
     target!(TAKEOVER, "nothing lost", "kafka", "takeover: mentions lost", Most(0.0), []),

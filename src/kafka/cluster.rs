@@ -9,6 +9,7 @@ use super::ffi::{Client, ClientError, Code, Configuration, Kind, PartitionList, 
 use super::member::{KafkaMember, committed};
 use super::producer::KafkaProducer;
 use super::reader::KafkaReader;
+use super::stir::stir;
 use super::unreached::Trouble;
 use super::{ANSWER_WAIT, Deadline, KafkaSettings};
 use crate::log::{Commit, LogError, Logs, Member, NewTopic, Producer, Reader, TopicInfo, TopicPartition};
@@ -221,6 +222,10 @@ impl Logs for KafkaLogs {
         // A client of that group which never joins it: asking needs no membership.
         let client = self.asking_client(group)?;
         committed(&client, partitions).map_err(|error| log_error(&error, group))
+    }
+
+    fn share_out_anew(&self, group: &str, topic: &str) -> Result<(), LogError> {
+        stir(&self.settings, group, topic)
     }
 
     fn trim(&self, partition: &TopicPartition, below: i64) -> Result<(), LogError> {

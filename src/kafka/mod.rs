@@ -15,6 +15,7 @@ mod producer;
 mod reader;
 mod secret;
 mod settings;
+mod stir;
 mod unreached;
 
 pub use cluster::KafkaLogs;

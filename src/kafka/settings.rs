@@ -121,7 +121,7 @@ impl KafkaSettings {
         all.push(("session.timeout.ms".to_owned(), self.session_timeout_ms.to_string()));
         all.push((
             "heartbeat.interval.ms".to_owned(),
-            (self.session_timeout_ms / 4).clamp(250, 3_000).to_string(),
+            (self.session_timeout_ms / 12).clamp(250, 3_000).to_string(),
         ));
         all.push(("queued.max.messages.kbytes".to_owned(), self.consumer_buffer_kib.max(1).to_string()));
         all.push(("enable.partition.eof".to_owned(), static_member.is_none().to_string()));

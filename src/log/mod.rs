@@ -271,6 +271,16 @@ pub trait Logs: Send + Sync {
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<Commit>>, LogError>;
 
+    /// Makes a group share out its partitions anew, those included that its topics have got meanwhile; `topic` is one that
+    /// none of its members reads. A group of this process always knows of every partition.
+    ///
+    /// # Errors
+    /// When the group did not answer.
+    fn share_out_anew(&self, group: &str, topic: &str) -> Result<(), LogError> {
+        let _ = (group, topic);
+        Ok(())
+    }
+
     /// Deletes the records below an offset.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ pub mod rights;
 mod shared;
 mod start;
 mod threads;
+mod unread;
 pub mod topics;
 mod wiring;
 

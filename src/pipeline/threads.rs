@@ -6,6 +6,7 @@
 use super::policy;
 use super::publish::{self, Published};
 use super::shared::{Seat, Shared, Stage};
+use super::unread::Unread;
 use crate::counters::{Counters, Readings, Slot};
 use crate::error::Error;
 use crate::log::LogError;
@@ -260,6 +261,7 @@ fn meet_new_policies(shared: &Shared, known: &mut BTreeSet<Generation>) {
 /// Asks the broker how far behind we are. In a thread of its own: an answer may take long, and nothing waits for it.
 fn run_gauges(shared: &Shared, slot: &Slot) -> End {
     let mut due = 0;
+    let mut unread = Unread::default();
     let (mut at_work_before, mut workers) = (Vec::new(), heartbeat("workers", shared.clock.wall().0));
     while shared.stage() < Stage::Stop {
         let now = shared.clock.monotonic_ms();
@@ -273,7 +275,9 @@ fn run_gauges(shared: &Shared, slot: &Slot) -> End {
             }
             at_work_before = at_work;
             let heartbeats = vec![workers.clone()];
-            slot.readings(Readings { lag: publish::lag(shared), heartbeats, ..Readings::default() });
+            let mut lag = publish::lag(shared);
+            lag.extend(unread.look(shared));
+            slot.readings(Readings { lag, heartbeats, ..Readings::default() });
             if let Some(now) = shared.policies.in_force() {
                 let policy = now.policy.policy();
                 shared.exporter.policy_in_force(&policy.generation().to_string(), policy.rules().len());

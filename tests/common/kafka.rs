@@ -38,6 +38,15 @@ pub fn bootstrap() -> &'static str {
     })
 }
 
+/// Runs one of Kafka's own tools on the test broker.
+#[allow(dead_code, reason = "not every test program does")]
+pub fn tool(name: &str, options: &[&str]) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
+    let done = Command::new(script).args([name, "--bootstrap-server", bootstrap()]).args(options).output();
+    let done = done.expect("scripts/kafka runs");
+    assert!(done.status.success(), "{name} {options:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// Settings for the test broker with a short session.
 pub fn settings() -> KafkaSettings {
     let mut settings = KafkaSettings::new(bootstrap());
