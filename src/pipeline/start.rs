@@ -8,7 +8,7 @@ use super::shared::Shared;
 use super::{Halt, policy};
 use crate::config::Settings;
 use crate::error::{Error, Kind};
-use crate::policies::{Follower, InForce, Policies};
+use crate::policies::{Compiled, Follower, InForce, Policies};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::path::Path;
@@ -192,27 +192,62 @@ fn tell_folder(shared: &Shared, policies: &Policies, named: Generation) {
     }
 }
 
+/// The policy that will be in force once every request on the control topic is answered, compiled; `None` where the
+/// topic names none whose bundle can be read. No lane may write under a policy that does not fit the topics.
+pub(super) fn policy_foreseen(
+    shared: &Shared,
+    still_well: &mut dyn FnMut() -> Result<(), Halt>,
+) -> Result<Option<Arc<Compiled>>, Halt> {
+    let plans = shared.policies.plans();
+    let in_force = plans.in_force().map(|now| now.generation);
+    let named = in_force.into_iter().chain(plans.pending().map(|request| request.generation));
+    let Some(last) = named.filter(|named| shared.policies.has_bundle(*named)).last() else { return Ok(None) };
+    let compiled =
+        || shared.policies.get(last, policy::matcher).ok_or_else(|| format!("compiles policy {last}"));
+    within_switch_wait(shared, still_well, compiled).map(Some)
+}
+
+/// Checks that a policy which a log names fits the topics.
+pub(super) fn policy_fits(shared: &Shared, compiled: &Compiled) -> Result<(), Halt> {
+    patiently(shared, || {
+        policy::check_topics(&shared.settings, shared.logs.as_ref(), compiled.policy())
+            .map_err(|refused| Halt::Failed(refused.into_error(&shared.settings.policy.folder)))
+    })
+}
+
 /// Waits until a policy is in force here.
 pub(super) fn policy_in_force(
     shared: &Shared,
     still_well: &mut dyn FnMut() -> Result<(), Halt>,
 ) -> Result<InForce, Halt> {
+    within_switch_wait(shared, still_well, || {
+        shared.policies.in_force().ok_or_else(|| match shared.policies.plans().in_force() {
+            Some(now) if !shared.policies.has_bundle(now.generation) => {
+                let (named, topic) = (now.generation, &shared.settings.topics.policies);
+                format!("waits for policy {named}: it is in force, and not on `{topic}`")
+            }
+            Some(now) => format!("compiles policy {}", now.generation),
+            None => "waits for the owner of the control topic to put a policy in force".to_owned(),
+        })
+    })
+}
+
+/// Looks until there is something, as long as the first switch may take; says meanwhile what it waits for.
+fn within_switch_wait<T>(
+    shared: &Shared,
+    still_well: &mut dyn FnMut() -> Result<(), Halt>,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> Result<T, Halt> {
     let until = shared.clock.monotonic_ms() + i64::try_from(SWITCH_WAIT.as_millis()).unwrap_or(i64::MAX);
     loop {
         shared.go_on()?;
         still_well()?;
-        if let Some(now) = shared.policies.in_force() {
-            shared.waits_for("");
-            return Ok(now);
-        }
-        let plans = shared.policies.plans();
-        match plans.in_force().map(|now| now.generation) {
-            Some(named) if !shared.policies.has_bundle(named) => {
-                let topic = &shared.settings.topics.policies;
-                shared.waits_for(&format!("waits for policy {named}: it is in force, and not on `{topic}`"));
+        match look() {
+            Ok(found) => {
+                shared.waits_for("");
+                return Ok(found);
             }
-            Some(named) => shared.waits_for(&format!("compiles policy {named}")),
-            None => shared.waits_for("waits for the owner of the control topic to put a policy in force"),
+            Err(waiting) => shared.waits_for(&waiting),
         }
         if shared.clock.monotonic_ms() >= until {
             let error =
