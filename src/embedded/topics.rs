@@ -29,6 +29,8 @@ pub enum Fate {
     Taken,
     /// Appended and acknowledged, but the broker names no offset (a retry it recognised).
     TakenNameless,
+    /// Appended and acknowledged with its offset, and gone before anybody reads it.
+    TakenAndGone,
     /// Appended, but the client is told that it failed.
     TakenUnheard,
     /// Not appended, and the client is told that it failed.
@@ -92,10 +94,11 @@ impl PendingSend {
                     partition.append(at, sent.key.as_deref(), sent.value.as_deref(), sent.headers);
                 }
             }
+            Fate::TakenAndGone => (0..count).for_each(|_| _ = partition.append_hole()),
             Fate::Refused | Fate::Vanished => {}
         }
         match fate {
-            Fate::Taken => self.ticket.settle(count, Some(first)),
+            Fate::Taken | Fate::TakenAndGone => self.ticket.settle(count, Some(first)),
             Fate::TakenNameless => self.ticket.settle(count, None),
             Fate::TakenUnheard => fail(&self.ticket, count, &self.to, "the answer was lost"),
             Fate::Refused => fail(&self.ticket, count, &self.to, "the broker refused"),

@@ -172,14 +172,18 @@ impl Daemon {
         let found = start::patiently(&shared, || Ok(topics::check(&shared.settings, shared.logs.as_ref())?))?;
         shared.inputs.store(found.partitions_of(&shared.settings.topics.mentions), Ordering::Relaxed);
         let follower = start::patiently(&shared, || start::follower(&shared))?;
-        start::patiently(&shared, || start::policy_named(&shared))?;
+        let asked = start::patiently(&shared, || start::policy_named(&shared))?;
         self.threads.follower(&shared, follower)?;
         let foreseen = start::policy_foreseen(&shared, &mut || self.still_well())?;
         if let Some(foreseen) = &foreseen {
             start::policy_fits(&shared, foreseen)?;
         }
         self.desk_lane(&found)?;
-        let now = start::policy_in_force(&shared, &mut || self.still_well())?.policy;
+        let now = start::policy_in_force(&shared, &mut || {
+            self.still_well()?;
+            asked.as_ref().map_or(Ok(()), |asked| start::policy_stands(&shared, asked))
+        });
+        let now = now?.policy;
         if foreseen.is_none_or(|foreseen| foreseen.generation() != now.generation()) {
             start::policy_fits(&shared, &now)?;
         }

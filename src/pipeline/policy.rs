@@ -3,6 +3,7 @@
 //! Owns reading, compiling, publishing and asking. May not put a policy in force: the plan shard writes the switch and
 //! every instance follows (`policies`). Called at the start, by a reload, by `check`, `topics` and the demo.
 
+use super::shared::Shared;
 use super::topics;
 use crate::admin::{Refusal, Why};
 use crate::clock::{Clock, Deadline};
@@ -229,6 +230,33 @@ pub fn check_lasting(before: &Policy, after: &Policy) -> Result<(), Refused> {
     if wrong.is_empty() { Ok(()) } else { Err(Refused::Cluster(wrong)) }
 }
 
+/// A request for another policy that stands on the control topic.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    id: String,
+    generation: Generation,
+    /// `None` when the broker did not say where it put it.
+    offset: Option<i64>,
+}
+
+impl Asked {
+    /// Checks that the owner of the control topic has not refused it, as far as the topic was read.
+    ///
+    /// # Errors
+    /// That it has, and why it does.
+    pub(super) fn check_stands(&self, shared: &Shared) -> Result<(), Refused> {
+        let plans = shared.policies.plans();
+        if !self.offset.is_some_and(|offset| plans.is_withdrawn(offset, &self.id)) {
+            return Ok(());
+        }
+        let (generation, topic) = (self.generation, &shared.settings.topics.policies);
+        Err(Refused::Cluster(vec![format!(
+            "{generation} was written to `{topic}` and is not there any more, so it was not put in force: look for what else \
+             writes to that topic or deletes from it, and at its clean-up"
+        )]))
+    }
+}
+
 /// Publishes the bundle under its hash, and asks that it be put in force. Both are acknowledged when it returns.
 ///
 /// # Errors
@@ -239,7 +267,7 @@ pub fn publish_and_request(
     clock: &dyn Clock,
     generation: Generation,
     bundle: &Bundle,
-) -> Result<(), LogError> {
+) -> Result<Asked, LogError> {
     let mut producer = logs.producer("policy")?;
     let mut batch = Outgoing::default();
     let to = TopicPartition::new(&settings.topics.policies, 0);
@@ -251,18 +279,21 @@ pub fn publish_and_request(
     let by = settings.host.instance.clone();
     // Unique for ever: the instance's name is unique in the fleet, and it does not ask twice in a millisecond.
     let name: String = by.chars().take(150).collect();
-    let request = PolicyRequest { id: format!("{name}-{}", at.0), generation, by, at };
+    let id = format!("{name}-{}", at.0);
+    let request = PolicyRequest { id: id.clone(), generation, by, at };
     let (key, value) = control::encode(&ControlRecord::SwitchRequested(request));
     let mut batch = Outgoing::default();
     batch.push(Some(key.as_bytes()), value.as_deref());
-    send(producer.as_mut(), &TopicPartition::new(&settings.topics.control, 0), &batch)
+    let offset = send(producer.as_mut(), &TopicPartition::new(&settings.topics.control, 0), &batch)?;
+    Ok(Asked { id, generation, offset })
 }
 
+/// Sends and waits for the answer; the first offset, where the broker names it.
 pub(super) fn send(
     producer: &mut dyn Producer,
     to: &TopicPartition,
     batch: &Outgoing,
-) -> Result<(), LogError> {
+) -> Result<Option<i64>, LogError> {
     let ticket = Arc::new(Ticket::new());
     let wait = ACKNOWLEDGED_WAIT + ACKNOWLEDGED_WAIT_PER_MIB * (batch.bytes() >> 20) as u32;
     producer.send(to, batch, &ticket)?;
@@ -275,7 +306,7 @@ pub(super) fn send(
         std::thread::sleep(Duration::from_millis(2));
     }
     match ticket.failure() {
-        None => Ok(()),
+        None => Ok(ticket.offset_first()),
         Some(failure) => Err(LogError::Fatal(format!("topic `{}` refused: {}", failure.topic, failure.why))),
     }
 }

@@ -147,8 +147,8 @@ pub(super) fn follower(shared: &Shared) -> Result<Follower, Halt> {
     Ok(follower)
 }
 
-/// Sees to it that the control topic names a policy: the local one where it names none.
-pub(super) fn policy_named(shared: &Arc<Shared>) -> Result<(), Halt> {
+/// Sees to it that the control topic names a policy: the local one where it names none, which is then asked for.
+pub(super) fn policy_named(shared: &Arc<Shared>) -> Result<Option<policy::Asked>, Halt> {
     let folder = &shared.settings.policy.folder;
     let plans = shared.policies.plans();
     let named = plans.in_force().map(|now| now.generation);
@@ -157,7 +157,7 @@ pub(super) fn policy_named(shared: &Arc<Shared>) -> Result<(), Halt> {
         let ours = Arc::clone(shared);
         // Whether the folder says the same is only told: nothing waits for it.
         shared.policies.later(move |policies| tell_folder(&ours, policies, named));
-        return Ok(());
+        return Ok(None);
     }
     let refused = |refused: policy::Refused| Halt::Failed(refused.into_error(folder));
     let (bundle, compiled) = policy::load_among(&shared.policies, folder).map_err(refused)?;
@@ -166,8 +166,8 @@ pub(super) fn policy_named(shared: &Arc<Shared>) -> Result<(), Halt> {
     shared.local_policy(Ok(generation.to_string()));
     tracing::info!(%generation, "the control topic names no policy: asking for the local one");
     let (settings, logs, clock) = (&shared.settings, shared.logs.as_ref(), shared.clock.as_ref());
-    policy::publish_and_request(settings, logs, clock, generation, &bundle)
-        .map_err(|error| Halt::Failed(error.into()))
+    let asked = policy::publish_and_request(settings, logs, clock, generation, &bundle);
+    asked.map(Some).map_err(|error| Halt::Failed(error.into()))
 }
 
 /// Notes what the local folder holds, beside the policy that is in force.
@@ -205,6 +205,13 @@ pub(super) fn policy_foreseen(
     let compiled =
         || shared.policies.get(last, policy::matcher).ok_or_else(|| format!("compiles policy {last}"));
     within_switch_wait(shared, still_well, compiled).map(Some)
+}
+
+/// Checks that the owner of the control topic has not refused what was asked for.
+pub(super) fn policy_stands(shared: &Shared, asked: &policy::Asked) -> Result<(), Halt> {
+    asked
+        .check_stands(shared)
+        .map_err(|refused| Halt::Failed(refused.into_error(&shared.settings.policy.folder)))
 }
 
 /// Checks that a policy which a log names fits the topics.

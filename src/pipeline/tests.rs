@@ -52,6 +52,15 @@ fn name(settings: &Settings, cluster: &Cluster, bundle: &Bundle, switched: bool)
     }
 }
 
+/// Writes the policy to the folder of the settings.
+fn write(settings: &mut Settings, folder: &std::path::Path, bundle: &Bundle) {
+    settings.policy.folder = folder.join("policy");
+    std::fs::create_dir_all(&settings.policy.folder).expect("a folder");
+    for (path, text) in &bundle.files {
+        std::fs::write(settings.policy.folder.join(path), text).expect("written");
+    }
+}
+
 fn start(settings: Settings, cluster: &Cluster) -> Result<Daemon, Error> {
     let tuning = Tuning { signals: false, ..Tuning::default() };
     Daemon::start(settings, Arc::new(cluster.clone()), Arc::new(SystemClock::new()), tuning)
@@ -91,4 +100,44 @@ fn a_policy_on_the_control_topic_that_fits_comes_in_force_and_the_lanes_start() 
         assert_eq!(now.policy.generation(), bundle.generation());
         daemon.end().expect("it drains");
     }
+}
+
+#[test]
+fn a_reload_whose_policy_does_not_stay_on_its_topic_is_refused_at_once_and_the_old_one_stays_in_force() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = settings(folder.path());
+    let mut bundle = bundle();
+    let cluster = world(&settings, &Policy::compile(&bundle).expect("the policy is right"));
+    write(&mut settings, folder.path(), &bundle);
+    let first = bundle.generation();
+    let mut daemon = start(settings.clone(), &cluster).expect("it starts");
+    assert!(daemon.goes_on());
+    cluster.lose_sends_to(&settings.topics.policies);
+    bundle.files.insert("rule.toml".to_owned(), "[[rule]]\nname = \"tv\"\nquery = \"tv\"\n".to_owned());
+    write(&mut settings, folder.path(), &bundle);
+    let refusal = daemon.control().reload().expect_err("nobody can read it").into_json();
+    assert_eq!(refusal["refused"], "wrong", "{refusal}");
+    let what = refusal["mistakes"][0]["what"].as_str().expect("it says why");
+    let named =
+        format!("{} was written to `triaged.policies` and is not there any more", bundle.generation());
+    assert!(what.starts_with(&named), "{refusal}");
+    let plans = daemon.shared.policies.plans();
+    assert_eq!((plans.in_force().map(|now| now.generation), plans.pending().count()), (Some(first), 0));
+    daemon.end().expect("it drains");
+}
+
+#[test]
+fn a_first_start_whose_policy_does_not_stay_on_its_topic_ends_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = settings(folder.path());
+    let bundle = bundle();
+    let cluster = world(&settings, &Policy::compile(&bundle).expect("the policy is right"));
+    write(&mut settings, folder.path(), &bundle);
+    cluster.lose_sends_to(&settings.topics.policies);
+    let error = start(settings, &cluster).err().expect("nobody can read it");
+    assert_eq!(error.exit_code(), 78, "{error}");
+    assert!(
+        error.to_string().contains("was written to `triaged.policies` and is not there any more"),
+        "{error}"
+    );
 }
