@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::plans::{ControlRecord, PolicyRequest};
 use triage_engine::policy::{Bundle, Generation, Mistake, Policy, RuleTest};
-use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
+use triage_engine::scan::{Literal, Matcher};
 
 /// How long the broker may take to acknowledge a request, or a bundle of up to one MiB.
 const ACKNOWLEDGED_WAIT: Duration = Duration::from_secs(15);
@@ -32,11 +32,7 @@ const ACKNOWLEDGED_WAIT_PER_MIB: Duration = Duration::from_secs(1);
 /// The matcher of a policy's literals: libhs, or the reference where it cannot serve.
 #[must_use]
 pub fn matcher(literals: &[Literal]) -> Arc<dyn Matcher> {
-    hyperscan::build(literals).unwrap_or_else(|error| {
-        // `check` refuses such a policy; one that is in force all the same is obeyed, only slower.
-        tracing::error!(%error, "the reference matcher serves a policy beyond the limits");
-        Arc::new(ReferenceMatcher::new(literals))
-    })
+    hyperscan::build(literals)
 }
 
 /// What is wrong with a policy folder.
@@ -151,7 +147,6 @@ pub struct Local {
 pub fn load(folder: &Path) -> Result<Local, Refused> {
     let bundle = read_policy_folder(folder).map_err(|error| Refused::Folder(error.to_string()))?;
     let policy = Policy::compile(&bundle).map_err(Refused::Mistakes)?;
-    check_literals(&policy)?;
     Ok(Local { bundle, policy })
 }
 
@@ -188,13 +183,7 @@ pub fn check_tests(folder: &Path, compiled: &Arc<Compiled>) -> Result<(), Refuse
 pub fn load_among(policies: &Policies, folder: &Path) -> Result<(Bundle, Arc<Compiled>), Refused> {
     let bundle = read_policy_folder(folder).map_err(|error| Refused::Folder(error.to_string()))?;
     let compiled = policies.of_bundle(&bundle, matcher).map_err(Refused::Mistakes)?;
-    check_literals(compiled.policy())?;
     Ok((bundle, compiled))
-}
-
-fn check_literals(policy: &Policy) -> Result<(), Refused> {
-    hyperscan::check_limits(policy.literals())
-        .map_err(|error| Refused::Mistakes(vec![Mistake { what: error.to_string(), ..Mistake::default() }]))
 }
 
 /// Checks that the policy fits the topics.
