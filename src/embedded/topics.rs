@@ -124,16 +124,16 @@ impl Topic {
     pub(super) fn describe(&self, name: &str) -> TopicInfo {
         let config =
             |key: &str| self.config.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        let policy = config("cleanup.policy").unwrap_or("delete");
+        let kept = config("retention.ms").and_then(|text| text.parse().ok()).filter(|&ms: &i64| ms >= 0);
         TopicInfo {
             name: name.to_owned(),
             id: self.id,
             partitions: self.partitions.len() as u32,
             // Every record of the embedded log is stamped when it is appended.
             log_append_time: true,
-            compacted: config("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
-            retention_ms: config("retention.ms")
-                .and_then(|text| text.parse().ok())
-                .filter(|&ms: &i64| ms >= 0),
+            compacted: policy.contains("compact"),
+            retention_ms: kept.filter(|_| policy.contains("delete")),
             message_bytes_max: config("max.message.bytes")
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(1_048_588),
