@@ -200,7 +200,10 @@ fn probe() {
     }
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| fleet.finish(&[&daemon])));
     std::fs::write(std::env::var("PROBE_LOG").unwrap(), daemon.log()).unwrap();
-    if done.is_err() { println!("PROBE HANG"); std::thread::sleep(Duration::from_secs(3600)); }
+    if done.is_err() {
+        println!("PROBE HANG");
+        std::thread::sleep(Duration::from_secs(3600));
+    }
     daemon.terminate();
     let verdict = judge(&fleet, &asked);
     verdict.expect_right(name);

@@ -259,7 +259,8 @@ impl World {
         let gone = self.instances.remove(index);
         let knows = |group, id| self.cluster.members(group).iter().any(|(member, _)| *member == id);
         if knows("triaged.triage", gone.members[0]) && knows("triaged.desk", gone.members[1]) {
-            self.ended = Some(format!("{} ended although its groups have not forgotten it: {error}", gone.name));
+            self.ended =
+                Some(format!("{} ended although its groups have not forgotten it: {error}", gone.name));
         }
         let name = gone.name.clone();
         self.bury(gone, true);
