@@ -11,30 +11,17 @@ mod self_test;
 
 pub use estimate::estimate;
 
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
 use hyperscan::{BlockDatabase, Builder, LiteralFlags, Literals, Matching, Scratch};
 use triage_engine::scan::{Hit, Literal, Matcher, ReferenceMatcher, Scanner, WordMatcher};
 use triage_engine::text::{Edges, Form, NormalText, bounded};
 
-/// The most literals of one policy: 200,000 rules of median five, which share some. See `WordMatcher` for what they take.
-pub const LITERALS_MAX: usize = 1_000_000;
-
 /// Beyond this many literals the reference is the faster matcher. Measured in one run on a loaded machine, CPU time
 /// per tweet, libhs 5.4.0 and the reference: 3.2 and 3.8 us with 30,000 literals, 5.3 and 4.8 with 50,000, 10.0 and
 /// 6.3 with 100,000 (to compile: 1.3 and 0.07 s, 2.0 and 0.12 s, 4.0 and 0.27 s).
 pub const HYPERSCAN_LITERALS_MAX: usize = 40_000;
-
-/// Why no matcher can be built at all.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// The policy has too many literals.
-    #[error("the policy has {count} words and phrases, the limit LITERALS_MAX is {LITERALS_MAX}")]
-    TooMany {
-        /// How many it has.
-        count: usize,
-    },
-}
 
 /// Why libhs does not serve; the reference does then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,26 +40,12 @@ pub enum LibraryError {
 /// in the log, the reference where libhs refuses them or fails its self-test (which runs once per process and takes
 /// some milliseconds).
 ///
-/// # Errors
-/// If there are more literals than a policy may have.
-///
 /// # Panics
 /// If a literal is empty or holds a line break.
-pub fn build(literals: &[Literal]) -> Result<Arc<dyn Matcher>, BuildError> {
-    check_limits(literals)?;
-    let matcher = WordMatcher::build(literals, |rest| Ok::<_, BuildError>(others(rest)))?;
-    Ok(Arc::new(matcher))
-}
-
-/// Whether a policy may have so many literals. How long each may be is a matter of the query language.
-///
-/// # Errors
-/// If there are more than it may have.
-pub fn check_limits(literals: &[Literal]) -> Result<(), BuildError> {
-    if literals.len() > LITERALS_MAX {
-        return Err(BuildError::TooMany { count: literals.len() });
-    }
-    Ok(())
+#[must_use]
+pub fn build(literals: &[Literal]) -> Arc<dyn Matcher> {
+    let Ok(matcher) = WordMatcher::build(literals, |rest| Ok::<_, Infallible>(others(rest)));
+    Arc::new(matcher)
 }
 
 /// The matcher for literals that begin with no word.
@@ -179,9 +152,8 @@ impl HyperscanMatcher {
     /// If libhs refuses them.
     ///
     /// # Panics
-    /// If a literal is empty or holds a line break, or if there are more than `LITERALS_MAX`.
+    /// If a literal is empty or holds a line break.
     pub fn new(literals: &[Literal]) -> Result<HyperscanMatcher, LibraryError> {
-        assert!(literals.len() <= LITERALS_MAX, "the caller checks the limit");
         literals.iter().for_each(Literal::assert_valid);
         let mut forms = [const { None }; 4];
         for form in Form::ALL {

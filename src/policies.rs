@@ -19,7 +19,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use triage_engine::plans::{PlanState, Releases};
+use triage_engine::plans::{PlanState, Published, Releases};
 use triage_engine::policy::{Bundle, DeskLimits, Generation, Mistake, Policy};
 use triage_engine::scan::{Literal, Matcher};
 
@@ -115,6 +115,8 @@ struct Known {
     wanted: BTreeSet<Generation>,
     plans: PlanState,
     caught_up: bool,
+    /// Of a request on the control topic below this offset every bundle was read that was published before it.
+    looked_until: i64,
 }
 
 impl Known {
@@ -376,6 +378,18 @@ impl Policies {
     #[must_use]
     pub fn has_bundle(&self, generation: Generation) -> bool {
         self.known().bundles.contains(generation)
+    }
+
+    /// What is known of the bundle that the request at `offset` of the control topic names. Without a source of bundles
+    /// none is ever known to be missing.
+    #[must_use]
+    pub fn published(&self, offset: i64, generation: Generation) -> Published {
+        let known = self.known();
+        match known.bundles.contains(generation) {
+            true => Published::Whole,
+            false if offset < known.looked_until => Published::Missing,
+            false => Published::Unseen,
+        }
     }
 }
 

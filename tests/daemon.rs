@@ -183,6 +183,33 @@ fn a_broken_policy_is_refused_with_every_mistake_and_a_good_one_switches_the_fle
 }
 
 #[test]
+fn a_switch_that_somebody_asks_for_to_a_policy_that_is_not_published_is_refused_and_the_next_reload_is_not() {
+    let fleet = Fleet::new("unpublished");
+    fleet.create_topics();
+    let mut daemon = fleet.start("one");
+    daemon.is_ready();
+    let before = daemon.status()["policy"]["generation"].clone();
+    let request = format!(
+        r#"{{"type":"policy.switch.requested","id":"by-hand","generation":"sha256:{}","by":"a script","at":0}}"#,
+        "0a".repeat(32)
+    );
+    let mut batch = Outgoing::default();
+    batch.push(Some(b"request/by-hand"), Some(request.as_bytes()));
+    let control = TopicPartition::new(&fleet.named("control"), 0);
+    kafka::send(&mut *fleet.logs().producer("script").unwrap(), &control, &batch);
+    daemon.wait_until("it is refused", |_| daemon.log().contains("a switch is refused"));
+    daemon.wait_until("nobody waits", |status| status["policy"]["pending_requests"] == 0);
+    assert_eq!(daemon.status()["policy"]["generation"], before, "what was in force stays in force");
+    assert!(daemon.log().contains("a script"), "it says who asked: {}", daemon.log());
+
+    fleet.write_rule("[[rule]]\nname = \"zebra\"\nquery = \"zebra\"\naction = \"noise\"\n");
+    let (code, text) = daemon.ctl(&["policy", "reload"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_ne!(daemon.status()["policy"]["generation"], before);
+    assert_eq!(daemon.terminate(), Some(0), "{}", daemon.log());
+}
+
+#[test]
 fn a_desk_added_by_a_reload_must_have_its_topic_and_is_used_to_its_full_width_at_once() {
     let fleet = Fleet::new("desk");
     fleet.create_topics();

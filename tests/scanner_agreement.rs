@@ -21,7 +21,7 @@ use proptest::prelude::*;
 use triage_engine::policy::{Policy, Scratch};
 use triage_engine::scan::{Hit, Literal, Matcher, ReferenceMatcher};
 use triage_engine::text::{Accents, Edges, Form, Forms, NormalText, Normaliser};
-use triaged::hyperscan::{self, BuildError, HyperscanMatcher};
+use triaged::hyperscan::{self, HyperscanMatcher};
 
 /// What was compared.
 #[derive(Default)]
@@ -34,7 +34,7 @@ struct Compared {
 /// Scans all texts with both matchers and stops at the first difference.
 fn compare(literals: &[Literal], texts: &[String]) -> Compared {
     let fast = HyperscanMatcher::new(literals).expect("libhs compiles the literals");
-    let used = hyperscan::build(literals).expect("the literals are within the limits");
+    let used = hyperscan::build(literals);
     let reference = ReferenceMatcher::new(literals);
     let (mut fast, mut used, mut reference) = (fast.scanner(), used.scanner(), reference.scanner());
     let mut by_used = Vec::new();
@@ -221,7 +221,7 @@ fn a_literal_with_accents_is_looked_for_in_the_exact_form_only() {
         Literal::of_term("café", Accents::Exact).unwrap(),
         Literal::of_term("café", Accents::Ignore).unwrap(),
     ];
-    let matcher = hyperscan::build(&literals).unwrap();
+    let matcher = hyperscan::build(&literals);
     let mut scanner = matcher.scanner();
     let mut hits = vec![Hit { literal: 9, start: 0, end: 1 }];
     let mut normal = NormalText::default();
@@ -241,7 +241,7 @@ fn a_literal_with_accents_is_looked_for_in_the_exact_form_only() {
 #[test]
 fn the_library_of_this_machine_passes_its_self_test_and_serves() {
     let literals = ["refund", "😡"].map(|term| Literal::of_term(term, Accents::Ignore).unwrap());
-    let matcher = hyperscan::build(&literals).unwrap();
+    let matcher = hyperscan::build(&literals);
     println!("libhs {}: {} serves, {} bytes", hyperscan::version(), matcher.name(), matcher.bytes());
     assert_eq!(matcher.name(), "words and hyperscan");
     assert!(matcher.bytes() > 0);
@@ -249,7 +249,7 @@ fn the_library_of_this_machine_passes_its_self_test_and_serves() {
 
 #[test]
 fn a_policy_without_words_scans_nothing() {
-    let matcher = hyperscan::build(&[]).unwrap();
+    let matcher = hyperscan::build(&[]);
     let mut hits = Vec::new();
     let mut normal = NormalText::default();
     Normaliser::new().normalise("anything", Forms::ALL, &mut normal);
@@ -258,20 +258,9 @@ fn a_policy_without_words_scans_nothing() {
 }
 
 #[test]
-fn a_policy_over_its_limits_is_refused_with_the_limit() {
-    let many = vec![Literal::of_term("x", Form::default()).unwrap(); hyperscan::LITERALS_MAX + 1];
-    let error = hyperscan::build(&many).err().unwrap();
-    assert_eq!(error, BuildError::TooMany { count: 1_000_001 });
-    assert_eq!(
-        error.to_string(),
-        "the policy has 1000001 words and phrases, the limit LITERALS_MAX is 1000000"
-    );
-}
-
-#[test]
 fn a_matcher_serves_several_threads_at_once() {
     let literals = mine(&AWKWARD_TEXTS.map(String::from), 60);
-    let matcher = hyperscan::build(&literals).unwrap();
+    let matcher = hyperscan::build(&literals);
     let scan = |text: &str| {
         let mut normal = NormalText::default();
         let mut hits = Vec::new();
@@ -323,7 +312,7 @@ fn compare_evaluation(texts: &[String], rules: usize, seed: u64) -> (usize, usiz
     let vocabulary = Vocabulary::of_texts(texts, &mut random);
     let naive = vocabulary.policy(rules, &mut random);
     let policy = Policy::compile(&write::bundle(&naive)).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
-    let mut scanner = hyperscan::build(policy.literals()).unwrap().scanner();
+    let mut scanner = hyperscan::build(policy.literals()).scanner();
     let (mut normaliser, mut normal) = (Normaliser::new(), NormalText::default());
     let (mut hits, mut scratch, mut found) = (Vec::new(), Scratch::default(), Vec::new());
     let mut matches = 0;

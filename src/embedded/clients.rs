@@ -170,13 +170,14 @@ impl Member for EmbeddedMember {
 pub(super) struct EmbeddedReader {
     cluster: Cluster,
     positions: Vec<(TopicPartition, i64)>,
-    /// Partitions whose end was told since they last gave records.
-    ended: BTreeSet<usize>,
+    /// The end that was told last of each partition. As by Apache Kafka's client it is told again once it has moved, also
+    /// where that came by holes alone.
+    ended: BTreeMap<usize, i64>,
 }
 
 impl EmbeddedReader {
     pub(super) fn new(cluster: Cluster, from: &[(TopicPartition, i64)]) -> EmbeddedReader {
-        EmbeddedReader { cluster, positions: from.to_vec(), ended: BTreeSet::new() }
+        EmbeddedReader { cluster, positions: from.to_vec(), ended: BTreeMap::new() }
     }
 
     fn read_once(&mut self) -> Result<ReadStep, LogError> {
@@ -193,10 +194,9 @@ impl EmbeddedReader {
             }
             if let Some((_, last)) = records.span() {
                 *position = last + 1;
-                self.ended.remove(&index);
                 return Ok(ReadStep::Records(records));
             }
-            if self.ended.insert(index) {
+            if self.ended.insert(index, log.next()) != Some(log.next()) {
                 *position = log.next();
                 return Ok(ReadStep::End(partition.clone(), *position));
             }

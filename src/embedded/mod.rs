@@ -51,6 +51,8 @@ struct State {
     /// So many commits to come are answered as if the group had moved on.
     fences: u32,
     stamp: Option<Stamp>,
+    /// What is sent to this topic is taken, and gone before anybody reads it.
+    loses: Option<Arc<str>>,
     /// So many times to come a producer says that it has no room.
     full: u32,
 }
@@ -113,6 +115,12 @@ impl Cluster {
     #[cfg(test)]
     pub fn tamper(&self, of: &TopicPartition, offset: i64, value: Option<&[u8]>) -> Result<bool, LogError> {
         Ok(self.state().partition(of)?.tamper(offset, value))
+    }
+
+    /// From now on what is sent to this topic is acknowledged, and gone before anybody reads it.
+    #[cfg(test)]
+    pub fn lose_sends_to(&self, topic: &str) {
+        self.state().loses = Some(Arc::from(topic));
     }
 
     /// Moves a group's committed offset, as an operator with the broker's own tools may.
@@ -249,6 +257,7 @@ impl State {
         if let Some(stamp) = &self.stamp {
             send.stamp(stamp);
         }
+        let fate = if self.loses.as_ref() == Some(&send.to.topic) { Fate::TakenAndGone } else { fate };
         let Ok(partition) = self.partition(&send.to) else {
             send.refuse("there is no such topic");
             return;

@@ -29,6 +29,8 @@ pub enum Fate {
     Taken,
     /// Appended and acknowledged, but the broker names no offset (a retry it recognised).
     TakenNameless,
+    /// Appended and acknowledged with its offset, and gone before anybody reads it.
+    TakenAndGone,
     /// Appended, but the client is told that it failed.
     TakenUnheard,
     /// Not appended, and the client is told that it failed.
@@ -92,10 +94,11 @@ impl PendingSend {
                     partition.append(at, sent.key.as_deref(), sent.value.as_deref(), sent.headers);
                 }
             }
+            Fate::TakenAndGone => (0..count).for_each(|_| _ = partition.append_hole()),
             Fate::Refused | Fate::Vanished => {}
         }
         match fate {
-            Fate::Taken => self.ticket.settle(count, Some(first)),
+            Fate::Taken | Fate::TakenAndGone => self.ticket.settle(count, Some(first)),
             Fate::TakenNameless => self.ticket.settle(count, None),
             Fate::TakenUnheard => fail(&self.ticket, count, &self.to, "the answer was lost"),
             Fate::Refused => fail(&self.ticket, count, &self.to, "the broker refused"),
@@ -121,16 +124,16 @@ impl Topic {
     pub(super) fn describe(&self, name: &str) -> TopicInfo {
         let config =
             |key: &str| self.config.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        let policy = config("cleanup.policy").unwrap_or("delete");
+        let kept = config("retention.ms").and_then(|text| text.parse().ok()).filter(|&ms: &i64| ms >= 0);
         TopicInfo {
             name: name.to_owned(),
             id: self.id,
             partitions: self.partitions.len() as u32,
             // Every record of the embedded log is stamped when it is appended.
             log_append_time: true,
-            compacted: config("cleanup.policy").is_some_and(|policy| policy.contains("compact")),
-            retention_ms: config("retention.ms")
-                .and_then(|text| text.parse().ok())
-                .filter(|&ms: &i64| ms >= 0),
+            compacted: policy.contains("compact"),
+            retention_ms: kept.filter(|_| policy.contains("delete")),
             message_bytes_max: config("max.message.bytes")
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(1_048_588),

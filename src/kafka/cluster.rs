@@ -158,15 +158,16 @@ impl Logs for KafkaLogs {
         };
         let describe = |name: &&str| {
             let (shape, config) = (shapes.get(*name)?, configs.get(*name)?);
+            let cleans = |how| value(config, "cleanup.policy").split(',').any(|policy| policy.trim() == how);
+            let kept = value(config, "retention.ms").parse().ok().filter(|&limit: &i64| limit >= 0);
             Some(TopicInfo {
                 name: (*name).to_owned(),
                 id: StreamId(shape.id),
                 partitions: shape.partitions,
                 log_append_time: value(config, "message.timestamp.type") == "LogAppendTime",
-                compacted: value(config, "cleanup.policy")
-                    .split(',')
-                    .any(|policy| policy.trim() == "compact"),
-                retention_ms: value(config, "retention.ms").parse().ok().filter(|&limit: &i64| limit >= 0),
+                compacted: cleans("compact"),
+                // Where nothing is deleted the limit is not asked for.
+                retention_ms: kept.filter(|_| cleans("delete")),
                 message_bytes_max: value(config, "max.message.bytes").parse().unwrap_or(0),
             })
         };

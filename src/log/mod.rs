@@ -189,7 +189,7 @@ pub struct TopicInfo {
     pub log_append_time: bool,
     /// Whether `cleanup.policy` holds `compact`.
     pub compacted: bool,
-    /// `retention.ms`; `None` when there is no limit by time.
+    /// `retention.ms`; `None` when there is no limit by time, or `cleanup.policy` does not hold `delete`.
     pub retention_ms: Option<i64>,
     /// `max.message.bytes`.
     pub message_bytes_max: u64,

@@ -123,7 +123,8 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts everything, in this order: the lock on the instance's name, the control plane, a look at the topics, the
-    /// follower, the desk lane (which may own the control topic), a policy in force, the triage lanes.
+    /// follower, whether the policy that it names fits them, the desk lane (which may own the control topic), a policy in
+    /// force, the triage lanes.
     ///
     /// # Errors
     /// 69 when no broker answers for a minute, 75 when another process is this instance, 78 when the configuration, the
@@ -172,14 +173,21 @@ impl Daemon {
         let found = start::patiently(&shared, || Ok(topics::check(&shared.settings, shared.logs.as_ref())?))?;
         shared.inputs.store(found.partitions_of(&shared.settings.topics.mentions), Ordering::Relaxed);
         let follower = start::patiently(&shared, || start::follower(&shared))?;
-        start::patiently(&shared, || start::policy_named(&shared))?;
+        let asked = start::patiently(&shared, || start::policy_named(&shared))?;
         self.threads.follower(&shared, follower)?;
+        let foreseen = start::policy_foreseen(&shared, &mut || self.still_well())?;
+        if let Some(foreseen) = &foreseen {
+            start::policy_fits(&shared, foreseen)?;
+        }
         self.desk_lane(&found)?;
-        let now = start::policy_in_force(&shared, &mut || self.still_well())?;
-        start::patiently(&shared, || {
-            policy::check_topics(&shared.settings, shared.logs.as_ref(), now.policy.policy())
-                .map_err(|refused| Halt::Failed(refused.into_error(&shared.settings.policy.folder)))
-        })?;
+        let now = start::policy_in_force(&shared, &mut || {
+            self.still_well()?;
+            asked.as_ref().map_or(Ok(()), |asked| start::policy_stands(&shared, asked))
+        });
+        let now = now?.policy;
+        if foreseen.is_none_or(|foreseen| foreseen.generation() != now.generation()) {
+            start::policy_fits(&shared, &now)?;
+        }
         self.triage_lanes(&found, scan)
     }
 
@@ -328,3 +336,6 @@ fn limits(settings: &Settings) -> LaneLimits {
         retry_ms: RETRY_MS,
     }
 }
+
+#[cfg(test)]
+mod tests;

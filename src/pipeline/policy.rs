@@ -3,6 +3,7 @@
 //! Owns reading, compiling, publishing and asking. May not put a policy in force: the plan shard writes the switch and
 //! every instance follows (`policies`). Called at the start, by a reload, by `check`, `topics` and the demo.
 
+use super::shared::Shared;
 use super::topics;
 use crate::admin::{Refusal, Why};
 use crate::clock::{Clock, Deadline};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::plans::{ControlRecord, PolicyRequest};
 use triage_engine::policy::{Bundle, Generation, Mistake, Policy, RuleTest};
-use triage_engine::scan::{Literal, Matcher, ReferenceMatcher};
+use triage_engine::scan::{Literal, Matcher};
 
 /// How long the broker may take to acknowledge a request, or a bundle of up to one MiB.
 const ACKNOWLEDGED_WAIT: Duration = Duration::from_secs(15);
@@ -31,11 +32,7 @@ const ACKNOWLEDGED_WAIT_PER_MIB: Duration = Duration::from_secs(1);
 /// The matcher of a policy's literals: libhs, or the reference where it cannot serve.
 #[must_use]
 pub fn matcher(literals: &[Literal]) -> Arc<dyn Matcher> {
-    hyperscan::build(literals).unwrap_or_else(|error| {
-        // `check` refuses such a policy; one that is in force all the same is obeyed, only slower.
-        tracing::error!(%error, "the reference matcher serves a policy beyond the limits");
-        Arc::new(ReferenceMatcher::new(literals))
-    })
+    hyperscan::build(literals)
 }
 
 /// What is wrong with a policy folder.
@@ -150,7 +147,6 @@ pub struct Local {
 pub fn load(folder: &Path) -> Result<Local, Refused> {
     let bundle = read_policy_folder(folder).map_err(|error| Refused::Folder(error.to_string()))?;
     let policy = Policy::compile(&bundle).map_err(Refused::Mistakes)?;
-    check_literals(&policy)?;
     Ok(Local { bundle, policy })
 }
 
@@ -187,13 +183,7 @@ pub fn check_tests(folder: &Path, compiled: &Arc<Compiled>) -> Result<(), Refuse
 pub fn load_among(policies: &Policies, folder: &Path) -> Result<(Bundle, Arc<Compiled>), Refused> {
     let bundle = read_policy_folder(folder).map_err(|error| Refused::Folder(error.to_string()))?;
     let compiled = policies.of_bundle(&bundle, matcher).map_err(Refused::Mistakes)?;
-    check_literals(compiled.policy())?;
     Ok((bundle, compiled))
-}
-
-fn check_literals(policy: &Policy) -> Result<(), Refused> {
-    hyperscan::check_limits(policy.literals())
-        .map_err(|error| Refused::Mistakes(vec![Mistake { what: error.to_string(), ..Mistake::default() }]))
 }
 
 /// Checks that the policy fits the topics.
@@ -229,6 +219,33 @@ pub fn check_lasting(before: &Policy, after: &Policy) -> Result<(), Refused> {
     if wrong.is_empty() { Ok(()) } else { Err(Refused::Cluster(wrong)) }
 }
 
+/// A request for another policy that stands on the control topic.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    id: String,
+    generation: Generation,
+    /// `None` when the broker did not say where it put it.
+    offset: Option<i64>,
+}
+
+impl Asked {
+    /// Checks that the owner of the control topic has not refused it, as far as the topic was read.
+    ///
+    /// # Errors
+    /// That it has, and why it does.
+    pub(super) fn check_stands(&self, shared: &Shared) -> Result<(), Refused> {
+        let plans = shared.policies.plans();
+        if !self.offset.is_some_and(|offset| plans.is_withdrawn(offset, &self.id)) {
+            return Ok(());
+        }
+        let (generation, topic) = (self.generation, &shared.settings.topics.policies);
+        Err(Refused::Cluster(vec![format!(
+            "{generation} was written to `{topic}` and is not there any more, so it was not put in force: look for what else \
+             writes to that topic or deletes from it, and at its clean-up"
+        )]))
+    }
+}
+
 /// Publishes the bundle under its hash, and asks that it be put in force. Both are acknowledged when it returns.
 ///
 /// # Errors
@@ -239,7 +256,7 @@ pub fn publish_and_request(
     clock: &dyn Clock,
     generation: Generation,
     bundle: &Bundle,
-) -> Result<(), LogError> {
+) -> Result<Asked, LogError> {
     let mut producer = logs.producer("policy")?;
     let mut batch = Outgoing::default();
     let to = TopicPartition::new(&settings.topics.policies, 0);
@@ -251,18 +268,21 @@ pub fn publish_and_request(
     let by = settings.host.instance.clone();
     // Unique for ever: the instance's name is unique in the fleet, and it does not ask twice in a millisecond.
     let name: String = by.chars().take(150).collect();
-    let request = PolicyRequest { id: format!("{name}-{}", at.0), generation, by, at };
+    let id = format!("{name}-{}", at.0);
+    let request = PolicyRequest { id: id.clone(), generation, by, at };
     let (key, value) = control::encode(&ControlRecord::SwitchRequested(request));
     let mut batch = Outgoing::default();
     batch.push(Some(key.as_bytes()), value.as_deref());
-    send(producer.as_mut(), &TopicPartition::new(&settings.topics.control, 0), &batch)
+    let offset = send(producer.as_mut(), &TopicPartition::new(&settings.topics.control, 0), &batch)?;
+    Ok(Asked { id, generation, offset })
 }
 
+/// Sends and waits for the answer; the first offset, where the broker names it.
 pub(super) fn send(
     producer: &mut dyn Producer,
     to: &TopicPartition,
     batch: &Outgoing,
-) -> Result<(), LogError> {
+) -> Result<Option<i64>, LogError> {
     let ticket = Arc::new(Ticket::new());
     let wait = ACKNOWLEDGED_WAIT + ACKNOWLEDGED_WAIT_PER_MIB * (batch.bytes() >> 20) as u32;
     producer.send(to, batch, &ticket)?;
@@ -275,7 +295,7 @@ pub(super) fn send(
         std::thread::sleep(Duration::from_millis(2));
     }
     match ticket.failure() {
-        None => Ok(()),
+        None => Ok(ticket.offset_first()),
         Some(failure) => Err(LogError::Fatal(format!("topic `{}` refused: {}", failure.topic, failure.why))),
     }
 }

@@ -99,13 +99,8 @@ fn try_reload(shared: &Shared) -> Result<Value, policy::Refused> {
     if before.as_ref().is_some_and(|now| now.policy.generation() == generation) {
         return Ok(json!({ "changed": false, "before": before_shown, "after": before_shown }));
     }
-    policy::publish_and_request(
-        &shared.settings,
-        shared.logs.as_ref(),
-        shared.clock.as_ref(),
-        generation,
-        &bundle,
-    )?;
+    let (settings, logs, clock) = (&shared.settings, shared.logs.as_ref(), shared.clock.as_ref());
+    let asked = policy::publish_and_request(settings, logs, clock, generation, &bundle)?;
     let until = shared.clock.monotonic_ms() + IN_FORCE_WAIT.as_millis() as i64;
     let epoch_before = before.as_ref().map_or(-1, |now| now.epoch);
     while shared.clock.monotonic_ms() < until {
@@ -115,6 +110,7 @@ fn try_reload(shared: &Shared) -> Result<Value, policy::Refused> {
         {
             return Ok(json!({ "changed": true, "before": before_shown, "after": shown(&now) }));
         }
+        asked.check_stands(shared)?;
         std::thread::sleep(Duration::from_millis(5));
     }
     let late = shared.policies.in_force().filter(|now| now.policy.generation() == generation);

@@ -8,7 +8,7 @@ use super::shared::Shared;
 use super::{Halt, policy};
 use crate::config::Settings;
 use crate::error::{Error, Kind};
-use crate::policies::{Follower, InForce, Policies};
+use crate::policies::{Compiled, Follower, InForce, Policies};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::path::Path;
@@ -147,8 +147,8 @@ pub(super) fn follower(shared: &Shared) -> Result<Follower, Halt> {
     Ok(follower)
 }
 
-/// Sees to it that the control topic names a policy: the local one where it names none.
-pub(super) fn policy_named(shared: &Arc<Shared>) -> Result<(), Halt> {
+/// Sees to it that the control topic names a policy: the local one where it names none, which is then asked for.
+pub(super) fn policy_named(shared: &Arc<Shared>) -> Result<Option<policy::Asked>, Halt> {
     let folder = &shared.settings.policy.folder;
     let plans = shared.policies.plans();
     let named = plans.in_force().map(|now| now.generation);
@@ -157,7 +157,7 @@ pub(super) fn policy_named(shared: &Arc<Shared>) -> Result<(), Halt> {
         let ours = Arc::clone(shared);
         // Whether the folder says the same is only told: nothing waits for it.
         shared.policies.later(move |policies| tell_folder(&ours, policies, named));
-        return Ok(());
+        return Ok(None);
     }
     let refused = |refused: policy::Refused| Halt::Failed(refused.into_error(folder));
     let (bundle, compiled) = policy::load_among(&shared.policies, folder).map_err(refused)?;
@@ -166,8 +166,8 @@ pub(super) fn policy_named(shared: &Arc<Shared>) -> Result<(), Halt> {
     shared.local_policy(Ok(generation.to_string()));
     tracing::info!(%generation, "the control topic names no policy: asking for the local one");
     let (settings, logs, clock) = (&shared.settings, shared.logs.as_ref(), shared.clock.as_ref());
-    policy::publish_and_request(settings, logs, clock, generation, &bundle)
-        .map_err(|error| Halt::Failed(error.into()))
+    let asked = policy::publish_and_request(settings, logs, clock, generation, &bundle);
+    asked.map(Some).map_err(|error| Halt::Failed(error.into()))
 }
 
 /// Notes what the local folder holds, beside the policy that is in force.
@@ -192,27 +192,69 @@ fn tell_folder(shared: &Shared, policies: &Policies, named: Generation) {
     }
 }
 
+/// The policy that will be in force once every request on the control topic is answered, compiled; `None` where the
+/// topic names none whose bundle can be read. No lane may write under a policy that does not fit the topics.
+pub(super) fn policy_foreseen(
+    shared: &Shared,
+    still_well: &mut dyn FnMut() -> Result<(), Halt>,
+) -> Result<Option<Arc<Compiled>>, Halt> {
+    let plans = shared.policies.plans();
+    let in_force = plans.in_force().map(|now| now.generation);
+    let named = in_force.into_iter().chain(plans.pending().map(|request| request.generation));
+    let Some(last) = named.filter(|named| shared.policies.has_bundle(*named)).last() else { return Ok(None) };
+    let compiled =
+        || shared.policies.get(last, policy::matcher).ok_or_else(|| format!("compiles policy {last}"));
+    within_switch_wait(shared, still_well, compiled).map(Some)
+}
+
+/// Checks that the owner of the control topic has not refused what was asked for.
+pub(super) fn policy_stands(shared: &Shared, asked: &policy::Asked) -> Result<(), Halt> {
+    asked
+        .check_stands(shared)
+        .map_err(|refused| Halt::Failed(refused.into_error(&shared.settings.policy.folder)))
+}
+
+/// Checks that a policy which a log names fits the topics.
+pub(super) fn policy_fits(shared: &Shared, compiled: &Compiled) -> Result<(), Halt> {
+    patiently(shared, || {
+        policy::check_topics(&shared.settings, shared.logs.as_ref(), compiled.policy())
+            .map_err(|refused| Halt::Failed(refused.into_error(&shared.settings.policy.folder)))
+    })
+}
+
 /// Waits until a policy is in force here.
 pub(super) fn policy_in_force(
     shared: &Shared,
     still_well: &mut dyn FnMut() -> Result<(), Halt>,
 ) -> Result<InForce, Halt> {
+    within_switch_wait(shared, still_well, || {
+        shared.policies.in_force().ok_or_else(|| match shared.policies.plans().in_force() {
+            Some(now) if !shared.policies.has_bundle(now.generation) => {
+                let (named, topic) = (now.generation, &shared.settings.topics.policies);
+                format!("waits for policy {named}: it is in force, and not on `{topic}`")
+            }
+            Some(now) => format!("compiles policy {}", now.generation),
+            None => "waits for the owner of the control topic to put a policy in force".to_owned(),
+        })
+    })
+}
+
+/// Looks until there is something, as long as the first switch may take; says meanwhile what it waits for.
+fn within_switch_wait<T>(
+    shared: &Shared,
+    still_well: &mut dyn FnMut() -> Result<(), Halt>,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> Result<T, Halt> {
     let until = shared.clock.monotonic_ms() + i64::try_from(SWITCH_WAIT.as_millis()).unwrap_or(i64::MAX);
     loop {
         shared.go_on()?;
         still_well()?;
-        if let Some(now) = shared.policies.in_force() {
-            shared.waits_for("");
-            return Ok(now);
-        }
-        let plans = shared.policies.plans();
-        match plans.in_force().map(|now| now.generation) {
-            Some(named) if !shared.policies.has_bundle(named) => {
-                let topic = &shared.settings.topics.policies;
-                shared.waits_for(&format!("waits for policy {named}: it is in force, and not on `{topic}`"));
+        match look() {
+            Ok(found) => {
+                shared.waits_for("");
+                return Ok(found);
             }
-            Some(named) => shared.waits_for(&format!("compiles policy {named}")),
-            None => shared.waits_for("waits for the owner of the control topic to put a policy in force"),
+            Err(waiting) => shared.waits_for(&waiting),
         }
         if shared.clock.monotonic_ms() >= until {
             let error =

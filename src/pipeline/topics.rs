@@ -282,6 +282,12 @@ fn demands(settings: &Settings, info: &TopicInfo, all: &BTreeMap<String, TopicIn
     if compacted && !info.compacted {
         wrong.push(Wrong::new(name, format!("`{name}` must be compacted"), &["cleanup.policy=compact"]));
     }
+    if let Some(kept) = info.retention_ms.filter(|_| compacted && info.compacted) {
+        let what = format!(
+            "`{name}` keeps {kept} ms beside being compacted, and what stands there is needed for good"
+        );
+        wrong.push(Wrong::new(name, what, &["cleanup.policy=compact"]));
+    }
     if must_not && info.compacted {
         wrong.push(Wrong::new(name, format!("`{name}` must not be compacted"), &["cleanup.policy=delete"]));
     }
@@ -408,26 +414,29 @@ mod tests {
     #[test]
     fn a_topic_that_would_break_a_guarantee_is_refused_with_the_reason() {
         let (settings, cluster) = (Settings::default(), cluster());
-        let compact: &[(&str, &str)] = &[("cleanup.policy", "compact")];
+        // As a broker says it of every topic: the limit counts only where records are deleted.
+        let compact: &[(&str, &str)] = &[("cleanup.policy", "compact"), ("retention.ms", "604800000")];
+        let both: &[(&str, &str)] = &[("cleanup.policy", "compact,delete"), ("retention.ms", "86400000")];
         let topics = [
             topic("mentions", 4, &[]),
             topic("helpdesk.events", 1, &[]),
             topic("triaged.ledger.mentions", 3, &[]),
             topic("triaged.desks", 2, &[("retention.ms", "604800000")]),
             topic("triaged.snapshots", 2, compact),
-            topic("triaged.control", 2, compact),
+            topic("triaged.control", 2, both),
             topic("triaged.policies", 1, &[]),
             topic("triaged.dead-letter", 1, &[]),
             topic("triaged.alerts", 1, &[]),
         ];
         cluster.create(&topics).expect("it takes topics");
-        let text = check(&settings, &cluster).expect_err("four are wrong").to_string();
+        let text = check(&settings, &cluster).expect_err("five things are wrong").to_string();
         for part in [
             "`triaged.ledger.mentions` has 3 partitions and `mentions` has 4",
             "`triaged.desks` keeps 604800000 ms",
             "`triaged.control` has 2 partitions, it must have 1",
+            "`triaged.control` keeps 86400000 ms beside being compacted",
             "`triaged.policies` must be compacted",
-            "4 mistakes",
+            "5 mistakes",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -9,6 +9,7 @@ use crate::wire::{control, policies as bundles};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use triage_engine::plans::PolicyRequest;
 use triage_engine::policy::{Bundle, Generation, time_zones_version};
 
 /// Reads the control and policies topics on behalf of one instance.
@@ -21,6 +22,10 @@ pub struct Follower {
     /// Where the first record stands of each bundle that is not whole yet.
     begun: BTreeMap<Generation, i64>,
     ended: [bool; 2],
+    /// Where reading the bundles goes on.
+    bundles_next: i64,
+    /// The end of the bundles' topic as it was once the control topic had been read up to the second offset.
+    look: Option<(i64, i64)>,
     matcher: BuildMatcher,
 }
 
@@ -38,11 +43,20 @@ impl Follower {
     ) -> Result<Follower, LogError> {
         let control = TopicPartition::new(control, 0);
         let bundles = TopicPartition::new(bundles_topic, 0);
-        let from = [(bundles.clone(), logs.bounds(&bundles)?.0), (control.clone(), logs.bounds(&control)?.0)];
-        let reader = logs.reader(&from)?;
-        let assembler = bundles::Assembler::new();
-        let begun = BTreeMap::new();
-        Ok(Follower { policies, reader, control, bundles, assembler, begun, ended: [false; 2], matcher })
+        let bundles_next = logs.bounds(&bundles)?.0;
+        let from = [(bundles.clone(), bundles_next), (control.clone(), logs.bounds(&control)?.0)];
+        Ok(Follower {
+            policies,
+            reader: logs.reader(&from)?,
+            control,
+            bundles,
+            assembler: bundles::Assembler::new(),
+            begun: BTreeMap::new(),
+            ended: [false; 2],
+            bundles_next,
+            look: None,
+            matcher,
+        })
     }
 
     /// Reads on; whether anything was read.
@@ -50,19 +64,27 @@ impl Follower {
     /// # Errors
     /// When the topics cannot be read.
     pub fn step(&mut self, wait: Duration) -> Result<bool, LogError> {
+        let read = self.read(wait)?;
+        self.look_for_missing()?;
+        // Also when nothing was read: what it waits for may have been compiled meanwhile.
+        self.switch();
+        Ok(read)
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<bool, LogError> {
         match self.reader.read(wait)? {
-            ReadStep::Nothing => {
-                // What it waits for may have been compiled meanwhile.
-                self.switch();
-                return Ok(false);
-            }
-            ReadStep::End(partition, _) => {
+            ReadStep::Nothing => return Ok(false),
+            ReadStep::End(partition, next) => {
+                if partition == self.bundles {
+                    self.bundles_next = next;
+                }
                 self.ended[usize::from(partition == self.control)] = true;
                 self.policies.known().caught_up = self.ended == [true; 2];
             }
             ReadStep::Records(records) if *records.partition() == self.bundles => {
                 for record in records.iter() {
                     self.take_bundle_part(&record);
+                    self.bundles_next = record.offset + 1;
                 }
             }
             ReadStep::Records(records) => {
@@ -72,8 +94,33 @@ impl Follower {
                 }
             }
         }
-        self.switch();
         Ok(true)
+    }
+
+    /// Finds out whether the bundle of a request is missing: it was published before the request, so it stands below the
+    /// end that its topic has once the request was read.
+    fn look_for_missing(&mut self) -> Result<(), LogError> {
+        let Some(source) = &self.policies.source else { return Ok(()) };
+        let known = self.policies.known();
+        let is_unseen = |(offset, request): (i64, &PolicyRequest)| {
+            offset >= known.looked_until && !known.bundles.contains(request.generation)
+        };
+        let until = known.plans.next();
+        let looks = known.caught_up && known.plans.waiting().any(is_unseen);
+        drop(known);
+        if !looks {
+            self.look = None;
+            return Ok(());
+        }
+        let (end, until) = match self.look {
+            Some(look) => look,
+            None => *self.look.insert((source.end()?, until)),
+        };
+        if self.bundles_next >= end {
+            self.policies.known().looked_until = until;
+            self.look = None;
+        }
+        Ok(())
     }
 
     fn take_bundle_part(&mut self, record: &Record<'_>) {

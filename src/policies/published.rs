@@ -112,6 +112,14 @@ impl Bundles {
 }
 
 impl Source {
+    /// The offset that the next record of the topic will have.
+    ///
+    /// # Errors
+    /// As the log says.
+    pub(super) fn end(&self) -> Result<i64, LogError> {
+        self.logs.bounds(&self.topic).map(|(_, end)| end)
+    }
+
     /// Reads a bundle again, from an offset below which none of its records stands. A later publication serves as well:
     /// compaction leaves nothing else of the earlier one.
     ///

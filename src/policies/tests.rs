@@ -54,12 +54,17 @@ impl World {
         producer.flush(Duration::ZERO);
     }
 
-    /// Publishes a policy and puts it in force.
-    fn switch(&mut self, bundle: &Bundle) -> Generation {
+    fn publish(&self, bundle: &Bundle) -> Generation {
         let generation = bundle.generation();
         let bytes = bundle.to_bytes();
         let records = bundles::publish(generation, &bytes);
         self.send("policies", &records.map(|record| (record.key, record.value)).collect::<Vec<_>>());
+        generation
+    }
+
+    /// Publishes a policy and puts it in force.
+    fn switch(&mut self, bundle: &Bundle) -> Generation {
+        let generation = self.publish(bundle);
         // The request stands at an even offset, its answer at the next.
         let (id, through) = (format!("request-{}", self.switches), 2 * self.switches);
         self.switches += 1;
@@ -260,4 +265,31 @@ fn a_bundle_that_was_taken_from_the_topic_is_forgotten_until_it_is_published_aga
     world.switch(&bundle("word0", CARE));
     follow(&mut follower);
     assert_eq!(policies.in_force().map(|now| now.policy.generation()), Some(generations[0]));
+}
+
+#[test]
+fn a_bundle_that_is_asked_for_is_missing_only_when_its_topic_was_read_as_far_as_it_went_when_the_request_was()
+{
+    let (world, _, policies, mut follower) = long_history(1, usize::MAX);
+    let [lost, late] = ["lost", "late"].map(|word| bundle(word, CARE));
+    let ask = |id: &str, of: &Bundle| {
+        let (generation, by) = (of.generation(), "test".to_owned());
+        let request = PolicyRequest { id: id.to_owned(), generation, by, at: Millis(0) };
+        let (key, value) = control::encode(&ControlRecord::SwitchRequested(request));
+        let offset =
+            world.cluster.bounds(&TopicPartition::new("control", 0)).expect("there is such a topic").1;
+        world.send("control", &[(key, value.expect("it has a value"))]);
+        offset
+    };
+    let first = ask("first", &lost);
+    assert_eq!(policies.published(first, lost.generation()), Published::Unseen, "nothing was read yet");
+    follow(&mut follower);
+    assert_eq!(policies.published(first, lost.generation()), Published::Missing);
+    // Who asks again has published it again: that it was missing before says nothing of the second request.
+    world.publish(&late);
+    let second = ask("second", &late);
+    assert_eq!(policies.published(second, late.generation()), Published::Unseen);
+    follow(&mut follower);
+    assert_eq!(policies.published(second, late.generation()), Published::Whole);
+    assert_eq!(policies.published(second, lost.generation()), Published::Unseen, "nobody has looked for it");
 }

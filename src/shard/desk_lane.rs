@@ -294,7 +294,7 @@ impl Work for DeskWork {
                 self.snapshot(desk, now_ms, out);
             }
             DeskPlace::Intake(shard) => shard.runs.advance(),
-            DeskPlace::Plan(shard) => shard.advance(out),
+            DeskPlace::Plan(shard) => shard.advance(&self.parts.policies, out),
         }
     }
 

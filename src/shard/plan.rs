@@ -5,9 +5,10 @@
 
 use super::Stop;
 use crate::log::{Commit, Outgoing, Producer, Records, Ticket, TopicPartition};
+use crate::policies::Policies;
 use crate::wire::control;
 use std::sync::Arc;
-use triage_engine::plans::PlanState;
+use triage_engine::plans::{ControlKey, ControlRecord, PlanState, PolicyRequest};
 
 /// The control topic, ours to answer.
 pub struct PlanShard {
@@ -38,7 +39,7 @@ impl PlanShard {
     }
 
     /// Writes what is due, one round at a time: the next only after this one was read back.
-    pub fn advance(&mut self, producer: &mut dyn Producer) {
+    pub fn advance(&mut self, policies: &Policies, producer: &mut dyn Producer) {
         if let Some((ticket, records)) = &self.written {
             if !ticket.is_settled() {
                 return;
@@ -53,12 +54,13 @@ impl PlanShard {
             }
             self.written = None;
         }
-        let due = self.state.due();
+        let due = self.state.due(|offset, generation| policies.published(offset, generation));
         if due.is_empty() || self.stop.is_some() {
             return;
         }
         let mut batch = Outgoing::default();
         for record in &due {
+            self.tell_refused(record);
             let (key, value) = control::encode(record);
             batch.push(Some(key.as_bytes()), value.as_deref());
         }
@@ -69,6 +71,15 @@ impl PlanShard {
                 let stop = Stop::Undelivered { topic: self.log.topic.to_string(), why: error.to_string() };
                 self.stop.get_or_insert(stop);
             }
+        }
+    }
+
+    /// An answered request does not wait any more when it is taken back; one that waits is refused.
+    fn tell_refused(&self, record: &ControlRecord) {
+        let ControlRecord::Tombstone(ControlKey::Request(id)) = record else { return };
+        if let Some(request) = self.state.pending().find(|request| request.id == *id) {
+            let PolicyRequest { generation, by, .. } = request;
+            tracing::error!(%generation, by, "a switch is refused: its policy is not whole on the policies topic");
         }
     }
 

@@ -47,6 +47,17 @@ impl InForce {
     }
 }
 
+/// What the owner of the control topic knows of the bundle that a request names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// It is there.
+    Whole,
+    /// It was not seen, and may still be read.
+    Unseen,
+    /// It is not there, although whoever asks publishes it first.
+    Missing,
+}
+
 /// What a shard acknowledged last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Adoption {
@@ -167,7 +178,8 @@ impl PlanState {
         self.waiting().map(|(_, request)| request)
     }
 
-    fn waiting(&self) -> impl Iterator<Item = (i64, &PolicyRequest)> {
+    /// The same with their offsets.
+    pub fn waiting(&self) -> impl Iterator<Item = (i64, &PolicyRequest)> {
         self.requests
             .iter()
             .map(|(&offset, request)| (offset, request))
@@ -184,6 +196,19 @@ impl PlanState {
     #[must_use]
     pub fn is_answered(&self, id: &str) -> bool {
         self.answered.iter().any(|answered| answered == id)
+    }
+
+    /// Whether the request of this id, at `offset`, was read and taken back unanswered: by its sender, or by the owner of
+    /// the topic because nobody could read its policy.
+    #[must_use]
+    pub fn is_withdrawn(&self, offset: i64, id: &str) -> bool {
+        offset < self.next && !self.requests.contains_key(&offset) && !self.is_answered(id)
+    }
+
+    /// The next offset to be applied is this one or later.
+    #[must_use]
+    pub fn next(&self) -> i64 {
+        self.next
     }
 
     /// Shards that have not acknowledged what is in force, with what they acknowledged last.
@@ -208,12 +233,14 @@ impl PlanState {
     }
 
     /// What the owner of the control topic's partition has to write now, in this order, having read the topic to
-    /// its end. Once it has read these back, it asks again; nothing left means nothing to do.
+    /// its end. Once it has read these back, it asks again; nothing left means nothing to do. `published` says what is
+    /// known of the policy that the request at an offset names: one that nobody could read must not come in force, so the
+    /// request is taken back, and while it is not known it and those after it wait.
     ///
     /// An answered request is tombstoned, and what is in force restated, before the next one is answered: the
     /// next switch lets compaction drop the one before, and with it the only proof that its request was answered.
     #[must_use]
-    pub fn due(&self) -> Vec<ControlRecord> {
+    pub fn due(&self, published: impl Fn(i64, Generation) -> Published) -> Vec<ControlRecord> {
         let mut due: Vec<ControlRecord> = self
             .requests
             .iter()
@@ -233,17 +260,24 @@ impl PlanState {
         }
         due.extend(release::due(&self.releases));
         if due.is_empty() {
-            due.extend(self.waiting().next().map(|(offset, request)| {
-                ControlRecord::Switched(PolicySwitch {
-                    generation: request.generation,
-                    answers: request.id.clone(),
-                    through: offset,
-                    previous: self.in_force.as_ref().map(|now| (now.epoch, now.generation)),
-                    restates: None,
-                })
+            let next = self.waiting().next();
+            due.extend(next.and_then(|(offset, request)| match published(offset, request.generation) {
+                Published::Whole => Some(self.answer(offset, request)),
+                Published::Missing => Some(ControlRecord::Tombstone(ControlKey::Request(request.id.clone()))),
+                Published::Unseen => None,
             }));
         }
         due
+    }
+
+    fn answer(&self, offset: i64, request: &PolicyRequest) -> ControlRecord {
+        ControlRecord::Switched(PolicySwitch {
+            generation: request.generation,
+            answers: request.id.clone(),
+            through: offset,
+            previous: self.in_force.as_ref().map(|now| (now.epoch, now.generation)),
+            restates: None,
+        })
     }
 
     fn check_invariants(&self) {

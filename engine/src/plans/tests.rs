@@ -50,6 +50,11 @@ fn folded(log: &Log) -> PlanState {
     state
 }
 
+/// Every policy is published before it is asked for.
+fn all_there(_: i64, _: Generation) -> Published {
+    Published::Whole
+}
+
 /// A shard that believes it owns the control topic.
 #[derive(Default)]
 struct Owner {
@@ -65,7 +70,7 @@ impl Owner {
     }
 
     fn write_due(&self, log: &mut Log, next: &mut i64) -> bool {
-        let due = self.state.due();
+        let due = self.state.due(all_there);
         let any = !due.is_empty();
         due.into_iter().for_each(|record| append(log, next, record));
         any
@@ -111,6 +116,25 @@ fn a_request_is_answered_once_then_tombstoned_then_the_next_one_is_answered() {
     let state = folded(&log);
     assert_eq!(state.in_force().map(|now| (now.epoch, now.generation)), Some((14, generation(2))));
     assert_eq!(state.in_force().and_then(|now| now.previous), Some((12, generation(1))));
+}
+
+#[test]
+fn a_request_for_a_policy_that_is_not_there_is_taken_back_and_the_next_one_is_answered() {
+    let (mut log, mut next) = (Log::new(), 0);
+    append(&mut log, &mut next, request("lost", 1));
+    append(&mut log, &mut next, request("there", 2));
+    let mut owner = Owner::default();
+    owner.read(&log, usize::MAX);
+    let look = |found: Published| move |_, of| if of == generation(1) { found } else { Published::Whole };
+    assert_eq!(owner.state.due(look(Published::Unseen)), [], "whether it is there shows");
+    let due = owner.state.due(look(Published::Missing));
+    assert_eq!(due, [ControlRecord::Tombstone(ControlKey::Request("lost".to_owned()))]);
+    assert!(!owner.state.is_withdrawn(0, "lost"), "it still stands");
+    due.into_iter().for_each(|record| append(&mut log, &mut next, record));
+    owner.settle(&mut log, &mut next);
+    assert!(owner.state.is_withdrawn(0, "lost") && !owner.state.is_withdrawn(1, "there"));
+    assert!(!owner.state.is_withdrawn(next, "never read"));
+    assert_eq!(folded(&log).in_force().map(|now| now.generation), Some(generation(2)));
 }
 
 #[test]
@@ -267,7 +291,7 @@ impl World {
                 if *late { zombie } else { owner }.read(&self.standing, *records);
             }
             Step::Write { zombie: late } => {
-                let due = if *late { zombie } else { owner }.state.due();
+                let due = if *late { zombie } else { owner }.state.due(all_there);
                 self.write(due);
             }
         }
@@ -277,7 +301,7 @@ impl World {
         for round in 0.. {
             assert!(round < 1000, "the owner never comes to rest");
             owner.read(&self.standing, usize::MAX);
-            let due = owner.state.due();
+            let due = owner.state.due(all_there);
             if due.is_empty() {
                 return;
             }
@@ -308,7 +332,7 @@ proptest! {
                 for keep in [true, false] {
                     let reader = folded(&compacted(&world.standing, end, keep));
                     prop_assert_eq!(reader.in_force(), whole.in_force(), "cleaned below {}", end);
-                    prop_assert_eq!(reader.due(), vec![], "nothing is answered again");
+                    prop_assert_eq!(reader.due(all_there), vec![], "nothing is answered again");
                 }
             }
             world.standing = compacted(&world.standing, clean_to.index(world.next as usize + 1) as i64, keep_tombstones);
@@ -347,7 +371,7 @@ fn of_too_many_release_requests_the_oldest_that_every_partition_has_answered_is_
     };
     let (mut log, mut next) = (Log::new(), 0);
     (0..=RELEASES_MAX).for_each(|number| append(&mut log, &mut next, ask(number)));
-    assert_eq!(folded(&log).due(), [], "nobody has answered: all stay");
+    assert_eq!(folded(&log).due(all_there), [], "nobody has answered: all stay");
     // The first is half done, the second whole.
     for (number, partition) in [(0, 1), (1, 0), (1, 1)] {
         append(&mut log, &mut next, answer(number, partition));
@@ -358,7 +382,7 @@ fn of_too_many_release_requests_the_oldest_that_every_partition_has_answered_is_
     assert_eq!((second.counts().brought_back(), second.counts().noise), (6, 2));
     let of = |partition| ControlRecord::Tombstone(ControlKey::Released("r1".into(), partition));
     let request = ControlRecord::Tombstone(ControlKey::Release("r1".into()));
-    assert_eq!(state.due(), [of(0), of(1), request]);
+    assert_eq!(state.due(all_there), [of(0), of(1), request]);
     Owner::default().settle(&mut log, &mut next);
     assert_eq!(folded(&log).releases().len(), RELEASES_MAX);
     assert!(!folded(&log).releases().contains_key(&1));

@@ -12,7 +12,7 @@ use super::file::{Files, RuleText};
 use super::lists::check_lists;
 use super::mistake::{Mistake, Mistakes, Place};
 use super::program::{Programs, RulePrograms, TagsAlone};
-use super::queries::{Queries, check_regexes};
+use super::queries::{Queries, check_regexes, most_literals};
 use super::query::{Dialect, Expression};
 use super::table::Located;
 use super::{
@@ -32,6 +32,9 @@ pub const QUEUES_MAX: usize = 10_000;
 /// How many workflow filters a policy may have: each is asked in turn for every mention that none above it takes.
 pub const FILTERS_MAX: usize = 10_000;
 const _: () = assert!(DESKS_MAX < NONE_16 && QUEUES_MAX < NONE_16 && FILTERS_MAX < NONE_16);
+/// How many different words and phrases a policy may look for: those of 200,000 rules of median five, which share some.
+/// See `scan::WordMatcher` for the memory that they take.
+pub const LITERALS_MAX: usize = 1_000_000;
 /// Indices of desks, queues and filters are 16 bits, the last of which stands for none.
 const NONE_16: usize = 65_535;
 /// The longest name, in bytes; `assignments.<desk>` must stay far below the broker's 249.
@@ -45,6 +48,11 @@ const DEDUP_IDS_MAX_DEFAULT: i64 = 1_000_000;
 type Names = BTreeMap<String, (u32, Place)>;
 
 pub(super) fn compile(bundle: &Bundle) -> Result<Policy, Vec<Mistake>> {
+    compile_within(bundle, LITERALS_MAX)
+}
+
+/// The same for a policy that may have so many words and phrases.
+pub(super) fn compile_within(bundle: &Bundle, literals_max: usize) -> Result<Policy, Vec<Mistake>> {
     let mut mistakes = Mistakes::new(bundle.files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
     let mut files = Files::default();
     for (number, (path, text)) in bundle.files.iter().enumerate() {
@@ -53,7 +61,7 @@ pub(super) fn compile(bundle: &Bundle) -> Result<Policy, Vec<Mistake>> {
             files.read(number, text, &mut mistakes);
         }
     }
-    let mut compiler = Compiler { whole: !files.unreadable, mistakes };
+    let mut compiler = Compiler { whole: !files.unreadable, literals_max, mistakes };
     let policy = compiler.policy(bundle, files);
     let mistakes = compiler.mistakes.finish();
     match policy {
@@ -68,6 +76,7 @@ pub(super) fn compile(bundle: &Bundle) -> Result<Policy, Vec<Mistake>> {
 struct Compiler<'f> {
     /// Whether every file could be read. If not, a name that is missing may be in the file that could not.
     whole: bool,
+    literals_max: usize,
     mistakes: Mistakes<'f>,
 }
 
@@ -108,6 +117,11 @@ impl Compiler<'_> {
         }
         let number = |tag: &str| tag_number(&tags, tag).unwrap_or(u32::MAX);
         let (programs, literals) = RulePrograms::new(&queries, &lists, &number, askers?);
+        if literals.len() > self.literals_max {
+            let most = most_literals(&files, &rules, &queries, &lists);
+            self.too_many_literals(literals.len(), most);
+            return None;
+        }
         let mut filter_programs = Programs::default();
         for condition in &conditions {
             filter_programs.push(condition, &mut TagsAlone(&number));
@@ -331,6 +345,21 @@ impl Compiler<'_> {
             }
         }
         (filters, conditions)
+    }
+
+    fn too_many_literals(&mut self, count: usize, most: Option<(usize, &str, &Located<String>)>) {
+        let Some((own, kind, name)) = most else {
+            unreachable!("invariant: rules and lists name every literal")
+        };
+        let what = format!(
+            "{count} words and phrases, the limit LITERALS_MAX is {}; the {kind} `{}` names the most, {own}",
+            self.literals_max, name.value
+        );
+        self.mistakes.at(
+            &name.place,
+            what,
+            "a wildcard stands for many: refund* for refund, refunds, refunded",
+        );
     }
 
     fn workflow_default(&mut self, files: &Files, queues: &Names) -> Option<QueueIndex> {

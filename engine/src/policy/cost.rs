@@ -1,8 +1,9 @@
 //! What each rule costs over a sample of mentions, counted and not timed: the same sample gives the same numbers on every
 //! machine.
 //!
-//! Owns the model. A mention is scanned once for all rules, so a hit of a word is shared by the rules that name it, and
-//! what the scan costs without any hit is no rule's; a rule that is run costs its run and what its program asks. May not
+//! Owns the model. A mention is scanned once for all rules, so a hit of a word is shared by the rules that name it, one of
+//! the letters that a regular expression needs by the rules that are looked up by them, and what the scan costs without
+//! any hit is no rule's; a rule that is run costs its run and what its program asks. May not
 //! decide: the evaluation is the policy's own, watched. Called by `triaged test --cost`.
 
 use super::program::{Leaf, Scanned, Scratch, Watch, tone_variants};
@@ -10,7 +11,7 @@ use super::query::{Dialect, Expression, Field, parse};
 use super::{Policy, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Literal};
-use crate::text::NormalText;
+use crate::text::{Edges, NormalText};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +44,7 @@ pub struct RuleCost {
 /// Counts what rules cost.
 pub struct CostMeter<'p> {
     policy: &'p Policy,
-    /// By literal: the rules that name it.
+    /// By literal: the rules that name it, or that are looked up by it.
     namers: Vec<Vec<RuleIndex>>,
     counts: Counts,
     scratch: Scratch,
@@ -86,6 +87,13 @@ impl<'p> CostMeter<'p> {
                 }
             }
         }
+        // The letters without which a regular expression does not match stand in no query: whom they wake needs them.
+        for (place, literal) in policy.literals().iter().enumerate() {
+            if literal.edges == Edges::Anywhere {
+                namers[place] = policy.programs.triggered_by(place as u32);
+            }
+        }
+        debug_assert!(namers.iter().all(|of| !of.is_empty()), "every literal is some rule's");
         let rules = vec![RuleCost::default(); policy.rules().len()];
         let counts = Counts { rules, asked: BTreeSet::new(), text_bytes: 0 };
         CostMeter { policy, namers, counts, scratch: Scratch::default(), matched: Vec::new() }

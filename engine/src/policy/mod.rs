@@ -44,7 +44,7 @@ pub use bundle::{
 pub use calendar::{
     Calendar, CalendarIndex, NEXT_CHANGE_DAYS_MAX, TIME_ZONES_PATH, note_time_zones, time_zones_version,
 };
-pub use compile::{DESKS_MAX, FILTERS_MAX, QUEUES_MAX, RULES_MAX};
+pub use compile::{DESKS_MAX, FILTERS_MAX, LITERALS_MAX, QUEUES_MAX, RULES_MAX};
 pub use cost::{CostMeter, RuleCost};
 pub use duration::parse_duration;
 pub use lint::{Lint, LintKind, lint};

@@ -1,13 +1,15 @@
 //! Reads the queries of a policy's rules and filters, and checks that what they name is there.
 //!
-//! Owns the messages about names in queries and the number of regular expressions. The language itself is `query`'s
+//! Owns the messages about names in queries and the number of regular expressions, and who names the most words. The language itself is `query`'s
 //! business. Called by `compile`.
 
+use super::Rule;
 use super::compile::tag_number;
+use super::file::Files;
 use super::mistake::Mistakes;
-use super::query::{Dialect, Expression, Field, Lists, Mark, Pattern, REGEX_PER_POLICY_MAX, parse};
+use super::query::{Dialect, Expression, Field, ListTerm, Lists, Mark, Pattern, REGEX_PER_POLICY_MAX, parse};
 use super::table::Located;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What queries may name.
 pub(super) struct Queries<'k> {
@@ -87,4 +89,37 @@ pub(super) fn check_regexes(queries: &[Expression], mistakes: &mut Mistakes<'_>)
         );
         mistakes.nowhere(what, "words, phrases and wildcards cost less: write those where they do");
     }
+}
+
+/// The rule or list that names the most words and phrases, the first of equals: how many, what it is, and its name. A
+/// list counts once for each form in which rules name it.
+pub(super) fn most_literals<'f>(
+    files: &'f Files,
+    rules: &[Rule],
+    queries: &[Expression],
+    lists: &Lists,
+) -> Option<(usize, &'static str, &'f Located<String>)> {
+    let mut by_rule: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut named: BTreeSet<&ListTerm> = BTreeSet::new();
+    for (rule, query) in rules.iter().zip(queries) {
+        let mut own = BTreeSet::new();
+        query.leaves(&mut |leaf| match leaf {
+            Expression::Literal(literal, _) => _ = own.insert(literal),
+            Expression::List(list, _) => _ = named.insert(list),
+            _ => {}
+        });
+        by_rule.insert(&rule.name, own.len());
+    }
+    let mut by_list: BTreeMap<&str, usize> = BTreeMap::new();
+    for list in named {
+        let literals = lists.get(&list.name).map_or(0, |terms| terms.literals(list.form).len());
+        *by_list.entry(&list.name).or_default() += literals;
+    }
+    let rules = files.rules.iter().filter_map(|text| Some(("rule", text.name.as_ref()?)));
+    let lists = files.lists.iter().filter_map(|text| Some(("list", text.name.as_ref()?)));
+    let counted = rules.chain(lists).map(|(kind, name)| {
+        let counts = if kind == "rule" { &by_rule } else { &by_list };
+        (counts.get(name.value.as_str()).copied().unwrap_or(0), kind, name)
+    });
+    counted.reduce(|most, other| if other.0 > most.0 { other } else { most })
 }

@@ -233,6 +233,25 @@ impl RulePrograms {
         }
     }
 
+    /// The rules that are run when a literal is seen, alone or as one of a group, ascending.
+    pub fn triggered_by(&self, literal: u32) -> Vec<RuleIndex> {
+        let rule = |entry: &Entry| match entry.follows() {
+            Follows::Rule(rule) => Some(rule),
+            Follows::Asker(asker) => Some(self.asking.order[asker as usize]),
+            Follows::Group(_) => None,
+        };
+        let mut rules = Vec::new();
+        for entry in self.by_literal.of(literal) {
+            rules.extend(rule(entry));
+            if let Follows::Group(group) = entry.follows() {
+                rules.extend(self.by_group.of(group).iter().filter_map(rule));
+            }
+        }
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+
     /// The forms of a text that are looked into.
     pub fn forms(&self) -> Forms {
         self.forms

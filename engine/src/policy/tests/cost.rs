@@ -45,3 +45,17 @@ fn a_rule_that_is_run_for_every_mention_and_a_pattern_are_seen_to_cost() {
     assert!(costs[2].cost > 900_000, "who asks first for a pattern pays for the text: {costs:?}");
     assert!(costs[1].cost < 100_000, "who asks later has the answer: {costs:?}");
 }
+
+#[test]
+fn every_hit_is_charged_to_the_rules_that_need_it_also_of_the_letters_of_patterns() {
+    let rules = "[[rule]]\nname = \"alone\"\nquery = '/re+fund/'\n\
+        [[rule]]\nname = \"asks\"\nquery = '/(pay|mone)y ?back/ OR (tag:a AND /re+fund/)'\n\
+        [[rule]]\nname = \"gives\"\nquery = 'tv'\ntags = [\"a\"]\n\
+        [[rule]]\nname = \"toned\"\nquery = '👍 AND tv'\n[[rule]]\nname = \"always\"\nquery = 'NOT (spam OR $bad OR ad)'\n\
+        [[list]]\nname = \"bad\"\nterms = [\"scam\", \"bot\"]\n";
+    let texts = ["a refund, reefunded", "moneyback for my tv 👍🏽", "payback", "scam ad", "nothing"];
+    let names = ["alone", "always", "asks", "gives", "toned"];
+    let charged: Vec<(&str, u64)> =
+        names.into_iter().zip(costs(rules, &texts).iter().map(|cost| cost.hits)).collect();
+    assert_eq!(charged, [("alone", 2), ("always", 2), ("asks", 2), ("gives", 1), ("toned", 2)]);
+}

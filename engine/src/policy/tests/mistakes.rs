@@ -1299,6 +1299,33 @@ fn limits_on_lists_and_regular_expressions_are_named() {
 }
 
 #[test]
+fn too_many_words_are_told_at_the_rule_or_list_that_names_the_most() {
+    let rules = "[[rule]]\nname = \"few\"\nquery = 'tv OR radio'\n\
+        [[rule]]\nname = \"many\"\nquery = 'a1 OR a2 OR a3 OR (tv AND a1) OR /a+b/'\n";
+    let list = "[[list]]\nname = \"two\"\nterms = [\"x\", \"y\", \"x\"]\n";
+    let named = "[[rule]]\nname = \"one form\"\nquery = '$two'\n[[rule]]\nname = \"exact\"\nquery = '$two AND z'\ncase = \"exact\"\n"
+        .replace("one form", "one-form");
+    let told = |text: &str, most: usize| {
+        let compiled = super::super::compile::compile_within(&bundle(&[("w.toml", text)]), most);
+        compiled.err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let hint = "(a wildcard stands for many: refund* for refund, refunds, refunded)";
+    let limit = "the limit LITERALS_MAX is 4";
+    assert_eq!(told(rules, 5), [""; 0], "the five are allowed");
+    assert_eq!(
+        told(rules, 4),
+        [format!("w.toml:5:8: 5 words and phrases, {limit}; the rule `many` names the most, 4 {hint}")]
+    );
+    // In each of two forms the list is looked for by itself; the names of a list that nobody asks for count nothing.
+    let lists =
+        format!("{named}{list}[[list]]\nname = \"idle\"\nterms = [\"a\", \"b\", \"c\", \"d\", \"e\"]\n");
+    assert_eq!(
+        told(&lists, 4),
+        [format!("w.toml:9:8: 5 words and phrases, {limit}; the list `two` names the most, 4 {hint}")]
+    );
+}
+
+#[test]
 fn words_that_are_too_long_are_told_each_at_its_place_and_beside_other_mistakes() {
     let (right, long) = ("x".repeat(2_000), "x".repeat(2_001));
     // 200 ligatures of 3 bytes become 2,200 letters and blanks where capitals and accents do not count.

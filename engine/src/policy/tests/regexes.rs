@@ -196,6 +196,31 @@ fn a_part_of_a_regular_expression_that_can_never_match_is_found() {
     ] {
         assert_eq!(found(query).first(), Some(&part(column, length, query, why)), "{query}");
     }
+    // Alternatives that what stands before them rules out.
+    let begins = "before the beginning of the text";
+    for (query, column, length, why) in [
+        (r"/tv(^a|b)/", 14, 1, begins),
+        (r"/tv(x|(y|^))/", 19, 1, begins),
+        (r"/tv (, | on)/", 18, 1, "never has two blanks in a row"),
+        (r"/^(\s|x)tv/", 13, 2, "does not begin with a blank"),
+        (r"/tv(^x)?on/", 14, 1, begins),
+        (r"/tv$(on|$)/", 15, 1, "behind the end of the text"),
+    ] {
+        let found = found(query);
+        let [(kind, at, long, what)] = &found[..] else { panic!("{query}: {found:?}") };
+        assert_eq!((*kind, *at, *long), ("impossible-part", column, length), "{query}: {what}");
+        assert!(what.contains(why), "{query}: {what}");
+    }
+    for query in [
+        r"/(^| )tv( |$)/",
+        r"/tv(a|^b)*/",
+        r"/(a|^b)+/",
+        r"/tv(\s|$)+/",
+        r"/(?:^|\s)(?:x|\d)/",
+        r"/(^|x)(^|y)tv/",
+    ] {
+        assert_eq!(found(query), [], "{query}");
+    }
     let both = found(r"radio /cafe|caf\xe9/ OR NOT /tv|T\u{200b}V/");
     assert_eq!(both.iter().map(|found| found.1).collect::<Vec<_>>(), [25, 43], "{both:?}");
     for query in

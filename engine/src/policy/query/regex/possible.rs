@@ -28,7 +28,7 @@ pub struct Dead {
 }
 
 /// The parts of a pattern without which it can match and that never do: alternatives, characters in brackets, and what
-/// may be left out.
+/// may be left out. An alternative is held against what stands before it, not against what follows.
 ///
 /// # Errors
 /// The first part because of which the whole can never match.
@@ -36,7 +36,7 @@ pub fn dead_parts(pattern: &str, form: Form) -> Result<Vec<Dead>, Dead> {
     let Ok(ast) = Parser::new().parse(pattern) else { return Ok(Vec::new()) };
     let mut reader = Reader { pattern, form, parts: Vec::new() };
     let mut modes = Modes { ignore_case: form.case == Case::Ignore, ..Modes::default() };
-    reader.read(&ast, &mut modes)?;
+    reader.read(&ast, &mut modes, ANYWHERE)?;
     reader.parts.sort_by_key(|dead| (dead.at.start, dead.at.end));
     reader.parts.dedup();
     Ok(reader.parts)
@@ -50,6 +50,8 @@ const END: usize = 3;
 const PLACES: usize = 4;
 /// A match may begin anywhere, though at the end only if nothing follows.
 const ANYWHERE: u8 = 1 << BEGINNING | 1 << AFTER_BLANK | 1 << AFTER_OTHER;
+/// Wherever a part begins that is repeated: behind what stands before it, or behind itself.
+const REPEATED: u8 = ANYWHERE | 1 << END;
 
 /// Between which places a part can lead: for each place before it the set of places behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,12 @@ impl Steps {
         self.from(ANYWHERE) == 0
     }
 
-    /// Why this cannot follow what leads to these places.
+    /// What is told of this part, which cannot follow what leads to these places.
+    fn refused(self, span: &Span, places: u8) -> Dead {
+        let (why, hint) = self.refusal(places);
+        Dead { at: bytes(span), why: why.into(), hint: hint.into() }
+    }
+
     fn refusal(self, places: u8) -> (&'static str, &'static str) {
         if self.from(1 << AFTER_BLANK | 1 << AFTER_OTHER) == 0 {
             ("nothing can stand before the beginning of the text", "put `^` first, or leave it out")
@@ -153,8 +160,8 @@ struct Reader<'p> {
 }
 
 impl Reader<'_> {
-    /// Where a part can lead, or why nowhere.
-    fn read(&mut self, part: &Ast, modes: &mut Modes) -> Result<Steps, Dead> {
+    /// Where a part can lead, or why nowhere. It begins at one of the places `before`.
+    fn read(&mut self, part: &Ast, modes: &mut Modes, before: u8) -> Result<Steps, Dead> {
         match part {
             Ast::Empty(_) => Ok(Steps::STAY),
             Ast::Flags(set) => {
@@ -166,13 +173,21 @@ impl Reader<'_> {
                 if let GroupKind::NonCapturing(flags) = &group.kind {
                     inside.set(flags);
                 }
-                self.read(&group.ast, &mut inside)
+                self.read(&group.ast, &mut inside, before)
             }
-            Ast::Alternation(alternation) => self.read_alternatives(&alternation.asts, modes),
-            Ast::Concat(concat) => self.read_sequence(&concat.asts, modes),
+            Ast::Alternation(alternation) => self.read_alternatives(&alternation.asts, modes, before),
+            Ast::Concat(concat) => self.read_sequence(&concat.asts, modes, before),
             Ast::Repetition(repetition) => {
                 let (least, most) = bounds(&repetition.op.kind);
-                self.read_repeated(&repetition.ast, &repetition.span, least, most, modes)
+                let before = if most == Some(1) { before } else { REPEATED };
+                match self.read(&repetition.ast, modes, before) {
+                    Ok(once) => self.repeated(once, &repetition.span, least, most),
+                    Err(dead) if least == 0 => {
+                        self.parts.push(dead);
+                        Ok(Steps::STAY)
+                    }
+                    Err(dead) => Err(dead),
+                }
             }
             Ast::ClassBracketed(class) => {
                 let steps = self.read_leaf(part, &class.span, *modes)?;
@@ -187,11 +202,12 @@ impl Reader<'_> {
         }
     }
 
-    fn read_alternatives(&mut self, parts: &[Ast], modes: &mut Modes) -> Result<Steps, Dead> {
+    fn read_alternatives(&mut self, parts: &[Ast], modes: &mut Modes, before: u8) -> Result<Steps, Dead> {
         let mut steps: Option<Steps> = None;
         let mut dead = Vec::new();
         for part in parts {
-            match self.read(part, modes) {
+            match self.read(part, modes, before) {
+                Ok(found) if found.from(before) == 0 => dead.push(found.refused(part.span(), before)),
                 Ok(found) => steps = Some(steps.map_or(found, |steps| steps.or(found))),
                 Err(found) => dead.push(found),
             }
@@ -205,22 +221,21 @@ impl Reader<'_> {
         }
     }
 
-    fn read_sequence(&mut self, parts: &[Ast], modes: &mut Modes) -> Result<Steps, Dead> {
+    fn read_sequence(&mut self, parts: &[Ast], modes: &mut Modes, before: u8) -> Result<Steps, Dead> {
         let mut steps = Steps::STAY;
-        let mut before: Option<&Literal> = None;
+        let mut last: Option<&Literal> = None;
         for part in parts {
-            let next = self.read(part, modes)?;
-            let places = steps.from(ANYWHERE);
+            let places = steps.from(before);
+            let next = self.read(part, modes, places)?;
             steps = steps.then(next);
-            if steps.is_none() {
-                let (why, hint) = next.refusal(places);
-                return Err(Dead { at: bytes(part.span()), why: why.into(), hint: hint.into() });
+            if steps.from(before) == 0 {
+                return Err(next.refused(part.span(), places));
             }
             let literal = if let Ast::Literal(literal) = part { Some(&**literal) } else { None };
-            if let (Some(letter), Some(mark)) = (before, literal) {
+            if let (Some(letter), Some(mark)) = (last, literal) {
                 self.check_mark(letter, mark)?;
             }
-            before = literal;
+            last = literal;
         }
         Ok(steps)
     }
@@ -237,30 +252,15 @@ impl Reader<'_> {
         Err(Dead { at, why, hint: format!("write `{composed}`") })
     }
 
-    fn read_repeated(
-        &mut self,
-        part: &Ast,
-        span: &Span,
-        least: u32,
-        most: Option<u32>,
-        modes: &mut Modes,
-    ) -> Result<Steps, Dead> {
-        let once = match self.read(part, modes) {
-            Ok(once) => once,
-            Err(dead) if least == 0 => {
-                self.parts.push(dead);
-                return Ok(Steps::STAY);
-            }
-            Err(dead) => return Err(dead),
-        };
+    /// A part that leads so once, and stands there so many times.
+    fn repeated(&self, once: Steps, span: &Span, least: u32, most: Option<u32>) -> Result<Steps, Dead> {
         let mut steps = Steps::STAY;
         // So many repetitions lead wherever more of them do: there are fewer sets of places.
         for _ in 0..least.min(1 << PLACES) {
             let places = steps.from(ANYWHERE);
             steps = steps.then(once);
             if steps.is_none() {
-                let (why, hint) = once.refusal(places);
-                return Err(Dead { at: bytes(span), why: why.into(), hint: hint.into() });
+                return Err(once.refused(span, places));
             }
         }
         for _ in least..most.unwrap_or(u32::MAX).min(least.saturating_add(PLACES as u32)) {
