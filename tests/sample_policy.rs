@@ -20,7 +20,7 @@ const CLASSES: [&str; 3] = ["safety", "legal", "press"];
 /// The least share of cases that must be found.
 const RECALL_MIN: f64 = 0.95;
 /// What was found of the cases held out when they were written, less a little: it must not fall unseen.
-const RECALL_HELD_OUT_MIN: f64 = 0.38;
+const RECALL_HELD_OUT_MIN: f64 = 0.45;
 /// The highest share of texts written to mislead the rules that may raise an alarm.
 const NEAR_MISS_ALARMS_MAX: f64 = 0.05;
 /// The highest share of ordinary mentions that may raise a false alarm.
