@@ -256,7 +256,10 @@ fn partitions_added_to_the_input_are_read_also_after_a_restart_that_gives_the_in
     let more: Vec<Sent> = (0..AFTERWARDS).map(|_| more.next()).map(renamed).collect();
     fleet.send(fleet.logs.producer("feeder").expect("a producer").as_mut(), &more);
     fleet.finish(&[&daemon]);
-    assert!(daemon.log().contains("partitions that nobody reads"), "it was given them: this run shows nothing");
+    assert!(
+        daemon.log().contains("partitions that nobody reads"),
+        "it was given them: this run shows nothing"
+    );
     daemon.terminate();
     let verdict = judge(&fleet, &asked);
     verdict.expect_right(name);

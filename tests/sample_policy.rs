@@ -21,6 +21,8 @@ const CLASSES: [&str; 3] = ["safety", "legal", "press"];
 const RECALL_MIN: f64 = 0.95;
 /// What was found of the cases held out when they were written, less a little: it must not fall unseen.
 const RECALL_HELD_OUT_MIN: f64 = 0.45;
+/// The same of cases that another hand wrote, as on an ordinary day.
+const RECALL_NATURAL_MIN: f64 = 0.86;
 /// The highest share of texts written to mislead the rules that may raise an alarm.
 const NEAR_MISS_ALARMS_MAX: f64 = 0.05;
 /// The highest share of ordinary mentions that may raise a false alarm.
@@ -118,7 +120,8 @@ fn matters_of_safety_law_and_press_are_found_in_the_cases_and_reach_the_desk_on_
     let policy = sample();
     let mended = found(&policy, "development.toml");
     let held_out = found(&policy, "held-out.toml");
-    for (half, counts) in [("mended by", &mended), ("held out", &held_out)] {
+    let natural = found(&policy, "natural-held-out.toml");
+    for (half, counts) in [("mended by", &mended), ("held out", &held_out), ("natural, held out", &natural)] {
         for (class, count) in counts {
             println!(
                 "{half}: {class}: {} of {} ({:.3})",
@@ -128,11 +131,12 @@ fn matters_of_safety_law_and_press_are_found_in_the_cases_and_reach_the_desk_on_
             );
         }
     }
-    assert!(mended["all"].all >= 200 && held_out["all"].all >= 75);
+    assert!(mended["all"].all >= 200 && held_out["all"].all >= 75 && natural["all"].all >= 150);
     for class in CLASSES.into_iter().chain(["all"]) {
         assert!(share(mended[class].hits, mended[class].all) >= RECALL_MIN, "{class}");
     }
     assert!(share(held_out["all"].hits, held_out["all"].all) >= RECALL_HELD_OUT_MIN);
+    assert!(share(natural["all"].hits, natural["all"].all) >= RECALL_NATURAL_MIN);
 }
 
 #[test]

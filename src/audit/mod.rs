@@ -178,7 +178,11 @@ impl Extent {
         }
         let dead_letter = stretches(logs, parts(&plan.dead_letter, count(logs, &plan.dead_letter)?.1))?;
         let desks = stretches(logs, of_desks)?;
-        let ledgers = stretches(logs, parts(&plan.ledger, input.1))?;
+        // Of input partitions that were added before the ledger's, nothing can have been decided.
+        let ledger = count(logs, &plan.ledger)?.1;
+        let mut ledgers = stretches(logs, parts(&plan.ledger, input.1.min(ledger)))?;
+        let missing = parts(&plan.ledger, input.1).into_iter().skip(ledgers.len());
+        ledgers.extend(missing.map(|of| Stretch { of, from: 0, to: 0 }));
         let mut input_stretches = stretches(logs, of_input)?;
         let starts = input_stretches.iter().map(|stretch| stretch.from).collect();
         for stretch in &mut input_stretches {

@@ -27,8 +27,8 @@ pub mod rights;
 mod shared;
 mod start;
 mod threads;
-mod unread;
 pub mod topics;
+mod unread;
 mod wiring;
 
 pub use connect::{clients, cluster, connect, reached, warnings};

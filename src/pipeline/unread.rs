@@ -32,8 +32,7 @@ impl Unread {
         if now >= self.due {
             let session = shared.settings.kafka.session_timeout.as_millis();
             self.due = now + i64::try_from(session).unwrap_or(i64::MAX / 2);
-            let before: BTreeSet<TopicPartition> =
-                std::mem::take(&mut self.behind).into_keys().collect();
+            let before: BTreeSet<TopicPartition> = std::mem::take(&mut self.behind).into_keys().collect();
             let topics = &shared.settings.topics;
             for (group, topic) in [
                 (rights::triage_group(&shared.settings), &topics.mentions),
@@ -81,7 +80,9 @@ impl Unread {
         }
         let partitions: Vec<u32> = stuck.iter().map(|of| of.partition).collect();
         tracing::warn!(
-            topic, ?partitions, group,
+            topic,
+            ?partitions,
+            group,
             "partitions that nobody reads, perhaps added a while ago: the group is made to share out anew"
         );
         self.stirred.extend(stuck.into_iter().map(|partition| (partition, now)));

@@ -303,7 +303,7 @@ fn groups(
         match seen.groups.get(&name) {
             Some(GroupSeen::There { allowed, state, members }) => {
                 let may = seen.may(topic, Operation::Describe) && allowed.contains(&Operation::Describe);
-                let lag = if may { lag(logs, &name, topic)? } else { None };
+                let lag = if may { lag(logs, &name, topic, findings)? } else { None };
                 groups.push(Group { name, state: state.clone(), members: *members, lag });
             }
             Some(GroupSeen::Unknown(why)) => {
@@ -318,17 +318,33 @@ fn groups(
     Ok(groups)
 }
 
-/// How far the group is behind on a topic; `None` when it never committed there, or there is no such topic.
-fn lag(logs: &KafkaLogs, group: &str, topic: &str) -> Result<Option<i64>, Error> {
+/// How far the group is behind on a topic; `None` when it never committed there, or there is no such topic. Partitions that
+/// it never began while it began others are told: they were added since, and nobody reads them.
+fn lag(
+    logs: &KafkaLogs,
+    group: &str,
+    topic: &str,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<i64>, Error> {
     let partitions = partitions_of(logs, topic)?;
     let commits = logs.group_offsets(group, &partitions)?;
-    let mut lag = None;
-    for (partition, commit) in partitions.iter().zip(commits) {
-        let Some(commit) = commit else { continue };
-        let (_, end) = logs.bounds(partition)?;
-        lag = Some(lag.unwrap_or(0) + (end - commit.offset).max(0));
+    if commits.iter().all(Option::is_none) {
+        return Ok(None);
     }
-    Ok(lag)
+    let (mut lag, mut unread) = (0, Vec::new());
+    for (partition, commit) in partitions.iter().zip(commits) {
+        let (start, end) = logs.bounds(partition)?;
+        if commit.is_none() && end > start {
+            unread.push(partition.partition.to_string());
+        }
+        lag += (end - commit.map_or(start, |commit| commit.offset)).max(0);
+    }
+    if !unread.is_empty() {
+        let what = format!("nobody has begun to read partitions {} of `{topic}`", unread.join(", "));
+        let advice = "added a moment ago they are read within two session timeouts of a running instance; else look for what it says of them";
+        findings.push(Finding::new(Severity::Wrong, topic, what, advice));
+    }
+    Ok(Some(lag))
 }
 
 fn partitions_of(logs: &KafkaLogs, topic: &str) -> Result<Vec<TopicPartition>, Error> {
