@@ -4,6 +4,9 @@
 //! a reload. May not decide what is wrong. Made by `config`, by the policy's mistakes and by the verbs' checks; shown
 //! by `error`, `triaged check` and `triaged ctl`.
 
+pub mod columns;
+
+use columns::columns;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
@@ -147,7 +150,7 @@ impl Diagnostic {
         shown
     }
 
-    /// The part of the line that is shown, and in it the characters before the underline and those above it.
+    /// The part of the line that is shown, and in it the columns before the underline and those above it.
     fn window(&self) -> (String, usize, usize) {
         let line: Vec<char> = visible(&self.line_text).chars().collect();
         let before = (self.column as usize - 1).min(line.len());
@@ -162,12 +165,14 @@ impl Diagnostic {
         if to < line.len() {
             shown.push('…');
         }
-        let length = (self.length as usize).clamp(1, (to - before.min(to)).max(1));
-        (shown.trim_end().to_owned(), before - from + shift, length)
+        let width = |part: &[char]| part.iter().copied().map(columns).sum::<usize>();
+        let end = to.min(before + self.length as usize);
+        let length = width(&line[before.min(end)..end]).max(1);
+        (shown.trim_end().to_owned(), width(&line[from..before]) + shift, length)
     }
 }
 
-/// One column for each character: tabs become blanks, and what would steer a terminal becomes a box.
+/// One character for each: tabs become blanks, and what would steer a terminal becomes a box.
 fn visible(text: &str) -> String {
     let shown = |c: char| match c {
         '\t' => ' ',
@@ -213,6 +218,16 @@ mod tests {
             shown,
             "t.toml:2:2: there is no setting `bootstap`\n2 |  bootstap = 5 # é\n  |  ^^^^^^^^\n  = did you mean `bootstrap`?"
         );
+    }
+
+    #[test]
+    fn wide_characters_and_emoji_before_a_place_do_not_shift_its_underline() {
+        let text = "query = 'テレビ 😡 e\u{301} land:日本'";
+        let at = text.find("land").expect("it is there");
+        let shown = Diagnostic::mistake("x").of_file("t").at(text, &(at..text.len() - 1)).render(false);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[0], "t:1:19: x");
+        assert_eq!(lines[2], "  |                      ^^^^^^^^^", "{shown}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! a long line is shown. May not know queries. Called by `shown`.
 
 use super::Colour;
+use crate::diagnostic::columns::columns;
 use crate::wire::visible::visible;
 use std::ops::Range;
 
@@ -152,45 +153,5 @@ impl Line {
 
     fn touched(&self, bytes: &Range<usize>) -> impl Iterator<Item = &Cell> {
         self.cells.iter().filter(move |cell| cell.bytes.start < bytes.end && bytes.start < cell.bytes.end)
-    }
-}
-
-/// How many columns a terminal gives a character: two for those of East Asia and emoji, none for marks that sit on the
-/// character before (Unicode's East Asian Width, in ranges).
-fn columns(character: char) -> usize {
-    match character {
-        '\u{300}'..='\u{36f}'
-        | '\u{483}'..='\u{489}'
-        | '\u{591}'..='\u{5bd}'
-        | '\u{610}'..='\u{61a}'
-        | '\u{64b}'..='\u{65f}'
-        | '\u{93a}'
-        | '\u{93c}'
-        | '\u{941}'..='\u{948}'
-        | '\u{94d}'
-        | '\u{e31}'
-        | '\u{e34}'..='\u{e3a}'
-        | '\u{e47}'..='\u{e4e}'
-        | '\u{1ab0}'..='\u{1aff}'
-        | '\u{1dc0}'..='\u{1dff}'
-        | '\u{200d}'
-        | '\u{20d0}'..='\u{20f0}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{fe20}'..='\u{fe2f}'
-        | '\u{1f3fb}'..='\u{1f3ff}' => 0,
-        '\u{1100}'..='\u{115f}'
-        | '\u{2e80}'..='\u{303e}'
-        | '\u{3041}'..='\u{a4cf}'
-        | '\u{a960}'..='\u{a97f}'
-        | '\u{ac00}'..='\u{d7a3}'
-        | '\u{f900}'..='\u{faff}'
-        | '\u{fe30}'..='\u{fe6f}'
-        | '\u{ff00}'..='\u{ff60}'
-        | '\u{ffe0}'..='\u{ffe6}'
-        | '\u{1f300}'..='\u{1f64f}'
-        | '\u{1f680}'..='\u{1f6ff}'
-        | '\u{1f900}'..='\u{1faff}'
-        | '\u{20000}'..='\u{3fffd}' => 2,
-        _ => 1,
     }
 }
