@@ -100,7 +100,7 @@ impl Compiler<'_> {
         let reader = Queries { tags: &tags, lists: &lists, whole: self.whole };
         let (rules, queries) = self.rules(&files, &rule_names, &reader);
         let (filters, conditions) = self.filters(&files, &queue_names, &reader);
-        check_regexes(&queries, &mut self.mistakes);
+        check_regexes(&files.rules, &rules, &queries, &mut self.mistakes);
         let askers = asks::order(&rules, &queries, &files, &mut self.mistakes);
         let default = self.workflow_default(&files, &queue_names);
         if self.whole {
@@ -157,6 +157,7 @@ impl Compiler<'_> {
         // A desk's name is part of a topic's name.
         let dots = kind != "desk";
         let mut known: Names = BTreeMap::new();
+        let mut beyond = None;
         for name in names.flatten() {
             self.check_name(&format!("{kind} name"), name, dots);
             if let Some((_, first)) = known.get(&name.value) {
@@ -169,10 +170,13 @@ impl Compiler<'_> {
                 continue;
             }
             known.insert(name.value.clone(), (0, name.place.clone()));
+            if known.len() == most + 1 {
+                beyond = Some(name.place.clone());
+            }
         }
-        if known.len() > most {
+        if let Some(beyond) = beyond {
             let limit = format!("{}S_MAX", kind.to_uppercase());
-            self.mistakes.nowhere(format!("{} {kind}s, the limit {limit} is {most}", known.len()), "");
+            self.mistakes.at(&beyond, format!("{} {kind}s, the limit {limit} is {most}", known.len()), "");
         }
         for (place, (index, _)) in known.values_mut().enumerate() {
             *index = u32::try_from(place).unwrap_or(u32::MAX);

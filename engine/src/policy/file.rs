@@ -181,7 +181,8 @@ pub(super) fn document<'t>(
     mistakes: &mut Mistakes<'_>,
 ) -> Option<Spanned<DeTable<'t>>> {
     let (document, damage) = DeTable::parse_recoverable(text);
-    for error in &damage {
+    // What is found behind the first damage is most often its consequence.
+    if let Some(error) = damage.iter().min_by_key(|error| error.span().map_or(0, |bytes| bytes.start)) {
         let bytes = error.span().unwrap_or(0..0);
         let what = format!("not readable as TOML: {}", error.message().replace('\n', ", "));
         let line = text[..text.floor_char_boundary(bytes.start.min(text.len()))].matches('\n').count();

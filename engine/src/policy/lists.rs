@@ -21,10 +21,13 @@ pub const LISTS_TERMS_MAX: usize = 100_000;
 pub(super) fn check_lists(texts: &[ListText], mistakes: &mut Mistakes<'_>) -> Lists {
     let mut lists = Lists::new();
     let mut places: BTreeMap<&str, &Place> = BTreeMap::new();
-    let mut terms = 0;
+    let (mut terms, mut one_too_many, mut terms_too_many) = (0, None, None);
     for text in texts {
         terms += text.terms.len();
         let Some(name) = &text.name else { continue };
+        if terms > LISTS_TERMS_MAX {
+            terms_too_many.get_or_insert(&name.place);
+        }
         check_name(name, mistakes);
         if let Some(first) = places.get(name.value.as_str()) {
             let first = mistakes.describe(first);
@@ -34,13 +37,16 @@ pub(super) fn check_lists(texts: &[ListText], mistakes: &mut Mistakes<'_>) -> Li
         }
         places.insert(&name.value, &name.place);
         lists.insert(name.value.clone(), read_terms(name, &text.terms, mistakes));
+        if lists.len() > LISTS_MAX {
+            one_too_many.get_or_insert(&name.place);
+        }
     }
-    for (what, count, limit, named) in [
-        ("lists", lists.len(), LISTS_MAX, "LISTS_MAX"),
-        ("terms of lists", terms, LISTS_TERMS_MAX, "LISTS_TERMS_MAX"),
+    for (beyond, what, count, limit, named) in [
+        (one_too_many, "lists", lists.len(), LISTS_MAX, "LISTS_MAX"),
+        (terms_too_many, "terms of lists", terms, LISTS_TERMS_MAX, "LISTS_TERMS_MAX"),
     ] {
-        if count > limit {
-            mistakes.nowhere(format!("{count} {what}, the limit {named} is {limit}"), "");
+        if let Some(beyond) = beyond {
+            mistakes.at(beyond, format!("{count} {what}, the limit {named} is {limit}"), "");
         }
     }
     lists

@@ -5,7 +5,7 @@
 
 use super::Rule;
 use super::compile::tag_number;
-use super::file::Files;
+use super::file::{Files, RuleText};
 use super::mistake::Mistakes;
 use super::query::{Dialect, Expression, Field, ListTerm, Lists, Mark, Pattern, REGEX_PER_POLICY_MAX, parse};
 use super::table::Located;
@@ -72,23 +72,36 @@ impl Queries<'_> {
     }
 }
 
-/// Tells when there are more regular expressions than a policy may have.
-pub(super) fn check_regexes(queries: &[Expression], mistakes: &mut Mistakes<'_>) {
+/// Tells when there are more regular expressions than a policy may have, at the first beyond. The rules are sorted by name.
+pub(super) fn check_regexes(
+    texts: &[RuleText],
+    rules: &[Rule],
+    queries: &[Expression],
+    mistakes: &mut Mistakes<'_>,
+) {
     let mut patterns: BTreeSet<&Pattern> = BTreeSet::new();
-    for query in queries {
-        query.leaves(&mut |leaf| {
-            if let Expression::Regex(pattern, _) = leaf {
-                patterns.insert(pattern);
+    let mut beyond = None;
+    for text in texts {
+        let (Some(name), Some(text)) = (&text.name, &text.query) else { continue };
+        let Ok(number) = rules.binary_search_by(|rule| rule.name.cmp(&name.value)) else { continue };
+        if rules[number].query != text.value {
+            continue;
+        }
+        queries[number].leaves(&mut |leaf| {
+            if let Expression::Regex(pattern, mark) = leaf
+                && patterns.insert(pattern)
+                && patterns.len() == REGEX_PER_POLICY_MAX + 1
+            {
+                beyond = Some(mistakes.inside(&text.place, mark.at, mark.length));
             }
         });
     }
-    if patterns.len() > REGEX_PER_POLICY_MAX {
-        let what = format!(
-            "{} different regular expressions, the limit REGEX_PER_POLICY_MAX is {REGEX_PER_POLICY_MAX}",
-            patterns.len()
-        );
-        mistakes.nowhere(what, "words, phrases and wildcards cost less: write those where they do");
-    }
+    let Some(beyond) = beyond else { return };
+    let what = format!(
+        "in `query`: {} different regular expressions, the limit REGEX_PER_POLICY_MAX is {REGEX_PER_POLICY_MAX}",
+        patterns.len()
+    );
+    mistakes.at(&beyond, what, "words, phrases and wildcards cost less: write those where they do");
 }
 
 /// The rule or list that names the most words and phrases, the first of equals: how many, what it is, and its name. A

@@ -185,14 +185,14 @@ pub fn read_rule_tests(
     policy: &Policy,
 ) -> Result<Vec<RuleTest>, Vec<Mistake>> {
     let mistakes = Mistakes::new(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    let mut reader = Reader { names: Names::of(policy), mistakes, tests: Vec::new(), cases: 0 };
+    let mut reader = Reader { names: Names::of(policy), mistakes, tests: Vec::new(), cases: 0, beyond: None };
     for (file, text) in files.values().enumerate() {
         reader.file(file, text);
     }
     reader.names_once();
-    if reader.cases > CASES_MAX {
+    if let Some(beyond) = &reader.beyond {
         let what = format!("the rule tests have {} mentions, the limit is {CASES_MAX}", reader.cases);
-        reader.mistakes.nowhere(what, "`triaged run --from FILE` decides any number of mentions");
+        reader.mistakes.at(beyond, what, "`triaged run --from FILE` decides any number of mentions");
     }
     let mistakes = reader.mistakes.finish();
     if !mistakes.is_empty() {
@@ -230,6 +230,8 @@ struct Reader<'f, 'p> {
     mistakes: Mistakes<'f>,
     tests: Vec<(RuleTest, Place)>,
     cases: usize,
+    /// The test with which there are too many.
+    beyond: Option<Place>,
 }
 
 impl Reader<'_, '_> {
@@ -253,6 +255,9 @@ impl Reader<'_, '_> {
                 let read = read_test(Table::new(table, "[[test]]", place, &mut self.mistakes), &self.names);
                 if let Some((test, place)) = read {
                     self.cases += test.cases.len();
+                    if self.cases > CASES_MAX {
+                        self.beyond.get_or_insert_with(|| place.clone());
+                    }
                     self.tests.push((test, place));
                 }
             }
