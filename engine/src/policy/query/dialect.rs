@@ -1,12 +1,13 @@
 //! What other search languages write, said in this one.
 //!
-//! Owns the hints for the constructs of Twitter, Lucene, Elasticsearch and Brandwatch-like tools that mean nothing, or
-//! something else, here. What means the same is read where it belongs. Called by `lex` and `fields`.
+//! Owns the hints for the words of Twitter, Lucene, Elasticsearch and Brandwatch-like tools that mean nothing, or
+//! something else, here; `foreign_fields` has those for fields. What means the same is read where it belongs. Called by `lex`.
 
 use super::lex::Wrong;
 use super::words;
 
-const TYPOGRAPHIC_QUOTES: [char; 5] = ['“', '”', '„', '«', '»'];
+const TYPOGRAPHIC_QUOTES: [char; 14] =
+    ['“', '”', '„', '‟', '«', '»', '‹', '›', '＂', '「', '」', '『', '』', '〝'];
 
 fn wrong(what: String, hint: impl Into<String>) -> Option<Wrong> {
     Some((what, hint.into()))
@@ -55,11 +56,32 @@ pub fn foreign_word(word: &str) -> Option<Wrong> {
 /// An operator without a blank between it and a word. `ROAR` ends in no operator: of words in capitals only what has the
 /// distance of a NEAR does.
 fn glued_operator(word: &str) -> Option<Wrong> {
+    if let Some(operators) = joined_operators(word) {
+        let what = format!("`{word}` is no operator here");
+        return wrong(what, format!("write {operators}; to search for the text itself, write \"{word}\""));
+    }
     let (before, operator, after) = glued_near(word).or_else(|| glued_junction(word))?;
     let what = format!("the operator `{operator}` inside `{word}`: expected blanks around it");
+    // `NOT -ad` would be `ad`; some write `<NEAR/3>`.
+    let after =
+        if operator == "NOT" { after.trim_start_matches(['-', '!']) } else { after.trim_start_matches('>') };
+    let before = before.trim_end_matches('<');
     let apart = [before, operator, after].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
     let hint = format!("write {}; to search for the text itself, write \"{word}\"", apart.join(" "));
     wrong(what, hint)
+}
+
+/// Two operators in one word, or one in brackets, as they are written here.
+fn joined_operators(word: &str) -> Option<&'static str> {
+    let bracketed = word.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
+    Some(match bracketed.map(str::to_ascii_uppercase).as_deref().unwrap_or(word) {
+        "AND" if bracketed.is_some() => "AND",
+        "OR" if bracketed.is_some() => "OR",
+        "NOT" if bracketed.is_some() => "NOT",
+        "ANDNOT" | "AND-NOT" | "AND_NOT" | "BUTNOT" => "AND NOT",
+        "ORNOT" | "OR-NOT" | "OR_NOT" => "OR NOT",
+        _ => return None,
+    })
 }
 
 /// `tvNEAR/2` in three parts.
@@ -71,18 +93,57 @@ fn glued_near(word: &str) -> Option<(&str, &str, &str)> {
     (end > digits).then(|| (&word[..start], &word[start..end], &word[end..]))
 }
 
-/// `tvOR` and `NOTtv` in three parts. Handles and hashtags end as they please.
+/// `tvOR`, `NOTtv`, `tvORradio` and `NOT#tv` in three parts. Handles, hashtags and addresses end as they please.
 fn glued_junction(word: &str) -> Option<(&str, &str, &str)> {
-    let is_small = |text: &str| !text.starts_with(['@', '#']);
+    let is_plain = !word.starts_with(['@', '#', '$']);
+    let is_inner = is_plain && !word.contains('/');
     ["AND", "OR", "NOT"].into_iter().find_map(|operator| {
-        let before = word.strip_suffix(operator).filter(|before| before.ends_with(char::is_lowercase));
-        let after = word.strip_prefix(operator).filter(|after| after.starts_with(char::is_lowercase));
-        match (before.filter(|before| is_small(before)), after) {
+        let after =
+            word.strip_prefix(operator).filter(|after| after.starts_with(is_beside) || is_term(after));
+        let before = word.strip_suffix(operator).filter(|before| is_plain && before.ends_with(is_beside));
+        let inside = || {
+            let at = word.find(operator).filter(|at| is_inner && word[..*at].ends_with(is_beside))?;
+            let after = &word[at + operator.len()..];
+            after.starts_with(is_beside).then(|| (&word[..at], operator, after))
+        };
+        match (before, after) {
             (Some(before), _) => Some((before, operator, "")),
             (None, Some(after)) => Some(("", operator, after)),
-            (None, None) => None,
+            (None, None) => inside(),
         }
     })
+}
+
+/// Whether a character beside capitals is of another word: a letter that is none, or an emoji.
+fn is_beside(character: char) -> bool {
+    match character.is_alphanumeric() {
+        true => character.is_alphabetic() && !character.is_uppercase(),
+        false => !character.is_ascii() && !words::is_punctuation(character.encode_utf8(&mut [0; 4])),
+    }
+}
+
+/// Whether what stands right behind an operator begins as a term does: `-ad`, `#ad`, `@united`, `$products`, `/ad/`.
+fn is_term(after: &str) -> bool {
+    let is_regex = after.len() > 2 && after.starts_with('/') && after.ends_with('/');
+    is_regex || after.starts_with(['-', '+', '!', '#', '@', '$']) && after.contains(char::is_alphanumeric)
+}
+
+/// Distances as other tools write them: `NEAR3`, `NEAR-3`, `W/3`, `PRE/3`. In lower case they are words.
+pub fn foreign_distance(word: &str) -> Option<Wrong> {
+    let letters = word.find(|c: char| !c.is_ascii_uppercase())?;
+    let (name, rest) = word.split_at(letters);
+    let (operator, signs) = match name {
+        "NEAR" | "WITHIN" => ("NEAR", &["", "-", "_", "~", "=", ":", "/"][..]),
+        "ONEAR" | "ADJ" => ("ONEAR", &["", "-", "_", "~", "=", ":", "/"][..]),
+        "W" | "N" => ("NEAR", &["/"][..]),
+        "PRE" => ("ONEAR", &["/"][..]),
+        _ => return None,
+    };
+    let digits =
+        signs.iter().filter_map(|sign| rest.strip_prefix(sign)).find(|digits| is_whole_number(digits))?;
+    let what = format!("`{word}` is no distance here: expected `{operator}/{digits}`");
+    let hint = format!("write {operator}/{digits}; to search for the text itself, write \"{word}\"");
+    wrong(what, hint)
 }
 
 /// Words that join others elsewhere, and quotes that are none.
@@ -107,6 +168,14 @@ fn foreign_operator(word: &str) -> Option<Wrong> {
                 format!("write {left} {operator} {right}; to search for the text itself, put it in quotes");
             return wrong(format!("`{sign}` inside `{word}`: expected blanks around an operator"), hint);
         }
+    }
+    if let Some((left, right)) = word.split_once('|')
+        && left.ends_with(char::is_alphanumeric)
+        && right.starts_with(char::is_alphanumeric)
+    {
+        let instead = format!("({})", word.replace('|', " OR "));
+        let hint = format!("write {instead}; to search for the text itself, write \"{word}\"");
+        return wrong(format!("`|` is no operator here: found `{word}`"), hint);
     }
     None
 }
@@ -153,12 +222,12 @@ fn foreign_mark(word: &str) -> Option<Wrong> {
         };
         return wrong(what, hint);
     }
-    if word.ends_with([',', ';']) {
+    if word.ends_with([',', ';', '，', '、', '；', '،', '؛']) {
         let what = format!("`{word}` ends in a comma or semicolon, which is no operator");
         return wrong(what, "write OR or AND between terms; to search for the sign itself, put it in quotes");
     }
     // A lone star is no sign but a wildcard without letters.
-    if words::is_punctuation(word) && !word.contains('*') && word != "\\" {
+    if words::is_punctuation(word) && !word.contains('*') {
         return Some(words::punctuation(word));
     }
     None
@@ -194,70 +263,10 @@ pub fn after_phrase(phrase: &str, after: &str) -> Option<Wrong> {
     None
 }
 
-/// What to write instead of a field that other languages have; none for a name that is in none of them.
-pub fn foreign_field(name: &str, rest: &str) -> Option<String> {
-    let value = rest.trim_start_matches(':').trim_matches(['"', '(', ')']);
-    Some(match name {
-        "raw" => format!("write \"{value}\" in a rule with case = \"exact\""),
-        "text" | "body" | "content" | "contents" | "title" | "message" | "contains" | "keyword"
-        | "full_text" => "the text is searched without a field: write the words alone".into(),
-        "site" | "domain" | "source" | "platform" => "`network:x` asks where a mention was posted".into(),
-        "url" | "links" | "link" | "url_contains" | "url_title" | "url_description" => {
-            "`has:link` finds any link; an address that stands in the text is searched in quotes".into()
-        }
-        "to" | "reply_to" | "in_reply_to" => {
-            format!("write account:@{} kind:reply", value.trim_start_matches('@'))
-        }
-        "at_mentions" | "mentions" | "mention" => format!("write @{}", value.trim_start_matches('@')),
-        "hashtags" | "hashtag" => format!("write #{}", value.trim_start_matches('#')),
-        "authorVerified" => "write verified:true or verified:false".into(),
-        "engagementType" | "type" => "write kind:reply, kind:quote or repost:true".into(),
-        "retweets_of" | "retweet_of" => {
-            "`repost:true` finds reposts; an author is asked for with author:@handle".into()
-        }
-        "filter" => "write has:link, has:mention or repost:true".into(),
-        "place"
-        | "place_country"
-        | "country"
-        | "city"
-        | "state"
-        | "region"
-        | "continent"
-        | "location"
-        | "geo"
-        | "point_radius"
-        | "bounding_box"
-        | "near"
-        | "authorGender"
-        | "gender"
-        | "bio"
-        | "bio_name"
-        | "bio_location"
-        | "following_count"
-        | "tweets_count"
-        | "statuses_count"
-        | "listed_count"
-        | "context"
-        | "entity"
-        | "sample"
-        | "embedding"
-        | "embedding_threshold"
-        | "conversation_id"
-        | "in_reply_to_tweet_id"
-        | "retweets_of_tweet_id"
-        | "min_retweets"
-        | "min_faves"
-        | "min_replies"
-        | "reach"
-        | "impact" => "mentions do not carry it; docs/rules.md lists the fields".into(),
-        "since" | "until" | "date" | "time" | "mod_date" | "@timestamp" => {
-            "a rule sees each mention as it comes, and asks no dates".into()
-        }
-        "_exists_" | "exists" => "write the field with the values that are meant".into(),
-        _ => return None,
-    })
-}
-
 fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
+fn is_whole_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }

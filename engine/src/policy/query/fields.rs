@@ -3,10 +3,12 @@
 //! Owns the names of fields, the names that Twitter, Lucene and Brandwatch have for the same, and every message about a
 //! value. May not know where a field's value comes from. Called by `lex` alone.
 
-use super::dialect;
-use super::field::{Bounds, Field};
+mod numbers;
+
+use super::field::Field;
 use super::lex::Wrong;
 use super::tree::{Expression, Mark};
+use super::{foreign_fields, languages};
 use crate::model::{Kind, Visibility};
 use crate::policy::Category;
 use crate::policy::mistake::did_you_mean;
@@ -39,17 +41,108 @@ const KINDS: [Kind; 6] = [Kind::Post, Kind::Reply, Kind::Repost, Kind::Quote, Ki
 
 /// Splits `name:value` and `name>number`; the second part keeps its sign. `None` for a plain word.
 pub fn shape(word: &str) -> Option<(&str, &str)> {
-    let sign = word.find([':', '>', '<', '='])?;
-    let (name, rest) = word.split_at(sign);
+    let (name, rest) = split(word)?;
     let looks_like_a_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
     looks_like_a_name.then_some((name, rest))
 }
 
-/// Reads a field; `rest` is its sign and its value.
+/// What stands before the first sign, and the rest with its sign.
+fn split(word: &str) -> Option<(&str, &str)> {
+    let sign = word.find([':', '>', '<', '='])?;
+    let differs = word[sign..].starts_with('=') && word[..sign].ends_with('!');
+    Some(word.split_at(if differs { sign - 1 } else { sign }))
+}
+
+/// What is wrong with a word that asks for a field by the name of another tool, which has signs in it: `min-followers:10`,
+/// `user.lang:en`, `@timestamp:2020`. None for `example.com:443`: addresses and emoticons are words.
+pub fn foreign_name(word: &str) -> Option<Wrong> {
+    let (name, rest) = split(word)?;
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    let plain = name.strip_prefix('@').unwrap_or(name);
+    if !plain.starts_with(|c: char| c.is_ascii_alphabetic()) || !plain.bytes().all(is_name) {
+        return None;
+    }
+    let shown = if rest == ":" { ":…" } else { rest };
+    let ours = |name: &str| is_name_of_field(name).then(|| format!("write {name}{shown}"));
+    let known = |name: &str| ours(name).or_else(|| foreign_fields::instead(name, rest));
+    let parts = plain.split_once('.').map(|(first, _)| first).zip(plain.rsplit('.').next());
+    let hint = match parts {
+        _ if plain.len() < name.len() => foreign_fields::instead(name, rest),
+        Some((first, last)) => known(last).or_else(|| {
+            let is_of_a_mention = FIELDS.contains(&first) || matches!(first, "user" | "mention");
+            is_of_a_mention.then(|| "docs/rules.md lists the fields".to_owned())
+        }),
+        None => known(&plain.replace('-', "_")),
+    }?;
+    let what = format!("there is no field `{name}`");
+    Some((what, format!("{hint}; to search for the text itself, write \"{word}\"")))
+}
+
+/// Whether a word names a field of ours.
+fn is_name_of_field(word: &str) -> bool {
+    FIELDS.contains(&word) || ALIASES.contains(&word)
+}
+
+/// What is wrong with a field that has blanks in it, as in `followers > 1000`, and the bytes of `rest`, which follows the
+/// word `name`, that belong to it. Emoticons may stand behind a word: `my account :D`, `who is it =)`, `love is <3`.
+pub fn in_pieces(name: &str, rest: &str) -> Option<(usize, Wrong)> {
+    let after = rest.trim_start();
+    if !is_name_of_field(name) || after.len() == rest.len() {
+        return None;
+    }
+    let length = after.find(|c| !matches!(c, ':' | '>' | '<' | '=' | '!')).unwrap_or(after.len());
+    let (sign, behind) = after.split_at(length);
+    let is_sign = match sign {
+        ":" | "=" | "==" | "!=" => true,
+        ">" | ">=" | "<" | "<=" => is_number_field(name),
+        _ => false,
+    };
+    let value = behind.trim_start();
+    let bracket = value.chars().next().and_then(|opens| match opens {
+        '(' => Some(')'),
+        '[' | '{' => Some(']'),
+        '"' => Some('"'),
+        _ => None,
+    });
+    let length = match bracket {
+        // An emoticon, or what is never closed.
+        Some(_) if value.len() == behind.len() && sign.len() == 1 => None,
+        Some(closes) => value[1..].find([closes, '}']).map(|at| 1 + at + closes.len_utf8()),
+        None => Some(
+            value.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '"')).unwrap_or(value.len()),
+        ),
+    };
+    let written = &value[..length?];
+    let begins =
+        written.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '@' | '*' | '(' | '[' | '{' | '"'));
+    let is_emoticon = value.len() == behind.len() && written.chars().count() < 2 && !is_number_field(name);
+    if !is_sign || !begins || is_emoticon {
+        return None;
+    }
+    let bytes = rest.len() - value.len() + written.len();
+    let instead = match sign {
+        "!=" | "==" | "=" if !is_number_field(name) => format!("{name}:{written}"),
+        "!=" | "==" => format!("{name}={written}"),
+        _ => format!("{name}{sign}{written}"),
+    };
+    let not = if sign == "!=" { "NOT " } else { "" };
+    let what = format!("blanks inside the field `{name}{}`: expected none", &rest[..bytes]);
+    Some((bytes, (what, format!("write {not}{instead}"))))
+}
+
+/// Reads a field; `rest` is its sign and its value. A value in quotes is taken as it stands.
 pub fn read(name: &str, rest: &str, filter: bool) -> Result<Field, Wrong> {
+    let quoted = rest.strip_prefix(":\"").and_then(|rest| rest.strip_suffix('"'));
+    let rest = &quoted.map_or_else(|| rest.to_owned(), |value| format!(":{value}"))[..];
     check_name(name, rest, filter)?;
+    if let Some(value) = rest.strip_prefix("!=") {
+        let sign = if is_number_field(name) { '=' } else { ':' };
+        let value = if value.is_empty() { "…" } else { value };
+        let what = format!("`!=` after `{name}` is no operator here: expected `{sign}`");
+        return Err((what, format!("write NOT {name}{sign}{value}")));
+    }
     if is_number_field(name) {
-        return followers(name, rest).map(Field::Followers);
+        return numbers::followers(name, rest).map(Field::Followers);
     }
     let Some(value) = rest.strip_prefix(':') else {
         return Err((format!("expected `{name}:value`, found `{name}{rest}`"), String::new()));
@@ -61,7 +154,39 @@ pub fn read(name: &str, rest: &str, filter: bool) -> Result<Field, Wrong> {
         let what = format!("a range is for numbers: `{name}:` asks for a value, found `{value}`");
         return Err((what, format!("write {name}:(one OR other)")));
     }
-    read_value(name, value)
+    let doubt = if quoted.is_some() { None } else { doubtful(name, value) };
+    let field = read_value(name, value)?;
+    doubt.map_or(Ok(field), Err)
+}
+
+/// What is probably wrong with a value that may be right all the same; in quotes it is taken.
+fn doubtful(name: &str, value: &str) -> Option<Wrong> {
+    match name {
+        "lang" | "language" => languages::doubtful(value),
+        "network" if is_foreign_network(value) => {
+            let what = format!("the network `{value}` has the name `x`, which the presets give it");
+            Some((
+                what,
+                format!("write network:x; for a producer that writes just that, network:\"{value}\""),
+            ))
+        }
+        // Twitter's `from:` takes both.
+        "author" | "from" if value.bytes().all(|b| b.is_ascii_digit()) => {
+            let what =
+                format!("`{value}` after `{name}:` looks like an author's id: rules know authors by handle");
+            Some((what, format!("write author:@handle; if {value} is the handle, author:@{value}")))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a value has to stand in quotes to be taken as it is.
+pub fn needs_quotes(name: &str, value: &str) -> bool {
+    doubtful(name, value).is_some()
+}
+
+fn is_foreign_network(value: &str) -> bool {
+    matches!(value, "twitter" | "twitter.com" | "x.com")
 }
 
 /// Reads the values between the parentheses of `name:(one OR other)`, which begin at byte `at` of the query.
@@ -107,7 +232,7 @@ pub fn read_set(name: &str, inside: &str, at: usize, filter: bool) -> Result<Exp
             }
             _ => {
                 wants_value = false;
-                match read(name, &format!(":{}", written.trim_matches('"')), filter) {
+                match read(name, &format!(":{written}"), filter) {
                     Ok(field) => parts.push(Expression::Field(field, mark)),
                     Err((what, hint)) => refuse(what, hint),
                 }
@@ -130,7 +255,7 @@ fn is_number_field(name: &str) -> bool {
 }
 
 fn check_name(name: &str, rest: &str, filter: bool) -> Result<(), Wrong> {
-    if FIELDS.contains(&name) || ALIASES.contains(&name) {
+    if is_name_of_field(name) {
         return Ok(());
     }
     if FIELDS_LATER.contains(&name) {
@@ -138,7 +263,7 @@ fn check_name(name: &str, rest: &str, filter: bool) -> Result<(), Wrong> {
         return Err((what, "a rule that asked for it would never match".into()));
     }
     let what = format!("there is no field `{name}`");
-    if let Some(instead) = dialect::foreign_field(name, rest) {
+    if let Some(instead) = foreign_fields::instead(name, rest) {
         return Err((what, instead));
     }
     let near = did_you_mean(name, FIELDS);
@@ -181,6 +306,9 @@ fn read_value(name: &str, value: &str) -> Result<Field, Wrong> {
         }
         "has" => feature(value).map(Field::Has),
         "is" => is(value),
+        "tag" if value.contains(|c: char| c.is_whitespace() || matches!(c, '\\' | '"' | '(' | ')')) => {
+            wrong("a tag such as `tv`")
+        }
         "tag" => Ok(Field::Tag(value.to_owned())),
         _ => one_of(name, value, Category::ALL.map(|category| (category.name(), category)))
             .map(Field::Category),
@@ -204,6 +332,11 @@ fn feature(value: &str) -> Result<Feature, Wrong> {
         return Err((what, String::new()));
     }
     let known = Feature::ALL.map(|feature| (feature.name(), feature));
+    if singular == "cashtag" {
+        let names = known.map(|(name, _)| format!("`{name}`")).join(", ");
+        let what = format!("there is no feature `{value}`: expected {names}");
+        return Err((what, "write /\\$[a-z]+\\b/; one cashtag is written in quotes: \"$TSLA\"".into()));
+    }
     match known.iter().find(|(name, _)| *name == singular) {
         Some((_, feature)) => Ok(*feature),
         None => one_of("feature", value, known),
@@ -227,100 +360,6 @@ fn is(value: &str) -> Result<Field, Wrong> {
         "expected `retweet`, `reply`, `quote`, `verified` or `nullcast` after `is:`, found `{value}`"
     );
     Err((what, did_you_mean(value, known.iter().map(|(name, _)| *name))))
-}
-
-/// Reads `>n`, `:>n`, `:[a TO b]` and the numbers of Twitter's fields.
-fn followers(name: &str, rest: &str) -> Result<Bounds, Wrong> {
-    let value = rest.strip_prefix(':').unwrap_or(rest);
-    if value.trim().is_empty() {
-        return Err((format!("expected a number after `{name}`"), "such as `followers>10000`".into()));
-    }
-    if value.starts_with(['[', '{']) {
-        return range(name, value);
-    }
-    for sign in [">=", "<=", ">", "<", "="] {
-        let Some(digits) = value.strip_prefix(sign) else { continue };
-        let shown = format!("{name}{}", &rest[..rest.len() - digits.len()]);
-        let limit = number(&shown, digits)?;
-        let bounds = match sign {
-            ">=" => Some((limit, u64::MAX)),
-            "<=" => Some((0, limit)),
-            ">" => limit.checked_add(1).map(|least| (least, u64::MAX)),
-            "<" => limit.checked_sub(1).map(|most| (0, most)),
-            _ => Some((limit, limit)),
-        };
-        let Some((least, most)) = bounds else {
-            return Err((format!("no number is as `{shown}{digits}` asks"), String::new()));
-        };
-        return Ok(Bounds { least, most });
-    }
-    // Twitter's: `min_followers:n`, and `followers_count:n` and `followers_count:n..m`.
-    match (name, value.split_once("..")) {
-        ("followers_count", Some((least, most))) => {
-            let (least, most) = (number("followers_count:", least)?, number("followers_count:", most)?);
-            match least <= most {
-                true => Ok(Bounds { least, most }),
-                false => {
-                    Err((format!("no number is inside `{value}`"), "the smaller one comes first".into()))
-                }
-            }
-        }
-        ("followers_count" | "min_followers", None) => {
-            Ok(Bounds { least: number(&format!("{name}:"), value)?, most: u64::MAX })
-        }
-        _ => {
-            let what =
-                format!("expected `>`, `>=`, `<`, `<=`, `=` or a range after `{name}`, found `{rest}`");
-            Err((what, "such as `followers>10000` or `followers:[1000 TO 5000]`".into()))
-        }
-    }
-}
-
-/// Reads `[a TO b]`, whose ends count, and `{a TO b}`, whose ends do not; `*` is no limit.
-fn range(name: &str, value: &str) -> Result<Bounds, Wrong> {
-    let (opens, closes) = (value.starts_with('['), value.ends_with(']'));
-    let inside = value[1..].trim_end_matches([']', '}']);
-    let words: Vec<&str> = inside.split_whitespace().collect();
-    let [least, "TO", most] = words[..] else {
-        let what = format!("expected `[least TO most]` after `{name}:`, found `{value}`");
-        return Err((what, "such as `followers:[1000 TO 5000]`, or `*` for no limit".into()));
-    };
-    let shown = format!("{name}:{}", &value[..1]);
-    let lower = match least {
-        "*" => Some(0),
-        digits if opens => Some(number(&shown, digits)?),
-        digits => number(&shown, digits)?.checked_add(1),
-    };
-    let upper = match most {
-        "*" => Some(u64::MAX),
-        digits if closes => Some(number(&shown, digits)?),
-        digits => number(&shown, digits)?.checked_sub(1),
-    };
-    match (lower, upper) {
-        (Some(lower), Some(upper)) if lower <= upper => Ok(Bounds { least: lower, most: upper }),
-        _ => Err(nothing_inside(least, most, value)),
-    }
-}
-
-/// What is wrong with a range that no number is inside.
-fn nothing_inside(least: &str, most: &str, value: &str) -> Wrong {
-    let what = format!("no number is inside `{value}`");
-    let swapped = match (least.parse::<u64>(), most.parse::<u64>()) {
-        (Ok(least), Ok(most)) => least > most,
-        _ => false,
-    };
-    match swapped {
-        true => (what, "the smaller one comes first".into()),
-        false => (what, format!("`{{` and `}}` leave the number beside them out: write [{least} TO {most}]")),
-    }
-}
-
-fn number(before: &str, digits: &str) -> Result<u64, Wrong> {
-    let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    digits.parse().ok().filter(|_| whole).ok_or_else(|| {
-        let what = format!("expected a whole number after `{before}`, found `{digits}`");
-        (what, "write it out, such as `followers>10000`".into())
-    })
 }
 
 /// The shape of a BCP 47 tag, as far as a filter needs it.

@@ -4,7 +4,7 @@
 //! means is `fields`', and what other search languages mean by it is `dialect`'s. Called by `parse` alone.
 
 use super::tree::{Expression, ListTerm, Mark};
-use super::{Dialect, Form, NEAR_WORDS_MAX, QueryMistake, dialect, fields, words};
+use super::{Dialect, Form, NEAR_WORDS_MAX, QueryMistake, dialect, fields, fullwidth, words};
 
 /// A token and where it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,10 +112,9 @@ impl<'q> Lexer<'q> {
 
     /// Takes everything up to the next blank, parenthesis or quote.
     fn bare_text(&mut self) -> &'q str {
-        let rest = self.rest();
-        let end = rest.find(ends_word).unwrap_or(rest.len());
-        self.at += end;
-        &rest[..end]
+        let word = word(self.rest());
+        self.at += word.len();
+        word
     }
 
     fn phrase(&mut self) {
@@ -191,7 +190,7 @@ impl<'q> Lexer<'q> {
     /// `-term`, `!term` and `+term`, as on Twitter and in Lucene.
     fn sign(&mut self, sign: char) {
         let start = self.at;
-        let word = &self.rest()[..self.rest().find(ends_word).unwrap_or(self.rest().len())];
+        let word = word(self.rest());
         let opens = self.rest()[word.len()..].starts_with(['(', '"']);
         if word.len() == 1 && !opens {
             self.at += 1;
@@ -221,6 +220,9 @@ impl<'q> Lexer<'q> {
             return self.refuse(start, dialect::single_quotes(&self.query[start..self.at]));
         }
         let word = self.bare_text();
+        if let Some((at, wrong)) = fullwidth::refused(word) {
+            return self.refuse(start + at, wrong);
+        }
         match word {
             "AND" => return self.push(start, TokenKind::And),
             "OR" => return self.push(start, TokenKind::Or),
@@ -233,11 +235,20 @@ impl<'q> Lexer<'q> {
                 Err(wrong) => self.refuse(start, wrong),
             };
         }
+        if let Some(wrong) = dialect::foreign_distance(word) {
+            return self.refuse(start, wrong);
+        }
+        if let Some((length, wrong)) = fields::in_pieces(word, self.rest()) {
+            self.at += length;
+            return self.refuse(start, wrong);
+        }
         // A bracket, a set or a quoted value belongs to its field, so that one mistake gives one message.
         if let Some((name, rest)) = fields::shape(word) {
             return self.field(start, name, rest);
         }
-        if let Some(wrong) = dialect::foreign_word(word) {
+        let escape = (self.dialect != Dialect::Filter).then(|| words::backslash(word)).flatten();
+        let foreign = || fields::foreign_name(word).or_else(|| dialect::foreign_word(word));
+        if let Some(wrong) = escape.or_else(foreign) {
             return self.refuse(start, wrong);
         }
         if let Some(name) = word.strip_prefix('$') {
@@ -290,7 +301,7 @@ impl<'q> Lexer<'q> {
                 return;
             };
             self.at += length + 2;
-            format!(":{}", &after[1..1 + length])
+            format!(":{}", &after[..length + 2])
         } else if rest.starts_with([':', '=']) && rest[1..].starts_with(['[', '{']) {
             let from_bracket = &self.query[value_at..];
             let Some(length) = from_bracket.find([']', '}']) else {
@@ -310,8 +321,16 @@ impl<'q> Lexer<'q> {
     }
 }
 
-fn ends_word(character: char) -> bool {
-    character.is_whitespace() || matches!(character, '(' | ')' | '"')
+/// What stands at the beginning of `rest` up to the next blank, parenthesis or quote. A backslash is always a mistake in
+/// a word, which is told of all that it escapes.
+fn word(rest: &str) -> &str {
+    let mut escaped = false;
+    let ends = |character: char| {
+        let ends = !escaped && (character.is_whitespace() || matches!(character, '(' | ')' | '"'));
+        escaped = !escaped && character == '\\';
+        ends
+    };
+    &rest[..rest.find(ends).unwrap_or(rest.len())]
 }
 
 /// Where the quote stands that closes a phrase; `\"` does not.

@@ -1,28 +1,16 @@
 //! The query language: what rules search for and what workflow filters ask.
 //!
-//! Owns the grammar below and its messages; a mistake points at a character and says what was expected. Knows
+//! Owns the grammar and its messages; a mistake points at a character and says what was expected. Knows
 //! nothing of files or rules. Called by `policy::compile` alone.
 //!
-//! ```text
-//! query  = or
-//! or     = and { "OR" and }
-//! and    = not { ["AND"] not }                  two terms side by side mean AND, as on Twitter
-//! not    = "NOT" not | "(" or ")" | term
-//! term   = word | "\"" phrase "\"" | field      rules
-//!        | field                                workflow filters, which ask for tags instead of words
-//! field  = ("lang" | "kind" | "network" | "account" | "verified" | "repost") ":" value
-//!        | "followers" (">" | ">=" | "<" | "<=" | "=") number
-//!        | ("tag" | "category") ":" value       workflow filters only
-//! ```
-//!
-//! Operators are written in capitals. NOT binds tighter than AND, AND tighter than OR. A word reaches to the
-//! next blank, parenthesis or quote; `@handle`, `#tag` and emoji are words. A phrase is searched as it stands,
-//! with its blanks normalised. A query of nothing but NOTs is allowed. Asking a field that the mention lacks
-//! is false, so `NOT lang:en` holds for a mention of unknown language.
+//! The grammar, with an example of everything, is docs/rules.md.
 
 mod dialect;
 mod field;
 mod fields;
+mod foreign_fields;
+mod fullwidth;
+mod languages;
 mod lex;
 mod list;
 mod parse;

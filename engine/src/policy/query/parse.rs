@@ -21,7 +21,8 @@ pub fn parse(query: &str, dialect: Dialect) -> Result<Expression, Vec<QueryMista
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let mut parser = Parser { query, tokens: &tokens, next: 0, depth: 0 };
+    let has_plus = tokens.iter().any(|token| token.kind == TokenKind::Plus);
+    let mut parser = Parser { query, tokens: &tokens, has_plus, next: 0, depth: 0 };
     parser.query().map_err(|mistake| vec![mistake])
 }
 
@@ -34,6 +35,8 @@ const TOGETHER: &str = "for words that stand together, write a phrase in quotes 
 struct Parser<'t> {
     query: &'t str,
     tokens: &'t [Token],
+    /// Whether a `+` stands anywhere: then the query is Lucene's.
+    has_plus: bool,
     next: usize,
     depth: usize,
 }
@@ -125,7 +128,8 @@ impl<'t> Parser<'t> {
         Ok(if parts.len() == 1 { parts.remove(0) } else { Expression::And(parts) })
     }
 
-    /// In Lucene a term beside a `+` term decides nothing; here every term is required. So the two may not be mixed.
+    /// In Lucene a term beside a `+` term decides nothing, and of the terms of a group one is enough; here every term is
+    /// required. So in a query with a `+` nothing stands side by side without an operator or a sign.
     fn check_plus(&self, joints: &[(Joint, usize)], in_or: bool) -> Result<(), QueryMistake> {
         let plus = joints.iter().any(|(joint, _)| *joint == Joint::Plus);
         if let [(Joint::Plus, at)] = joints
@@ -134,14 +138,24 @@ impl<'t> Parser<'t> {
             let what = "a `+` beside OR: in Lucene the term would be required, and the OR decide nothing";
             return Err(QueryMistake::new(*at, what, "write AND if it is required, else leave the sign out"));
         }
-        let Some((_, at)) = joints.iter().find(|(joint, _)| *joint == Joint::Bare).filter(|_| plus) else {
-            return Ok(());
+        let mut bare = joints.iter().filter(|(joint, _)| *joint == Joint::Bare).map(|(_, at)| *at);
+        let (Some(at), true) = (bare.next(), self.has_plus && joints.len() > 1) else { return Ok(()) };
+        // In a group without a sign the first term is none that could do without an operator.
+        let at = if plus { at } else { bare.next().unwrap_or(at) };
+        let word = self.query[at..].split([' ', '\t', '\n', '(', ')']).next().unwrap_or_default();
+        let (what, hint) = match plus {
+            true => (
+                format!("`{word}` has no `+` beside a term that has one: in Lucene it would decide nothing"),
+                "put + before it too if it is required, else leave it out",
+            ),
+            false => (
+                format!(
+                    "nothing joins `{word}` in a query with a `+`: in Lucene one of such terms is enough"
+                ),
+                "write OR before it, or AND if it is required",
+            ),
         };
-        let word = self.query[*at..].split([' ', '\t', '\n', '(', ')']).next().unwrap_or_default();
-        let what =
-            format!("`{word}` has no `+` beside a term that has one: in Lucene it would decide nothing");
-        let hint = "put + before it too if it is required, else leave it out";
-        Err(QueryMistake::new(*at, what, hint))
+        Err(QueryMistake::new(at, what, hint))
     }
 
     fn not(&mut self) -> Result<Expression, QueryMistake> {

@@ -3,6 +3,7 @@
 //! Owns one spelling for each tree, in the query language itself. Called by the lints, to compare queries and to name their parts, and by the tests of the language.
 
 use super::field::Field;
+use super::fields::needs_quotes;
 use super::tree::Expression;
 use super::{Case, Edges, Form};
 use crate::scan::Literal;
@@ -87,11 +88,16 @@ fn literal_spelled(literal: &Literal) -> String {
     format!("{}\"{before}{text}{after}\"", form_spelled(literal.form))
 }
 
+/// A value, in quotes where it would be doubted without.
+fn quoted(name: &str, value: &str) -> String {
+    if needs_quotes(name, value) { format!("\"{value}\"") } else { value.to_owned() }
+}
+
 fn field_spelled(field: &Field) -> String {
     match field {
-        Field::Lang(lang) => format!("lang:{lang}"),
+        Field::Lang(lang) => format!("lang:{}", quoted("lang", lang)),
         Field::Kind(kind) => format!("kind:{}", kind.name()),
-        Field::Network(network) => format!("network:{network}"),
+        Field::Network(network) => format!("network:{}", quoted("network", network)),
         Field::Account(account) => format!("account:@{account}"),
         Field::Author(handle) => format!("author:@{handle}"),
         Field::Followers(bounds) => {

@@ -20,14 +20,31 @@ pub const SUFFIX_CHARS_MIN: usize = 3;
 
 /// A word as it stands in a query, without quotes.
 pub fn read_word(word: &str, form: Form) -> Result<Literal, Wrong> {
-    if let Some(at) = word.find('\\') {
-        let what = format!("`\\` in `{word}` escapes nothing: expected a plain word");
-        // In quotes an escaped `*` is the sign; without its escape it would be a wildcard.
-        let plain = word.replace("\\*", "\u{0}").replace('\\', "").replace('\u{0}', "\\*");
-        debug_assert!(at < word.len());
-        return Err((what, format!("signs are searched for in quotes: write \"{plain}\"")));
-    }
     read(word, word, form)
+}
+
+/// What is wrong with a word that has a backslash; none for one that has none.
+pub fn backslash(word: &str) -> Option<Wrong> {
+    if !word.contains('\\') {
+        return None;
+    }
+    let what = format!("`\\` in `{word}` escapes nothing: expected a plain word");
+    // In quotes these stand for the sign; without its escape a `*` would be a wildcard.
+    let mut plain = String::with_capacity(word.len());
+    let mut characters = word.chars().peekable();
+    while let Some(character) = characters.next() {
+        match (character, characters.peek()) {
+            ('\\', Some('"' | '*' | '\\')) => {
+                plain.extend([Some(character), characters.next()].into_iter().flatten())
+            }
+            ('\\', _) => {}
+            _ => plain.push(character),
+        }
+    }
+    if plain.is_empty() {
+        plain.push_str("\\\\");
+    }
+    Some((what, format!("signs are searched for in quotes: write \"{plain}\"")))
 }
 
 /// What stands between the quotes of a phrase.
@@ -85,8 +102,7 @@ pub fn unknown_escape(text: &str) -> Option<(Range<usize>, Wrong)> {
         if !matches!(escaped, Some('"' | '*' | '\\')) {
             let escaped = escaped.map(String::from).unwrap_or_default();
             let what = format!("`\\{escaped}` escapes nothing: expected `\\\"`, `\\*` or `\\\\`");
-            let alone =
-                if escaped.is_empty() { "leave it out".into() } else { format!("write {escaped} alone") };
+            let alone = if escaped.is_empty() { "leave it out".into() } else { format!("write {escaped}") };
             let hint = format!("{alone}; to search for the sign itself, write \\\\");
             return Some((at..at + 1 + escaped.len(), (what, hint)));
         }
@@ -117,6 +133,13 @@ fn read(text: &str, written: &str, form: Form) -> Result<Literal, Wrong> {
         [0] if !plain.starts_with(' ') => Edges::Suffix,
         _ => return Err(inner_wildcard(written, &plain)),
     };
+    if plain.starts_with('＊') != plain.ends_with('＊') && !is_punctuation(&plain) {
+        let what = format!("the full-width sign `＊` at an end of `{written}`");
+        return Err((
+            what,
+            "write * for a wildcard; to search for the sign itself, write \\* in quotes".into(),
+        ));
+    }
     let (least, limit) = match edges {
         Edges::Suffix => (SUFFIX_CHARS_MIN, "SUFFIX_CHARS_MIN"),
         _ => (PREFIX_CHARS_MIN, "PREFIX_CHARS_MIN"),

@@ -15,6 +15,7 @@ mod queries;
 mod regexes;
 mod rule_tests;
 mod scripts;
+mod silent;
 mod why;
 
 use super::*;
