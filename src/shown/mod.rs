@@ -176,13 +176,14 @@ fn places(terms: &[(&Term, String)]) -> Vec<std::ops::Range<usize>> {
     places
 }
 
-/// The `NEAR/3` between the sides of a pair.
+/// The `NEAR/3` between the sides of a pair, which may be pairs themselves.
 fn near_operator<'w>(why: &'w Why, near: &Term) -> &'w str {
-    let mut words = why.written(near).split([' ', '\n', '\t', '(', ')']);
-    let sides: Vec<&str> = near.parts.iter().flat_map(Term::leaves).map(|leaf| why.written(leaf)).collect();
-    let is_operator =
-        |word: &&str| (word.starts_with("NEAR/") || word.starts_with("ONEAR/")) && !sides.contains(word);
-    words.find(is_operator).unwrap_or("NEAR")
+    let between = match &near.parts[..] {
+        [left, right] => why.query.get(left.at + left.length..right.at),
+        _ => None,
+    };
+    let mut words = between.unwrap_or_default().split(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
+    words.find(|word| !word.is_empty()).unwrap_or("NEAR")
 }
 
 fn branch(why: &Why, term: &Term, depth: usize, text: &Line, lines: &mut Vec<String>) {

@@ -154,3 +154,23 @@ fn colours_change_no_word() {
     let plain = told("tv", "no", |it, line| why(About::Filter, it, line, Colour(false)));
     assert_eq!(colours.replace("\x1b[1;31m", "").replace("\x1b[0m", ""), plain);
 }
+
+#[test]
+fn each_of_several_distances_inside_each_other_is_shown_with_its_own_operator() {
+    let shown = told("(tv NEAR/0 broken) ONEAR/9 again", "again tv broken", tree);
+    let expected = "  false  ONEAR/9   they stand in the other order
+  true     NEAR/0   \"tv broken\"
+  true       tv   \"tv\"
+  true       broken   \"broken\"
+  true     again   \"again\"
+";
+    assert_eq!(shown, expected);
+    let query = "((a1 NEAR/1 \"NEAR/7\") )\n NEAR/4 ((c1 OR ((d1 ONEAR/2 e1))))";
+    let shown = told(query, "a1 near/7 x x x x x x d1 e1", tree);
+    let operators: Vec<&str> =
+        shown.lines().filter(|line| line.contains("NEAR/") && !line.contains('"')).collect();
+    assert_eq!(operators, ["  false  NEAR/4   6 words between them, at most 4"]);
+    let lines: Vec<&str> = shown.lines().map(|line| line[7..].trim_start()).collect();
+    assert_eq!(lines[1], "NEAR/1   \"a1 near/7\"");
+    assert_eq!(lines[4..7], ["OR   \"d1 e1\"", "c1", "ONEAR/2   \"d1 e1\""]);
+}
