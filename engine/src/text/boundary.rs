@@ -1,8 +1,8 @@
 //! Where a word ends: the check of one literal hit.
 //!
 //! Owns which scripts put blanks between words. A side of a hit is checked only if the literal's own edge
-//! character is a letter, digit or underscore of such a script; beside CJK, kana, Hangul, Thai, emoji,
-//! punctuation, `@` and `#` a hit may stand anywhere. Called by every scanner, also from inside a C callback:
+//! character is a letter, digit or underscore of such a script, and the left one of a handle or hashtag too; beside CJK,
+//! kana, Hangul, Thai, emoji and punctuation a hit may stand anywhere. Called by every scanner, also from inside a C callback:
 //! nothing here may panic.
 
 use serde::{Deserialize, Serialize};
@@ -25,9 +25,9 @@ pub enum Edges {
 /// Whether the hit `text[start..end]` stands as a word, as far as its own edge characters and `edges` ask for that.
 ///
 /// `@united` is found in `hey @united!`, `united` in `@united` and `united's`, `école` in `l'école`, `停电` in
-/// `今天停电了`; `refund` is not found in `refunded`, nor `can` in `can't`. A flag is never found in the second half of
-/// one flag and the first of the next, unless it may stand anywhere. False for a range that is empty or no range of characters
-/// of `text`.
+/// `今天停电了`; `refund` is not found in `refunded`, nor `can` in `can't`, nor `@delta` in `me@delta.com`. A flag is never
+/// found in the second half of one flag and the first of the next, unless it may stand anywhere. False for a range that is
+/// empty or no range of characters of `text`.
 #[must_use]
 pub fn bounded(text: &str, start: usize, end: usize, edges: Edges) -> bool {
     let (Some(before), Some(hit), Some(after)) = (text.get(..start), text.get(start..end), text.get(end..))
@@ -37,8 +37,10 @@ pub fn bounded(text: &str, start: usize, end: usize, edges: Edges) -> bool {
     if hit.is_empty() || edges == Edges::Anywhere {
         return !hit.is_empty();
     }
-    let cut_before =
-        edges != Edges::Suffix && last_is_word(before) && first_is_word(hit) && !begins_with_keycap(hit);
+    let cut_before = edges != Edges::Suffix
+        && last_is_word(before)
+        && (first_is_word(hit) || begins_with_tag(hit))
+        && !begins_with_keycap(hit);
     let cut_after = edges != Edges::Prefix && last_is_word(hit) && continues(after);
     !cut_before && !cut_after && !cuts_flag(before, hit, after)
 }
@@ -63,6 +65,12 @@ fn cuts_flag(before: &str, hit: &str, after: &str) -> bool {
     let ending = if alone { before + last } else { last };
     let last_cut = last > 0 && ending % 2 == 1 && after.starts_with(|next| is_indicator(&next));
     first_cut || last_cut
+}
+
+/// Whether a text begins with `@` or `#` and a letter, digit or underscore of any script.
+fn begins_with_tag(text: &str) -> bool {
+    let name = text.strip_prefix(['@', '#']).and_then(|name| name.chars().next());
+    name.is_some_and(|first| first == '_' || first.is_alphanumeric())
 }
 
 /// Whether a text begins with a keycap such as `1⃣`, which stands anywhere, as every emoji does.

@@ -192,12 +192,17 @@ pub(super) fn run(text: &str, sink: &mut Sink<'_>) {
     // apostrophe (`don´t`).
     let decomposed = visible.map(|character| if character == '´' { '\'' } else { character }).nfkd();
     let mut base = '\0';
-    let folded = decomposed.flat_map(move |character| {
-        if canonical_combining_class(character) == 0 {
+    let folded = decomposed.filter(|character| *character != TATWEEL).flat_map(move |character| {
+        let character = match accents {
+            Accents::Ignore => plain_letter(character),
+            Accents::Exact => character,
+        };
+        let accent = is_accent(character);
+        if !accent && canonical_combining_class(character) == 0 {
             base = map_letter(character);
         }
         let dropped = match accents {
-            Accents::Ignore => is_accent(character),
+            Accents::Ignore => accent || (base == ALEF && matches!(character, '\u{653}'..='\u{655}')),
             // `İ` is `i` under both treatments: the dot is no accent but part of the letter.
             Accents::Exact => character == '\u{307}' && base == 'i',
         };
@@ -235,6 +240,32 @@ fn map_special(character: char) -> char {
     }
 }
 
+/// Only draws a word out in Arabic script.
+const TATWEEL: char = '\u{640}';
+/// With hamza above or below, with madda: many writers leave the marks out.
+const ALEF: char = '\u{627}';
+
+/// What is left where accents do not count of a letter that Unicode does not take apart: Latin letters with a stroke, alef
+/// with wasla; and the Arabic kaf and yeh in place of the Persian ones, which one keyboard types and the other does not.
+pub(super) fn plain_letter(character: char) -> char {
+    match character {
+        'ł' => 'l',
+        'Ł' => 'L',
+        'đ' => 'd',
+        'Đ' => 'D',
+        'ø' => 'o',
+        'Ø' => 'O',
+        'ħ' => 'h',
+        'Ħ' => 'H',
+        'ŧ' => 't',
+        'Ŧ' => 'T',
+        '\u{671}' => ALEF,
+        '\u{6a9}' => '\u{643}',
+        '\u{6cc}' => '\u{64a}',
+        _ => character,
+    }
+}
+
 /// Blanks and controls separate words.
 pub(super) fn is_blank(character: char) -> bool {
     character == ' ' || character.is_whitespace() || character.is_control()
@@ -262,8 +293,8 @@ pub(super) fn is_invisible(character: char) -> bool {
     )
 }
 
-/// The marks that are dropped when accents do not count: those of Latin, Greek and Cyrillic, and the vowel
-/// points of Hebrew and Arabic, which most writers leave out. Marks that are letters to their readers (kana
+/// The marks that are dropped when accents do not count: those of Latin, Greek and Cyrillic, the vowel points of Hebrew and
+/// Arabic and the dot below of Devanagari, which many writers leave out. Marks that are letters to their readers (kana
 /// voicing, Indic vowels, Thai tones) stay.
 pub(super) fn is_accent(character: char) -> bool {
     matches!(
@@ -277,6 +308,7 @@ pub(super) fn is_accent(character: char) -> bool {
             | '\u{5c7}'
             | '\u{64b}'..='\u{652}'
             | '\u{670}'
+            | '\u{93c}'
             | '\u{1ab0}'..='\u{1aff}'
             | '\u{1dc0}'..='\u{1dff}'
             | '\u{fe20}'..='\u{fe2f}'

@@ -7,8 +7,8 @@
 //!
 //! What is done, in this order: invisible characters are removed, compatibility forms are taken apart (NFKD),
 //! letters are lower-cased one by one unless capitals are wanted, special letters are mapped (`ß` to `ss`, `ς` to `σ`, `ı` and `İ` to `i`,
-//! typographic apostrophes to `'`), accents are dropped unless they are wanted, what is left is composed again
-//! (NFC), and runs of blanks and controls become one blank, none at either end.
+//! typographic apostrophes to `'`), accents are dropped unless they are wanted, and with them the strokes of `ł` and its
+//! like; what is left is composed again (NFC), and runs of blanks and controls become one blank, none at either end.
 
 mod boundary;
 mod fold;

@@ -113,6 +113,74 @@ fn greek_and_cyrillic_have_case_and_accents_too() {
 }
 
 #[test]
+fn letters_with_a_stroke_are_their_plain_letters_unless_accents_count() {
+    for (plain, written) in [
+        ("lodz", "ŁÓDŹ"),
+        ("lodz", "łódź"),
+        ("łódź", "lodz"),
+        ("duoc", "được"),
+        ("Dakovo", "Đakovo"),
+        ("smorrebrod", "Smørrebrød"),
+        ("hal", "ħal"),
+        ("saht", "saħŧ"),
+    ] {
+        assert!(finds(plain, written), "{plain} in {written}");
+        assert!(!found(plain, written, Accents::Exact), "{plain} in {written}");
+    }
+    assert!(
+        stands("LODZ", "ŁÓDŹ", EXACT_CASE, Edges::Whole) && !stands("Lodz", "ŁÓDŹ", EXACT_CASE, Edges::Whole)
+    );
+    assert!(finds("łódź", "ŁÓDŹ") && found("łódź", "ŁÓDŹ", Accents::Exact));
+}
+
+#[test]
+fn what_arabic_persian_and_hindi_writers_leave_out_or_type_otherwise_does_not_count() {
+    for (one, other) in [
+        ("سيئة", "سيئـــة"),
+        ("أحمد", "احمد"),
+        ("إلغاء", "الغاء"),
+        ("آسف", "اسف"),
+        ("ٱلخدمة", "الخدمة"),
+        ("کتاب", "كتاب"),
+        ("خیلی", "خيلي"),
+        ("क़ीमत", "कीमत"),
+        ("ख\u{93c}राब", "खराब"),
+    ] {
+        assert!(finds(one, other) && finds(other, one), "{one} and {other}");
+        let same = one.contains('ـ') || other.contains('ـ');
+        assert_eq!(found(one, other, Accents::Exact), same, "{one} and {other}");
+    }
+    assert!(found("क\u{93c}ीमत", "क़ीमत", Accents::Exact));
+    // These are other letters: hamza on waw and yeh, teh marbuta, yeh without dots.
+    for (one, other) in [("سؤال", "سوال"), ("سيئة", "سيية"), ("خدمة", "خدمه"), ("على", "علي")]
+    {
+        assert!(!finds(one, other), "{one} and {other}");
+    }
+}
+
+#[test]
+fn a_handle_and_a_hashtag_begin_where_no_word_stands_before_them() {
+    for edges in [Edges::Whole, Edges::Prefix] {
+        let finds = |term: &str, text: &str| stands(term, text, Form::default(), edges);
+        for text in ["mail me@delta.com", "é@delta", "_@delta", "me@delta"] {
+            assert!(!finds("@delta", text), "{text}");
+        }
+        for text in ["@delta", "hey:@delta", "(@delta)", "@@delta", "今天@delta", "😡@delta", "#@delta"] {
+            assert!(finds("@delta", text), "{text}");
+        }
+        for text in ["https://x.com/page#sale", "abc#sale", "1#sale"] {
+            assert!(!finds("#sale", text), "{text}");
+        }
+        assert!(finds("#sale", "big (#sale)") && finds("#sale", "https://x.com/#sale"));
+        assert!(!finds("#退款", "abc#退款") && finds("#退款", "我要#退款"));
+        // No handle and no hashtag: signs stand anywhere.
+        assert!(finds("@", "me@delta") && finds("# x", "a# x") && finds("#⃣", "a#⃣"));
+    }
+    assert!(stands("delta", "mail me@delta.com", Form::default(), Edges::Whole));
+    assert!(stands("@delta", "me@delta", Form::default(), Edges::Anywhere));
+}
+
+#[test]
 fn a_handle_and_a_hashtag_are_found_with_their_sign() {
     assert!(finds("@united", "hey @united!"));
     assert!(finds("#delayed", "so #Delayed"));
@@ -374,7 +442,12 @@ fn slow(text: &str, form: Form) -> String {
         .collect();
     let mut letters = String::new();
     let mut base = ' ';
-    for character in decomposed.chars() {
+    let written_plain = |character: char| {
+        let pairs = "łlŁLđdĐDøoØOħhĦHŧtŦTٱاکكیي".chars().collect::<Vec<_>>();
+        pairs.chunks(2).find(|pair| pair[0] == character).map_or(character, |pair| pair[1])
+    };
+    for character in decomposed.chars().filter(|character| *character != 'ـ') {
+        let character = if form.accents == Accents::Ignore { written_plain(character) } else { character };
         let special: String = match character {
             '‘' | '’' | '‛' | 'ʼ' | 'ʻ' => "'".into(),
             'ς' => "σ".into(),
@@ -384,10 +457,12 @@ fn slow(text: &str, form: Form) -> String {
             other => other.into(),
         };
         let lower: String = special.chars().flat_map(char::to_lowercase).collect();
-        if unicode_normalization::char::canonical_combining_class(character) == 0 {
+        let joins = unicode_normalization::char::canonical_combining_class(character) != 0;
+        if !joins && !fold::is_accent(character) {
             base = lower.chars().last().unwrap();
         }
-        if form.accents == Accents::Ignore && fold::is_accent(character)
+        let of_alef = base == 'ا' && "\u{653}\u{654}\u{655}".contains(character);
+        if form.accents == Accents::Ignore && (fold::is_accent(character) || of_alef)
             || base == 'i' && character == '\u{307}'
         {
             continue;
@@ -445,6 +520,7 @@ pub(crate) fn awkward() -> impl Strategy<Value = String> {
             "I", "\u{307}", "\u{301}", "\u{323}", "\u{345}", "ﬁ", "ﷺ", "𝗿", "𝗥", "Ａ", "ｶ", "ﾞ", "か", "\u{3099}", "が",
             "停", "电", "한", "\u{1112}", "\u{1161}", "\u{11ab}", "ก", "ำ", "😡", "👍", "🏽", "\u{200d}", "\u{fe0f}", "\u{200b}",
             "\u{feff}", "ё", "й", "ि", "क", "\u{93c}", "ا", "\u{653}", "\u{64e}", "\u{20e3}", "¨", "´", "…", "\u{a0}",
+            "ł", "Đ", "أ", "ئ", "\u{654}", "\u{671}", "\u{640}", "\u{6cc}", "\u{1abe}", "क़",
             "\u{3000}", "\u{0}", "\u{85}", "Ⅷ", "①", "ŉ", "ǅ", "\u{1f71}", "\u{1fb3}", "\u{ac00}",
         ])
         .prop_map(str::to_owned),
