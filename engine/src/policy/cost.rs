@@ -6,8 +6,8 @@
 //! any hit is no rule's; a rule that is run costs its run and what its program asks. May not
 //! decide: the evaluation is the policy's own, watched. Called by `triaged test --cost`.
 
-use super::program::{Leaf, Scanned, Scratch, Watch, tone_variants};
-use super::query::{Dialect, Expression, Field, parse};
+use super::program::{Leaf, Scanned, Scratch, Watch};
+use super::query::{Dialect, Expression, Field, parse, tone_variants};
 use super::{Policy, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Literal};

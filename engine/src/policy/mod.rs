@@ -52,8 +52,8 @@ pub use lists::{LIST_TERMS_MAX, LISTS_MAX, LISTS_TERMS_MAX};
 pub use mistake::{Mistake, did_you_mean, toml_hint};
 pub use program::{NEAR_SPANS_MAX, Scratch};
 pub use query::{
-    LITERAL_BYTES_MAX, NEAR_WORDS_MAX, PREFIX_CHARS_MIN, QUERY_BYTES_MAX, QUERY_DEPTH_MAX, QUERY_TERMS_MAX,
-    REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX, SUFFIX_CHARS_MIN,
+    LITERAL_BYTES_MAX, NEAR_WORDS_MAX, PERSONS_MAX, PREFIX_CHARS_MIN, QUERY_BYTES_MAX, QUERY_DEPTH_MAX,
+    QUERY_TERMS_MAX, REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX, SUFFIX_CHARS_MIN,
 };
 pub use rule::{Category, Desk, DeskLimits, Filter, Queue, Resolution, Rule, RuleAction, RuleClass};
 pub use rule_test::{

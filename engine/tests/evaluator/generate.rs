@@ -92,6 +92,8 @@ const SCRIPTS: [&[&str]; 12] = [
         "❤\u{fe0f}",
         "👨\u{200d}👩\u{200d}👧",
         "🙏 ok",
+        "👏👏👏👏",
+        "👏🏽👏🏽👏🏽👏🏽",
         ":(",
         "1",
         "🇫",
@@ -108,8 +110,8 @@ const SIGNED: [&str; 9] = [
     "#退款",
     "united",
 ];
-/// They match no empty text and mean the same in every form.
-const PATTERNS: [&str; 22] = [
+/// They match no empty text and no line break, and mean the same in every form.
+const PATTERNS: [&str; 26] = [
     r"re(fund|turn)",
     r"\d+",
     "[a-z]{3,5}ed",
@@ -132,6 +134,10 @@ const PATTERNS: [&str; 22] = [
     "👩|🇫|🇷🇳",
     r"#\w+again",
     "(?-i:us|phone)s?",
+    "^delayed|again$",
+    r"(^| )again\b|d a",
+    "(^|d )again( n|$)",
+    "^(refund|united) again",
 ];
 const SEPARATORS: [&str; 10] = [" ", " ", " ", " ", "", "\n", ", ", "-", "'", "  "];
 const NETWORKS: [&str; 3] = ["x", "bluesky", "mastodon"];

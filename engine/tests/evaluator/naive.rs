@@ -120,7 +120,10 @@ impl Reader<'_> {
             }
             Naive::Regex(_, folded, exact) => {
                 let regex = if self.form.case == Case::Ignore { folded } else { exact };
-                self.lines().iter().any(|line| regex.is_match(line))
+                let (text, hashtags) = self.lines().split_first().expect("the first line is the text");
+                // The words of a hashtag have no ends of the text; no pattern that is drawn matches a line break.
+                let inside = |line: &String| regex.is_match(&format!("\n{line}\n"));
+                regex.is_match(text) || hashtags.iter().any(inside)
             }
             Naive::Field(asked) => self.field(asked),
             Naive::Tag(tag) => self.before.iter().any(|&rule| self.policy.rules[rule].tags.contains(tag)),
@@ -230,16 +233,23 @@ fn length_at(term: &str, text: &str) -> Option<usize> {
     let asks_tone = term.chars().any(is_tone);
     let mut rest = text.chars();
     let mut term = term.chars().peekable();
+    let mut tones = Vec::new();
     while let Some(wanted) = term.next() {
         if rest.next() != Some(wanted) {
             return None;
         }
         let more = term.peek().is_some();
-        if more && !asks_tone && is_person(wanted) && rest.clone().next().is_some_and(is_tone) {
-            rest.next();
+        if more && !asks_tone && is_person(wanted) {
+            let tone = rest.clone().next().filter(|next| is_tone(*next));
+            if tone.is_some() {
+                rest.next();
+            }
+            tones.push(tone);
         }
     }
-    Some(text.len() - rest.as_str().len())
+    // Two persons may have two tones, more of them all have one.
+    let alike = tones.len() <= 2 || tones.iter().all(|tone| *tone == tones[0]);
+    alike.then_some(text.len() - rest.as_str().len())
 }
 
 fn is_tone(character: char) -> bool {

@@ -7,14 +7,12 @@
 use super::index::{Asking, Entry, Index};
 use super::rarity;
 use super::steps::{Atom, Names, Programs};
-use super::tones;
 use super::trigger::{Trigger, Weights, choose};
 use super::{RulePrograms, number};
 use crate::policy::RuleIndex;
-use crate::policy::query::{Expression, ListTerm, Lists, Pattern, regex};
+use crate::policy::query::{Expression, ListTerm, Lists, Pattern, regex, tone_variants};
 use crate::scan::Literal;
 use crate::text::{Edges, Form, Forms};
-use ::regex::Regex;
 use siphasher::sip::SipHasher13;
 use std::hash::BuildHasherDefault;
 
@@ -133,9 +131,9 @@ pub fn build(
 }
 
 /// The regular expressions of the programs.
-fn compiled(programs: &Programs) -> Vec<(Regex, Form)> {
+fn compiled(programs: &Programs) -> Vec<(regex::Compiled, Form)> {
     let compile = |pattern: &Pattern| {
-        let regex = regex::compile(pattern);
+        let regex = regex::Compiled::new(pattern);
         (regex.expect("invariant: a pattern was compiled when its query was read"), pattern.form)
     };
     programs.patterns().iter().map(compile).collect()
@@ -238,7 +236,7 @@ impl<'q, T: Fn(&str) -> u32> Numbering<'q, T> {
             return atom;
         }
         let plain = self.new_literal(literal.clone());
-        let toned: Vec<u32> = tones::variants(&literal.text)
+        let toned: Vec<u32> = tone_variants(&literal.text)
             .into_iter()
             .map(|text| {
                 let variant = Literal { text, ..literal.clone() };

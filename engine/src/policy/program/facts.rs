@@ -8,11 +8,11 @@ use super::steps::Atom;
 use crate::model::Mention;
 use crate::policy::Category;
 use crate::policy::accounts::without_at;
-use crate::policy::query::{Field, regex as patterns};
+use crate::policy::query::Field;
+use crate::policy::query::regex::Compiled;
 use crate::scan::Hit;
 use crate::signals::features::Feature;
 use crate::text::{Form, NormalText};
-use regex::Regex;
 
 /// The answers that are kept for a mention; the buffers are used again for the next.
 #[derive(Debug, Default)]
@@ -36,14 +36,14 @@ impl Answers {
     }
 
     /// Whether a pattern matches the text.
-    pub fn pattern(&mut self, number: u32, pattern: &(Regex, Form), text: &NormalText) -> bool {
+    pub fn pattern(&mut self, number: u32, pattern: &(Compiled, Form), text: &NormalText) -> bool {
         let place = number as usize;
         if self.patterns.len() <= place {
             self.patterns.resize(place + 1, None);
         }
         *self.patterns[place].get_or_insert_with(|| {
             self.asked.push(number);
-            patterns::matches(&pattern.0, text.form(pattern.1))
+            pattern.0.matches(text.form(pattern.1))
         })
     }
 

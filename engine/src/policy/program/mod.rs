@@ -20,7 +20,6 @@ mod near;
 mod rarity;
 mod steps;
 mod stored;
-mod tones;
 mod trigger;
 mod watch;
 
@@ -29,15 +28,14 @@ pub(super) use facts::holds;
 pub use near::NEAR_SPANS_MAX;
 pub(super) use near::{Reach, Span, Words, nexts};
 pub(super) use steps::{Atom, Leaf, Names, Programs};
-pub(super) use tones::variants as tone_variants;
 pub(super) use watch::{Nobody, Watch};
 
+use super::query::regex::Compiled;
 use super::query::{Expression, Field, ListTerm, Lists};
 use super::{Category, Rule, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Hit, Literal};
 use crate::text::{Form, Forms, NormalText};
-use ::regex::Regex;
 use facts::{Answers, Seen};
 use index::{Asking, Entry, Follows, Index};
 use serde::{Deserialize, Serialize};
@@ -55,7 +53,7 @@ pub(super) struct RulePrograms {
     asking: Asking,
     /// By the numbers that the programs have for them.
     #[serde(with = "stored")]
-    patterns: Vec<(Regex, Form)>,
+    patterns: Vec<(Compiled, Form)>,
     forms: Forms,
 }
 

@@ -16,6 +16,7 @@ mod list;
 mod parse;
 pub(super) mod regex;
 mod shape;
+mod tones;
 mod tree;
 pub(super) mod words;
 
@@ -25,6 +26,8 @@ pub(super) use fields::is_network;
 pub(super) use list::{List, Lists};
 pub(super) use parse::parse;
 pub use regex::{REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_PER_POLICY_MAX};
+pub use tones::PERSONS_MAX;
+pub(super) use tones::variants as tone_variants;
 pub(super) use tree::{Expression, ListTerm, Mark, Near, Pattern};
 pub use words::{LITERAL_BYTES_MAX, PREFIX_CHARS_MIN, SUFFIX_CHARS_MIN};
 

@@ -3,20 +3,22 @@
 //! Owns the one way in which a pattern is read and compiled, so that what the check accepts is what runs. Whether it can
 //! match at all is found by `possible`. Called by `lex` (to check), by `policy::program` (to run) and by the lints.
 
+mod compiled;
 mod possible;
 mod required;
 
+pub use compiled::Compiled;
 pub use possible::Dead;
 #[cfg(test)]
 pub use possible::is_normal;
 pub use required::required;
 
 use super::lex::Wrong;
+use super::tones::{has_tone, is_person};
 use super::tree::Pattern;
 use super::{Case, Form};
 use crate::text::{Accents, normalise_term};
 use possible::{Instead, dead_parts};
-use regex::{Regex, RegexBuilder};
 use regex_automata::{meta, util::syntax};
 use std::ops::Range;
 use unicode_normalization::char::is_combining_mark;
@@ -28,18 +30,6 @@ pub const REGEX_COMPILED_BYTES_MAX: usize = 1024 * 1024;
 /// How many different patterns one policy may have: each costs time for every mention whose rules ask for it.
 pub const REGEX_PER_POLICY_MAX: usize = 200;
 
-/// Compiles a pattern.
-///
-/// # Errors
-/// What is wrong with it, by the library's own words.
-pub fn compile(pattern: &Pattern) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&pattern.text)
-        .case_insensitive(pattern.form.case == Case::Ignore)
-        .size_limit(REGEX_COMPILED_BYTES_MAX)
-        .dfa_size_limit(REGEX_COMPILED_BYTES_MAX)
-        .build()
-}
-
 /// The memory that a compiled pattern takes, in bytes, with what each of so many threads needs to run it before it has
 /// seen a text. As it sees texts a thread may take up to `REGEX_COMPILED_BYTES_MAX` more for each direction in which
 /// the pattern is run; ordinary patterns take a few KiB.
@@ -48,15 +38,13 @@ pub fn bytes(pattern: &str, form: Form, threads: usize) -> usize {
     let limit = Some(REGEX_COMPILED_BYTES_MAX);
     let config = meta::Config::new().nfa_size_limit(limit).hybrid_cache_capacity(REGEX_COMPILED_BYTES_MAX);
     // As `regex` itself builds it.
-    let regex = meta::Builder::new().configure(config).syntax(syntax).build(pattern);
-    regex.map_or(0, |regex| regex.memory_usage() + threads * regex.create_cache().memory_usage())
-        + pattern.len()
-}
-
-/// Whether the pattern matches in a form of a text. Each line is a text of its own, as for literals: `^` and `$` are its
-/// ends, and no match goes from the text into the words of a hashtag.
-pub fn matches(regex: &Regex, form: &str) -> bool {
-    form.split('\n').any(|line| regex.is_match(line))
+    let one = |pattern: &str, syntax| {
+        let regex = meta::Builder::new().configure(config.clone()).syntax(syntax).build(pattern);
+        regex.map_or(0, |regex| regex.memory_usage() + threads * regex.create_cache().memory_usage())
+            + pattern.len()
+    };
+    let rest = compiled::rest(pattern, form).flatten();
+    one(pattern, syntax) + rest.map_or(0, |rest| one(&rest, syntax::Config::new()))
 }
 
 /// What is wrong with a pattern, and which of its bytes if it is not the whole.
@@ -81,8 +69,8 @@ pub fn read(written: &str, form: Form) -> Result<Pattern, WrongPattern> {
     }
     let folded = Folded::new(written, form).map_err(whole)?;
     let pattern = Pattern { text: folded.text.clone(), form };
-    let regex = compile(&pattern).map_err(|error| whole(told(written, &error)))?;
-    if regex.is_match("") {
+    let regex = Compiled::new(&pattern).map_err(|error| whole(told(written, &error)))?;
+    if regex.matches("") {
         let what = format!("`/{written}/` matches the empty text, and so every text");
         return Err(whole((what, "ask for one character at least: `+` in place of `*`".into())));
     }
@@ -143,6 +131,7 @@ impl Folded {
         let characters: Vec<(usize, char)> = written.char_indices().collect();
         let character_at = |at: usize| characters.get(at).map(|(_, character)| *character);
         let (mut at, mut class) = (0, 0_usize);
+        let asks_tone = has_tone(written);
         while let Some(&(place, character)) = characters.get(at) {
             let next = character_at(at + 1);
             at += 1;
@@ -172,7 +161,11 @@ impl Folded {
                     letter.push(mark);
                     at += 1;
                 }
-                folded.push(&fold_letter(&letter, form), place);
+                let letter = fold_letter(&letter, form);
+                match is_person(&letter) && !asks_tone {
+                    true => folded.push(&format!("(?:{letter}[\u{1f3fb}-\u{1f3ff}]?)"), place),
+                    false => folded.push(&letter, place),
+                }
             }
         }
         folded.places.push(written.len());

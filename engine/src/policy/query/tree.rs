@@ -47,7 +47,7 @@ pub enum Expression {
 /// A regular expression that is known to compile inside its limits, to be run over one form of the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Pattern {
-    /// As `super::regex::compile` takes it: without its slashes, `\/` unescaped, normalised where it must be.
+    /// As `super::regex::Compiled` takes it: without its slashes, `\/` unescaped, normalised where it must be.
     pub text: String,
     /// The form of the text that it is run over.
     pub form: Form,

@@ -300,7 +300,7 @@ fn a_pattern_and_a_distance_stay_in_the_text_and_out_of_its_hashtags() {
     let policy = policy(
         "[[rule]]\nname = \"near\"\nquery = 'broken NEAR/1 delayed'\n\
          [[rule]]\nname = \"regex\"\nquery = '/broken\\W+delayed/'\n\
-         [[rule]]\nname = \"inside\"\nquery = '/^delayed again$/'\n",
+         [[rule]]\nname = \"inside\"\nquery = '/\\bdelayed again\\b/'\n",
     );
     assert_eq!(names(&policy, &mention("#DelayedAgain it is broken")), ["inside"]);
     assert_eq!(names(&policy, &mention("broken, delayed")), ["near", "regex"]);

@@ -288,3 +288,45 @@ fn the_letters_of_a_pattern_are_looked_for_only_where_no_word_says_when_to_run_i
     assert_eq!(literals(r"/the (best|worst)?/"), [""; 0], "most texts have these letters");
     assert_eq!(literals(r"NOT /re+fund/ OR /giveaway/"), [""; 0], "it is run for every mention");
 }
+
+#[test]
+fn an_end_of_the_text_is_no_end_of_a_hashtag_and_what_is_told_agrees() {
+    for (query, text, expected) in [
+        ("/^help/", "please #HelpMe", false),
+        ("/^help/", "#x help", false),
+        ("/again$/", "#DelayedAgain is my life", false),
+        ("/again$/", "my life #DelayedAgain", true),
+        ("/^delayed again$/", "boo #DelayedAgain boo", false),
+        ("/(?m)^delayed again$/", "boo #DelayedAgain boo", false),
+        ("/^never|delayed again/", "boo #DelayedAgain boo", true),
+        (r"/\bdelayed again\b/", "boo #DelayedAgain boo", true),
+    ] {
+        let policy = policy(&rule("", query));
+        let mention = mention(text);
+        assert_eq!(!names(&policy, &mention).is_empty(), expected, "{query} in {text}");
+        assert_eq!(
+            policy.reading(&mention, &[]).rule(&policy.rules()[0]).holds,
+            expected,
+            "{query} in {text}"
+        );
+    }
+}
+
+#[test]
+fn a_person_without_a_tone_is_found_in_every_tone_by_a_pattern_too() {
+    for (query, text, expected) in [
+        ("/👩‍💻/", "my 👩🏽‍💻", true),
+        ("/👏 yes/", "👏🏿 yes", true),
+        ("/(👏 ?)+yes$/", "👏🏽👏🏿 yes", true),
+        ("/^👏$/", "👏🏽", true),
+        ("/👏🏽 yes/", "👏🏿 yes", false),
+        ("/[👏🙏][🏻-🏿]? yes/", "🙏🏿 yes", true),
+        ("/[👏🙏] yes/", "🙏🏿 yes", false),
+    ] {
+        assert_eq!(
+            !names(&policy(&rule("", query)), &mention(text)).is_empty(),
+            expected,
+            "{query} in {text}"
+        );
+    }
+}

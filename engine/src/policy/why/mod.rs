@@ -11,8 +11,8 @@ mod term;
 
 pub use term::{Found, Operator, Term, Why};
 
-use super::program::{Span, holds, tone_variants};
-use super::query::{Dialect, Expression, Field, ListTerm, Lists, Mark, Near, parse, regex};
+use super::program::{Span, holds};
+use super::query::{Dialect, Expression, Field, ListTerm, Lists, Mark, Near, parse, regex, tone_variants};
 use super::{Filter, Policy, Rule, RuleIndex};
 use crate::model::Mention;
 use crate::scan::{Literal, Matcher, ReferenceMatcher};
@@ -159,18 +159,11 @@ impl Evaluation<'_> {
                 (self.of_text(Operator::List, *mark, &spans, list.form), spans)
             }
             Expression::Regex(pattern, mark) => {
-                let compiled = regex::compile(pattern);
+                let compiled = regex::Compiled::new(pattern);
                 let compiled = compiled.expect("invariant: it compiled when the policy was compiled");
-                let mut spans = Vec::new();
-                let form = self.reading.text.form(pattern.form);
-                let mut line_start = 0;
-                for line in form.split('\n') {
-                    spans.extend(compiled.find_iter(line).take(FOUND_MAX).map(|found| Span {
-                        start: (line_start + found.start()) as u32,
-                        end: (line_start + found.end()) as u32,
-                    }));
-                    line_start += line.len() + 1;
-                }
+                let places = compiled.places(self.reading.text.form(pattern.form), FOUND_MAX).into_iter();
+                let spans = places.map(|place| Span { start: place.start as u32, end: place.end as u32 });
+                let spans: Spans = spans.collect();
                 let term = self.of_text(Operator::Regex, *mark, &spans, pattern.form);
                 (term, Vec::new())
             }
