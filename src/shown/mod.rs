@@ -145,7 +145,7 @@ fn said(term: &Term) -> String {
     };
     match (term.operator, term.holds) {
         (Operator::Literal, true) => "is in the text".to_owned(),
-        (Operator::Literal, false) => "is not in the text".to_owned(),
+        (Operator::Literal, false) => note("is not in the text"),
         (Operator::List, true) => "one of the list is in the text".to_owned(),
         (Operator::List, false) => "none of the list is in the text".to_owned(),
         (Operator::Regex, true) => "is found in the text".to_owned(),

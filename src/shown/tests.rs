@@ -172,5 +172,5 @@ fn each_of_several_distances_inside_each_other_is_shown_with_its_own_operator() 
     assert_eq!(operators, ["  false  NEAR/4   6 words between them, at most 4"]);
     let lines: Vec<&str> = shown.lines().map(|line| line[7..].trim_start()).collect();
     assert_eq!(lines[1], "NEAR/1   \"a1 near/7\"");
-    assert_eq!(lines[4..7], ["OR   \"d1 e1\"", "c1", "ONEAR/2   \"d1 e1\""]);
+    assert_eq!(lines[4..7], ["OR", "c1", "ONEAR/2   \"d1 e1\""]);
 }

@@ -1,4 +1,4 @@
-//! The most frequent words of six languages: what stands in nearly every text, whatever it is about.
+//! The most frequent words of eight languages: what stands in nearly every text, whatever it is about.
 //!
 //! Owns the table. Each line is up to forty words that lead the subtitles of OpenSubtitles.org in one language, in the order of their
 //! counts, as counted by FrequencyWords (https://github.com/hermitdave/FrequencyWords, `content/2018/<language>_50k.txt`,
@@ -37,7 +37,11 @@ const TABLE: &str = "\
     pt Portuguese que a o não de é e um para eu uma está com se do por os ele mas em bem isso da como sim as \
         no mais na meu aqui me muito foi ela isto estou fazer vamos já\n\
     it Italian e non che di la il un a per è in una mi sono ho si ha ma lo cosa con no le ti se da i come io \
-        ci hai questo bene qui sei del tu solo mio al";
+        ci hai questo bene qui sei del tu solo mio al\n\
+    tr Turkish bir bu ne ve için mi de o ben çok ama evet var da mı değil şey hayır daha sen kadar bana gibi yok \
+        bunu onu iyi tamam beni seni her benim sana ki ya neden zaman sadece senin burada\n\
+    ar Arabic لا من في أن هذا على ما أنا هل و يا ذلك لقد لم ماذا كان هنا إلى أنت هو هذه عن نعم ان هناك كل حسناً ليس \
+        كنت فقط شيء الآن مع الذي لكن أجل لك يجب لن كيف";
 
 impl Language {
     fn read(line: &'static str) -> Option<Language> {

@@ -2,8 +2,9 @@
 //!
 //! Owns the comparison of filters with each other. What can hold at all is `possible`'s knowledge. Called by the lints.
 
-use super::possible::{Goal, possible};
-use super::{LintKind, Linter, excluding};
+use super::impossible::excluding;
+use super::possible::{Goal, Known, possible};
+use super::{LintKind, Linter};
 use crate::policy::file::FilterText;
 use crate::policy::query::{Dialect, Expression, Field, parse};
 use std::collections::BTreeSet;
@@ -11,22 +12,33 @@ use std::collections::BTreeSet;
 /// How many pairs of filters that ask about the same are held against each other: those of two thousand filters that all
 /// do, in about a second.
 const FILTER_PAIRS_MAX: usize = 2_000_000;
+/// How many filters are asked whether one of them always holds.
+const COVER_FILTERS_MAX: usize = 64;
 
 impl Linter<'_> {
     pub(super) fn filters(&mut self, filters: &[FilterText]) {
         let mut before: Vec<Earlier<'_>> = Vec::new();
         let mut pairs_left = FILTER_PAIRS_MAX;
+        // The filter with which those above leave nothing to any other.
+        let mut last: Option<String> = None;
         for filter in filters {
             let (Some(name), Some(when)) = (&filter.name, &filter.when) else { continue };
             let Ok(condition) = parse(&when.value, Dialect::Filter) else { continue };
             let name = name.value.as_str();
             let subjects = subjects(&condition);
-            let always = possible(&[(&condition, false)]) == Some(false);
-            if possible(&[(&condition, true)]) == Some(false) {
+            let known = self.known();
+            let always = possible(&[(&condition, false)], known) == Some(false);
+            if possible(&[(&condition, true)], known) == Some(false) {
                 let what = format!("the condition of the filter `{name}` can never hold");
-                self.note(LintKind::UnreachableFilter, &when.place, what, &excluding(&condition));
-            } else if let Some(culprit) = covered_by(&condition, &subjects, &before, &mut pairs_left) {
+                let hint = excluding(&condition, known);
+                self.note(LintKind::UnreachableFilter, &when.place, what, &hint);
+            } else if let Some(culprit) = covered_by(&condition, &subjects, &before, known, &mut pairs_left) {
                 let what = format!("the filter `{name}` can never decide: {culprit} whenever it does");
+                let hint = "filters are asked from top to bottom: move it up, or remove it";
+                self.note(LintKind::UnreachableFilter, &when.place, what, hint);
+            } else if let Some(last) = &last {
+                let what =
+                    format!("the filter `{name}` can never decide: `{last}` or one above it always holds");
                 let hint = "filters are asked from top to bottom: move it up, or remove it";
                 self.note(LintKind::UnreachableFilter, &when.place, what, hint);
             } else if always {
@@ -35,6 +47,9 @@ impl Linter<'_> {
                 self.note(LintKind::UnreachableFilter, &when.place, what, hint);
             }
             before.push(Earlier { name, condition, subjects, always });
+            if last.is_none() && leave_nothing(&before, self.known(), &mut pairs_left) {
+                last = Some(name.to_owned());
+            }
         }
     }
 }
@@ -54,9 +69,10 @@ fn covered_by(
     condition: &Expression,
     own: &BTreeSet<String>,
     before: &[Earlier<'_>],
+    known: Known<'_>,
     pairs_left: &mut usize,
 ) -> Option<String> {
-    let leaves_nothing = |goals: &[Goal<'_>]| possible(goals) == Some(false);
+    let leaves_nothing = |goals: &[Goal<'_>]| possible(goals, known) == Some(false);
     // Filters that ask about nothing in common cannot cover each other.
     let related = before.iter().filter(|earlier| !earlier.subjects.is_disjoint(own));
     let related: Vec<&Earlier<'_>> = related.take(*pairs_left).collect();
@@ -69,6 +85,32 @@ fn covered_by(
     let mut goals: Vec<Goal<'_>> = related.iter().map(|earlier| (&earlier.condition, false)).collect();
     goals.push((condition, true));
     (related.len() > 1 && leaves_nothing(&goals)).then(|| "one of those above it holds".to_owned())
+}
+
+/// Whether the last of these filters and those that are related to it, also by others, leave nothing to any below, so
+/// that one of them always holds.
+fn leave_nothing(filters: &[Earlier<'_>], known: Known<'_>, pairs_left: &mut usize) -> bool {
+    let Some((last, above)) = filters.split_last() else { return false };
+    let mut subjects = last.subjects.clone();
+    let mut related = vec![last];
+    let mut others: Vec<&Earlier<'_>> = above.iter().collect();
+    loop {
+        let (joined, apart): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|earlier| !earlier.subjects.is_disjoint(&subjects));
+        *pairs_left = pairs_left.saturating_sub(joined.len() + apart.len());
+        subjects.extend(joined.iter().flat_map(|earlier| earlier.subjects.iter().cloned()));
+        let grown = !joined.is_empty();
+        related.extend(joined);
+        others = apart;
+        if !grown {
+            break;
+        }
+        if related.len() > COVER_FILTERS_MAX || *pairs_left == 0 {
+            return false;
+        }
+    }
+    let goals: Vec<Goal<'_>> = related.iter().map(|earlier| (&earlier.condition, false)).collect();
+    related.len() > 1 && possible(&goals, known) == Some(false)
 }
 
 /// What a condition asks about.

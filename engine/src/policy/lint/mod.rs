@@ -7,25 +7,33 @@
 mod calendars;
 mod common;
 mod filters;
+mod impossible;
 mod possible;
 mod regexes;
 
 use super::RuleAction;
 use super::bundle::Bundle;
-use super::file::Files;
-use super::mistake::{Mistake, Mistakes, NAMES_SHOWN_MAX, Place, first_few};
+use super::file::{Files, RuleText};
+use super::mistake::{Mistake, Mistakes, Place, first_few};
 use super::query::{Dialect, Expression, Form, Mark, parse, words};
 use super::table::Located;
 use crate::scan::Literal;
 use common::LANGUAGES;
-use possible::{common_words, possible};
+use impossible::excluding;
+use possible::{Known, common_words};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The shortest literal, in bytes, that may be enough for a rule.
 const LITERAL_BYTES_MIN: usize = 3;
 
-/// How many parts of a query that can never hold are left out in turn, to find those that exclude each other.
-const PARTS_WEIGHED_MAX: usize = 64;
+/// Whether a literal is so short that it means little: one kana or Hangul syllable stands in nearly every text.
+fn is_short(literal: &Literal) -> bool {
+    let mut characters = literal.text.chars();
+    let alone = characters.next().filter(|_| characters.next().is_none());
+    let syllable =
+        |c: char| matches!(c, '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | '\u{ac00}'..='\u{d7a3}');
+    literal.text.len() < LITERAL_BYTES_MIN || alone.is_some_and(syllable)
+}
 
 macro_rules! lints {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
@@ -69,7 +77,7 @@ lints! {
     SameQuery = "same-query",
     /// Desks that share one partition of the desk log.
     SharedPartition = "shared-partition",
-    /// A literal shorter than 3 bytes that is enough for a rule to match.
+    /// A literal shorter than 3 bytes, or of one kana or Hangul syllable, that is enough for a rule to match.
     ShortLiteral = "short-literal",
     /// A filter that can never decide.
     UnreachableFilter = "unreachable-filter",
@@ -99,7 +107,7 @@ pub fn lint(bundle: &Bundle) -> Vec<Lint> {
         files.read(number, text, &mut mistakes);
     }
     let lists = list_facts(&files);
-    let mut linter = Linter { mistakes, lists, found: Vec::new() };
+    let mut linter = Linter { mistakes, lists, dead_tags: BTreeSet::new(), found: Vec::new() };
     linter.rules(&files);
     linter.lists(&files);
     linter.desks(&files);
@@ -114,7 +122,7 @@ pub fn lint(bundle: &Bundle) -> Vec<Lint> {
 struct ListFacts {
     /// Its terms in the default form, each once.
     terms: BTreeSet<Literal>,
-    /// Those that are shorter than `LITERAL_BYTES_MIN`: thousands of rules may name the list.
+    /// Those that are short (`is_short`): thousands of rules may name the list.
     short: BTreeSet<Literal>,
     /// A term for each language in which it has one that stands in nearly every text.
     common: BTreeMap<&'static str, String>,
@@ -130,7 +138,7 @@ fn list_facts(files: &Files) -> BTreeMap<String, ListFacts> {
             for language in LANGUAGES.iter().filter(|language| language.is_common(&literal)) {
                 facts.common.entry(language.code).or_insert_with(|| term.value.clone());
             }
-            if literal.text.len() < LITERAL_BYTES_MIN {
+            if is_short(&literal) {
                 facts.short.insert(literal.clone());
             }
             facts.terms.insert(literal);
@@ -142,6 +150,8 @@ fn list_facts(files: &Files) -> BTreeMap<String, ListFacts> {
 struct Linter<'f> {
     mistakes: Mistakes<'f>,
     lists: BTreeMap<String, ListFacts>,
+    /// The tags that only rules give that can never match.
+    dead_tags: BTreeSet<String>,
     found: Vec<Lint>,
 }
 
@@ -151,9 +161,16 @@ impl Linter<'_> {
         self.found.push(Lint { kind, mistake });
     }
 
+    fn known(&self) -> Known<'_> {
+        Known { lists: &self.lists, dead_tags: &self.dead_tags }
+    }
+
     fn rules(&mut self, files: &Files) {
+        let parsed = |rule: &RuleText| parse(&rule.query.as_ref()?.value, Dialect::Rule(rule.form)).ok();
+        let parsed: Vec<Option<Expression>> = files.rules.iter().map(parsed).collect();
+        let impossible = self.impossible(&files.rules, &parsed);
         let mut queries: BTreeMap<String, (&str, &Place)> = BTreeMap::new();
-        for rule in &files.rules {
+        for ((rule, query), impossible) in files.rules.iter().zip(&parsed).zip(impossible) {
             let (Some(name), Some(text)) = (&rule.name, &rule.query) else { continue };
             let action = rule.action.as_ref().is_some_and(|action| action.value != RuleAction::Tag);
             let never_drop = rule.never_drop.as_ref().is_some_and(|never_drop| never_drop.value);
@@ -166,15 +183,16 @@ impl Linter<'_> {
                 let hint = "give it `tags`, or one of category, priority, resolution, action";
                 self.note(LintKind::IdleRule, &name.place, what, hint);
             }
-            let Ok(query) = parse(&text.value, Dialect::Rule(rule.form)) else { continue };
-            if possible(&[(&query, true)]) == Some(false) {
+            let Some(query) = query else { continue };
+            if impossible {
                 let what = format!("the rule `{}` can never match", name.value);
-                self.note(LintKind::ImpossibleRule, &text.place, what, &excluding(&query));
+                let hint = excluding(query, self.known());
+                self.note(LintKind::ImpossibleRule, &text.place, what, &hint);
                 continue;
             }
-            self.impossible_parts(text, rule.form, &query);
-            if !self.short_literals(&name.value, text, &query) {
-                self.common_words(&name.value, text, &query);
+            self.impossible_parts(text, rule.form, query);
+            if !self.short_literals(&name.value, text, query) {
+                self.common_words(&name.value, text, query);
             }
             let shape = query.meaning();
             match queries.get(&shape) {
@@ -192,7 +210,7 @@ impl Linter<'_> {
     fn short_literals(&mut self, rule: &str, text: &Located<String>, query: &Expression) -> bool {
         let mut short: Vec<(Literal, Mark)> = Vec::new();
         let mut add = |literal: &Literal, mark: Mark| {
-            if literal.text.len() < LITERAL_BYTES_MIN && !short.iter().any(|(known, _)| known == literal) {
+            if is_short(literal) && !short.iter().any(|(known, _)| known == literal) {
                 short.push((literal.clone(), mark));
             }
         };
@@ -221,7 +239,7 @@ impl Linter<'_> {
     fn common_words(&mut self, rule: &str, text: &Located<String>, query: &Expression) {
         let found = LANGUAGES.iter().find_map(|language| {
             let of_list = |name: &str| self.lists.get(name)?.common.get(language.code).map(String::as_str);
-            let words = common_words(query, language, &of_list)?;
+            let words = common_words(query, language, &of_list, self.known())?;
             Some((language, words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>()))
         });
         let Some((language, words)) = found else { return };
@@ -303,28 +321,6 @@ impl Linter<'_> {
                 None => _ = partitions.insert(partition, &name.value),
             }
         }
-    }
-}
-
-/// Which parts of a query that cannot hold stand in each other's way: those without which the others could.
-fn excluding(query: &Expression) -> String {
-    let parts = match query {
-        Expression::And(parts) if parts.len() <= PARTS_WEIGHED_MAX => parts.as_slice(),
-        _ => &[],
-    };
-    let others = |left_out: usize| {
-        let kept = parts.iter().enumerate().filter(|(at, _)| *at != left_out);
-        possible(&kept.map(|(_, part)| (part, true)).collect::<Vec<_>>())
-    };
-    let culprits: Vec<String> = (0..parts.len())
-        .filter(|&at| others(at) != Some(false))
-        .map(|at| format!("`{}`", parts[at].spelled()))
-        .collect();
-    match &culprits[..] {
-        [first @ .., last] if (1..NAMES_SHOWN_MAX).contains(&first.len()) => {
-            format!("{} and {last} exclude each other", first.join(", "))
-        }
-        _ => "its parts exclude each other".to_owned(),
     }
 }
 

@@ -1,16 +1,17 @@
 //! Whether a query can hold at all, and under which assumptions.
 //!
-//! Owns the search for a mention that makes queries true or false. It knows what fields exclude of each other and which
-//! word holds which; it knows nothing of distances, patterns and lists but that each is what it is. So `Some(false)` is
-//! certain, `Some(true)` is not. Called by the lints.
+//! Owns the search for a mention that makes queries true or false. It knows what fields exclude of each other, which
+//! word holds which, what lists hold and which tags nothing gives; it knows nothing of distances and patterns but that each is
+//! what it is. So `Some(false)` is certain, `Some(true)` is not. Called by the lints.
 
+use super::ListFacts;
 use super::common::Language;
 use crate::model::Visibility;
 use crate::policy::Category;
-use crate::policy::query::{Expression, Field};
+use crate::policy::query::{Expression, Field, Form, ListTerm};
 use crate::scan::Literal;
 use crate::text::{Edges, bounded};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 
 /// How many steps one search may take. A query of a thousand ORs takes a few thousand.
@@ -21,9 +22,28 @@ const KINDS: usize = 6;
 /// A query and what it is to be.
 pub type Goal<'t> = (&'t Expression, bool);
 
+/// The longest literal, in bytes, of which each part is looked for in a list.
+const WHOLE_BYTES_MAX: usize = 64;
+
+/// What is known of the names in a query.
+#[derive(Clone, Copy)]
+pub struct Known<'l> {
+    /// By name.
+    pub lists: &'l BTreeMap<String, ListFacts>,
+    /// The tags that only rules give that can never match.
+    pub dead_tags: &'l BTreeSet<String>,
+}
+
+impl<'l> Known<'l> {
+    /// The terms of a list; none when they are not known in the form in which it is looked for.
+    fn terms(self, list: &ListTerm) -> Option<&'l BTreeSet<Literal>> {
+        self.lists.get(&list.name).filter(|_| list.form == Form::default()).map(|facts| &facts.terms)
+    }
+}
+
 /// Whether all goals can be reached together; `None` when that takes too long to find out.
-pub fn possible(goals: &[Goal<'_>]) -> Option<bool> {
-    Search { assumed: Vec::new(), common: None, steps: 0 }.reach(goals.to_vec())
+pub fn possible(goals: &[Goal<'_>], known: Known<'_>) -> Option<bool> {
+    Search { assumed: Vec::new(), known, common: None, steps: 0 }.reach(goals.to_vec())
 }
 
 /// Gives a word of a list that is common in the language in question.
@@ -35,10 +55,11 @@ pub fn common_words<'t>(
     query: &'t Expression,
     language: &'t Language,
     of_list: CommonTerm<'t>,
+    known: Known<'t>,
 ) -> Option<Vec<&'t str>> {
     let lang = Field::Lang(language.code.to_owned());
     let common = Some((language, of_list));
-    let mut search = Search { assumed: vec![(Fact::Field(&lang), true)], common, steps: 0 };
+    let mut search = Search { assumed: vec![(Fact::Field(&lang), true)], known, common, steps: 0 };
     if search.reach(vec![(query, true)]) != Some(true) {
         return None;
     }
@@ -75,6 +96,7 @@ enum Fact<'t> {
 
 struct Search<'t, 'l> {
     assumed: Vec<(Fact<'t>, bool)>,
+    known: Known<'l>,
     /// If given, the text has no other words than the most frequent ones of this language.
     common: Option<(&'l Language, CommonTerm<'l>)>,
     steps: usize,
@@ -145,19 +167,47 @@ impl<'t> Search<'t, '_> {
         }
         self.assumed.push((fact, holds));
         match fact {
+            Fact::Field(Field::Tag(tag)) if holds && self.known.dead_tags.contains(tag) => false,
             Fact::Field(field) => self.agrees(field),
-            Fact::Literal(literal) => self.assumed.iter().all(|(other, other_holds)| match other {
-                Fact::Literal(other) if holds && !other_holds => !implies(literal, other),
-                Fact::Literal(other) if !holds && *other_holds => !implies(other, literal),
-                _ => true,
-            }),
+            Fact::Literal(_) => self.words_agree(fact, holds),
             Fact::Other(other) => {
                 let meaning = other.meaning();
                 self.assumed.iter().all(|(fact, other_holds)| match fact {
                     Fact::Other(other) => *other_holds == holds || other.meaning() != meaning,
                     _ => true,
-                })
+                }) && self.words_agree(fact, holds)
             }
+        }
+    }
+
+    /// Whether a text can have and lack the words that it must, now that it has or lacks those of this fact.
+    fn words_agree(&self, fact: Fact<'t>, holds: bool) -> bool {
+        let is_words = |fact| matches!(fact, Fact::Literal(_) | Fact::Other(Expression::List(..)));
+        match holds {
+            _ if !is_words(fact) => true,
+            true => !self.is_denied(fact),
+            false => self.assumed.iter().all(|(other, holds)| !holds || !self.is_denied(*other)),
+        }
+    }
+
+    /// Whether what a text must lack leaves no way for it to hold this word, or one of this list.
+    fn is_denied(&self, fact: Fact<'t>) -> bool {
+        let lacking = || self.assumed.iter().filter(|(_, holds)| !holds).map(|(lacks, _)| *lacks);
+        let is_lacking = |literal: &Literal| {
+            lacking().any(|lacks| match lacks {
+                Fact::Literal(other) => implies(literal, other),
+                Fact::Other(Expression::List(list, _)) => {
+                    self.known.terms(list).is_some_and(|terms| holds_one(literal, terms))
+                }
+                _ => false,
+            })
+        };
+        match fact {
+            Fact::Literal(literal) => is_lacking(literal),
+            Fact::Other(Expression::List(list, _)) => {
+                self.known.terms(list).is_some_and(|terms| terms.iter().all(is_lacking))
+            }
+            _ => false,
         }
     }
 
@@ -250,5 +300,28 @@ fn implies(one: &Literal, other: &Literal) -> bool {
         let left = start > 0 || one.edges != Edges::Suffix || other.edges == Edges::Suffix;
         let right = end < text.len() || one.edges != Edges::Prefix || other.edges == Edges::Prefix;
         left && right && bounded(text, start, end, other.edges)
+    })
+}
+
+/// Whether every text that holds this literal holds a term of a list; long literals are only looked for whole.
+fn holds_one(literal: &Literal, terms: &BTreeSet<Literal>) -> bool {
+    if terms.contains(literal) {
+        return true;
+    }
+    let text = literal.text.as_str();
+    if text.len() > WHOLE_BYTES_MAX {
+        return false;
+    }
+    let mut part = Literal { text: String::with_capacity(text.len()), ..literal.clone() };
+    let is_term = |edges, part: &mut Literal| {
+        part.edges = edges;
+        terms.contains(part) && implies(literal, part)
+    };
+    text.char_indices().any(|(start, _)| {
+        part.text.clear();
+        text[start..].chars().any(|character| {
+            part.text.push(character);
+            [Edges::Whole, Edges::Prefix, Edges::Suffix].into_iter().any(|edges| is_term(edges, &mut part))
+        })
     })
 }

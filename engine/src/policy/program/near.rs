@@ -250,6 +250,12 @@ impl Words {
         self.places.push(Place { start: u32::MAX, end: u32::MAX, before });
     }
 
+    /// Where each stands; a line break stands among them.
+    pub fn spans(&self) -> impl Iterator<Item = Span> {
+        let words = self.places.split_last().map_or(&[][..], |(_, words)| words);
+        words.iter().map(|place| Span { start: place.start, end: place.end })
+    }
+
     /// How many whole words stand between two places.
     pub fn between(&self, from: u32, to: u32) -> u32 {
         debug_assert!(from <= to, "what overlaps has nothing between");

@@ -135,6 +135,80 @@ fn a_rule_that_can_never_match_is_found() {
 }
 
 #[test]
+fn a_rule_that_can_never_match_is_found_through_lists_and_tags_too() {
+    let lists = "[[list]]\nname = \"products\"\nterms = [\"router\", \"set top box\", \"modem*\", \"#outage\"]\n\
+        [[list]]\nname = \"sub\"\nterms = [\"router\", \"set top\", \"modem*\", \"#outage\"]\n\
+        [[list]]\nname = \"other\"\nterms = [\"router\", \"phone\"]\n";
+    let told = |query: &str| {
+        let rule = format!("{lists}[[rule]]\nname = \"r\"\nquery = '{query}'\ntags = [\"t\"]\n");
+        found(&rule).iter().any(|told| told.contains("impossible-rule: the rule `r` can never match"))
+    };
+    for query in [
+        "router -$products",
+        "\"my router\" AND NOT $products",
+        "modems AND NOT $products",
+        "-$products (broken NEAR/3 #outage)",
+        "$products NOT $sub",
+        "$other -router -phone",
+        "$other -phone NOT $products",
+    ] {
+        assert!(told(query), "{query}");
+    }
+    for query in [
+        "routers -$products",
+        "mode AND NOT $products",
+        "$sub NOT $products",
+        "$other NOT $products",
+        "outage -$products",
+        "$products -router",
+        "$products $other",
+    ] {
+        assert!(!told(query), "{query}");
+    }
+    let exact = format!(
+        "{lists}[[rule]]\nname = \"r\"\nquery = 'Router -$products'\ncase = \"exact\"\ntags = [\"t\"]\n"
+    );
+    assert!(!found(&exact).iter().any(|told| told.contains("impossible-rule")), "capitals count in neither");
+    let tags = "[[rule]]\nname = \"z\"\nquery = 'phone -phone'\ntags = [\"z\", \"both\"]\n\
+        [[rule]]\nname = \"y\"\nquery = 'tag:z AND broken'\ntags = [\"y\"]\n\
+        [[rule]]\nname = \"x\"\nquery = 'tag:y OR tag:z'\ntags = [\"x\"]\n\
+        [[rule]]\nname = \"b\"\nquery = 'modem OR tag:x'\ntags = [\"both\"]\n\
+        [[rule]]\nname = \"a\"\nquery = 'tag:both AND NOT tag:z'\ntags = [\"a\"]\n\
+        [[filter]]\nname = \"f\"\nwhen = \"tag:x\"\nqueue = \"tech.all\"\n";
+    assert_eq!(
+        found(tags),
+        [
+            "3: impossible-rule: the rule `z` can never match",
+            "7: impossible-rule: the rule `y` can never match",
+            "11: impossible-rule: the rule `x` can never match",
+            "23: unreachable-filter: the condition of the filter `f` can never hold"
+        ]
+    );
+    assert_eq!(
+        hints(tags)[1..3],
+        [
+            "no rule that gives the tag `z` can ever match",
+            "no rule that gives the tag `y` or `z` can ever match"
+        ]
+    );
+}
+
+#[test]
+fn a_filter_below_filters_of_which_one_always_holds_is_found() {
+    let never = "the filter `f2` can never decide: `f1` or one above it always holds";
+    assert_eq!(filters(&["tag:a OR tag:b", "NOT (tag:a OR tag:b)", "lang:en"]), [never]);
+    assert_eq!(filters(&["verified:true", "verified:false", "tag:a", "tag:b"]).len(), 2);
+    assert_eq!(
+        filters(&["NOT tag:a", "tag:a AND NOT tag:b", "NOT tag:c", "tag:b AND tag:c", "lang:en"]).len(),
+        1
+    );
+    let none: [&str; 0] = [];
+    assert_eq!(filters(&["tag:a OR tag:b", "NOT (tag:c AND lang:en)", "lang:en"]), none);
+    assert_eq!(filters(&["tag:a", "NOT tag:b", "tag:c"]), none);
+    assert_eq!(filters(&["tag:a OR tag:b", "NOT (tag:a OR tag:b)"]), none);
+}
+
+#[test]
 fn words_that_stand_in_nearly_every_text_are_found_where_they_are_enough() {
     let told = |query: &str| {
         let found = found(&format!("[[rule]]\nname = \"r\"\nquery = '{query}'\ntags = [\"t\"]\n"));
@@ -147,6 +221,8 @@ fn words_that_stand_in_nearly_every_text_are_found_where_they_are_enough() {
     assert!(told("the AND with").contains("`the`, `with`"));
     assert!(told("broken OR (los lang:es)").contains("Spanish text: `los`"));
     assert!(told("die OR kill").contains("German text: `die`"));
+    assert!(told("bir").contains("Turkish text: `bir`"));
+    assert!(told("في").contains("Arabic text: `في`"));
     for query in ["die AND lang:en", "\"of the\"", "the AND broken", "NOT the", "#the", "lang:en", "broken"] {
         assert_eq!(told(query), "", "{query}");
     }
@@ -230,6 +306,8 @@ fn a_short_word_is_found_only_where_it_decides_alone() {
     assert!(rule("tv AND broken").is_empty());
     assert!(rule("(4g OR 5g OR lte) AND (slow OR gone)").is_empty());
     assert!(rule("📺 OR television").is_empty(), "an emoji has four bytes");
+    assert_eq!(rule("の").len() + rule("는").len() + rule("/の/ OR ん*").len(), 3, "one syllable");
+    assert!(rule("水 OR のです OR 환불").is_empty());
 }
 
 #[test]

@@ -140,3 +140,35 @@ fn a_long_text_of_few_words_is_told_like_any_other() {
     assert!(holds);
     assert!(terms[0].starts_with(&format!("{near} two: true [\"one two three")), "{}", &terms[0][..200]);
 }
+
+#[test]
+fn what_parts_the_words_of_a_phrase_is_told() {
+    let there = "its words are there, but";
+    for (query, text, expected) in [
+        (
+            "\"tv broken\"",
+            "my tv, broken",
+            format!("\"tv broken\": false [], {there} `,` stands between them"),
+        ),
+        (
+            "\"tv broken\"",
+            "TV… Broken",
+            format!("\"tv broken\": false [], {there} `...` stands between them"),
+        ),
+        (
+            "\"tv broken\"",
+            "tv broke, tv #broken",
+            format!("\"tv broken\": false [], {there} `#` stands between them"),
+        ),
+        ("wi-fi", "my wi fi", format!("wi-fi: false [], {there} a blank stands between them")),
+        ("wi-fi", "my wi‐fi", format!("wi-fi: false [], {there} `‐` stands between them")),
+        ("\"停 电\"", "停电", format!("\"停 电\": false [], {there} nothing stands between them")),
+        ("\"tv broken\"", "tv is broken", "\"tv broken\": false []".to_owned()),
+        ("\"tv broken\"", "broken, tv", "\"tv broken\": false []".to_owned()),
+        ("\"again tv\"", "tv #BrokenAgain", "\"again tv\": false []".to_owned()),
+        ("\"tv broken\"", "😡", "\"tv broken\": false []".to_owned()),
+        ("tv", "tvs", "tv: false []".to_owned()),
+    ] {
+        assert_eq!(told(query, text).1, [expected], "{query} in {text}");
+    }
+}

@@ -152,7 +152,15 @@ impl Evaluation<'_> {
         match expression {
             Expression::Literal(literal, mark) => {
                 let spans = self.literals[literal].clone();
-                (self.of_text(Operator::Literal, *mark, &spans, literal.form), spans)
+                let term = self.of_text(Operator::Literal, *mark, &spans, literal.form);
+                let note = match spans.is_empty() {
+                    true => {
+                        let (form, reading) = (literal.form, self.reading);
+                        near::parted(reading.layout(form), reading.text.form(form), &literal.text)
+                    }
+                    false => String::new(),
+                };
+                (Term { note, ..term }, spans)
             }
             Expression::List(list, mark) => {
                 let spans = self.reading.list(list, &self.reading.policy.lists).to_vec();

@@ -32,7 +32,8 @@ pub struct Term {
     pub holds: bool,
     /// Where it stands in the mention's text: the first few places.
     pub found: Vec<Found>,
-    /// What the mention has instead, or how far apart the sides of a NEAR stand; may be empty.
+    /// What the mention has instead, how far apart the sides of a NEAR stand, or what parts the words of a phrase; may be
+    /// empty.
     pub note: String,
     /// What it joins; of NEAR its two sides.
     pub parts: Vec<Term>,
