@@ -134,6 +134,10 @@ fn a_reader_that_has_gone_ends_a_verb_quietly_and_a_full_disk_does_not() {
     drop(reader);
     let output = triaged(&["check", "--config", "/nowhere.toml"]).stderr(writer).output().unwrap();
     assert_eq!(output.status.code(), Some(78), "nobody hears why, and the code says it all the same");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = triaged(&["check", "--json", "--config", "/nowhere.toml"]).stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(78), "a verdict is no other because nobody reads it");
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = triaged(&["schema", "config"]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(74));
