@@ -237,6 +237,37 @@ fn the_sample_configuration_and_policy_are_sound() {
 }
 
 #[test]
+fn what_the_readme_says_to_run_in_a_checkout_runs_there() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let (_, running) = readme.split_once("## Running it\n").unwrap();
+    let block = running.split("```").nth(1).unwrap();
+    let commands: Vec<&str> =
+        block.lines().filter_map(|line| line.split('#').next()).map(str::trim).collect();
+    let commands: Vec<&str> = commands.into_iter().filter(|command| !command.is_empty()).collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        // Those that ask a broker or a daemon get as far as asking, and find none; `run` would go on asking.
+        let code = match words[..] {
+            ["run", "--config", config] => {
+                assert!(folder.join(config).exists(), "{config}");
+                continue;
+            }
+            ["check", "--config", _] | ["test", _] => 0,
+            _ => 69,
+        };
+        let mut command = triaged(&words);
+        command
+            .env("TRIAGED__KAFKA__BOOTSTRAP", "127.0.0.1:1")
+            .env("TRIAGED__ADMIN__SOCKET", "/nowhere/a.sock");
+        let output = command.current_dir(folder).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {told}");
+    }
+}
+
+#[test]
 fn every_verb_that_asks_a_broker_says_the_same_once_where_nobody_listens() {
     let folder = tempfile::tempdir().unwrap();
     let sound = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong/_sound/policy");
