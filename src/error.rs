@@ -192,12 +192,13 @@ pub fn colour_on(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Prints one line on standard output. A reader that has gone (`triaged topics | head`) ends the process quietly:
-/// it has seen what it wanted. What cannot be written for another reason ends it with 74.
+/// Prints one line on standard output. A reader that has gone (`triaged topics | head`) has seen what it wanted: what
+/// comes after is dropped, and the verb ends with the exit code that it would have had, for a verdict is no other because
+/// only its first lines were read. What cannot be written for another reason ends the process with 74.
 pub fn print_line(line: fmt::Arguments<'_>) {
     match writeln!(std::io::stdout(), "{line}") {
         Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         Err(error) => {
             warn_line(format_args!("cannot write to standard output: {error}"));
             std::process::exit(i32::from(Kind::InputOutput.exit_code()));

@@ -134,6 +134,10 @@ fn a_reader_that_has_gone_ends_a_verb_quietly_and_a_full_disk_does_not() {
     drop(reader);
     let output = triaged(&["check", "--config", "/nowhere.toml"]).stderr(writer).output().unwrap();
     assert_eq!(output.status.code(), Some(78), "nobody hears why, and the code says it all the same");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = triaged(&["check", "--json", "--config", "/nowhere.toml"]).stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(78), "a verdict is no other because nobody reads it");
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = triaged(&["schema", "config"]).stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(74));
@@ -230,6 +234,40 @@ fn the_sample_configuration_and_policy_are_sound() {
     assert!(told["policy"]["generation"].as_str().unwrap().starts_with("sha256:"));
     assert!(told["memory"]["pattern_bytes"].as_u64().unwrap() > 0);
     assert_eq!(told["memory"]["buffer_bytes"], 512 << 20);
+}
+
+#[test]
+fn what_the_readme_says_to_run_in_a_checkout_runs_there() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let (_, running) = readme.split_once("## Running it\n").unwrap();
+    let block = running.split("```").nth(1).unwrap();
+    let commands: Vec<&str> =
+        block.lines().filter_map(|line| line.split('#').next()).map(str::trim).collect();
+    let commands: Vec<&str> = commands.into_iter().filter(|command| !command.is_empty()).collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        // Those that ask a broker or a daemon get as far as asking, and find none; `run` would go on asking.
+        let code = match words[..] {
+            ["run", "--config", config] => {
+                assert!(folder.join(config).exists(), "{config}");
+                continue;
+            }
+            ["check", "--config", _] | ["test", _] => 0,
+            _ => 69,
+        };
+        let mut command = triaged(&words);
+        command.env("TRIAGED__KAFKA__BOOTSTRAP", "127.0.0.1:1");
+        if words[0] == "ctl" {
+            // Where somebody tries this, a daemon may run.
+            command.env("TRIAGED__ADMIN__SOCKET", "/nowhere/admin.sock");
+        }
+        let output = command.current_dir(folder).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {told}");
+        assert!(code != 0 || told.is_empty(), "nothing to mend before the first start: {words:?}: {told}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use common::program::{Fleet, mention};
 use std::sync::Arc;
 use std::time::Duration;
 use triage_engine::policy::Bundle;
-use triaged::log::{Logs, Outgoing, TopicPartition};
+use triaged::log::{Logs, NewTopic, Outgoing, TopicPartition};
 use triaged::policies::{Follower, Policies, Source};
 use triaged::wire::policies;
 
@@ -98,6 +98,46 @@ fn topics_that_are_missing_are_an_exit_code_and_a_word_for_each() {
     fleet.create_topics();
     let there = states(0);
     assert!(there.len() == missing.len() && there.iter().all(|(_, state)| state == "there"), "{there:?}");
+}
+
+#[test]
+fn topics_with_which_the_daemon_would_not_start_are_shown_as_they_are_and_fail_the_list() {
+    let fleet = Fleet::new("misfits");
+    let (code, text) = fleet.triaged(&["topics", "--create", "--desk-partitions", "1"]);
+    assert_eq!(code, Some(64), "{text}");
+    assert!(text.contains("`--desk-partitions 1`: desk `air` has log_partition 3, counted from 0"), "{text}");
+
+    let make = |name: &str, config: &[(&str, &str)]| {
+        let config = config.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        fleet
+            .logs()
+            .create(&[NewTopic { name: fleet.named(name), partitions: 1, replication: 1, config }])
+            .unwrap();
+    };
+    make("control", &[("cleanup.policy", "delete")]);
+    make("desks", &[("message.timestamp.type", "LogAppendTime"), ("retention.ms", "-1")]);
+    let (code, text) = fleet.triaged(&["topics", "--create"]);
+    assert_eq!(code, Some(1), "what is there is not mended: {text}");
+    for part in [
+        "cleanup.policy=delete (wanted: compact)",
+        &format!("`{}` must be compacted", fleet.named("control")),
+        &format!("--alter --topic {} --add-config cleanup.policy=compact", fleet.named("control")),
+        &format!("desk `air` has log_partition 3, but `{}` has 1 partitions", fleet.named("desks")),
+        "triaged: 2 not as the daemon needs them: it would not start",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let output = fleet.command(&["topics", "--json"]).output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let topics = told["topics"].as_array().unwrap();
+    let control = topics.iter().find(|topic| topic["name"] == fleet.named("control").as_str()).unwrap();
+    assert_eq!(
+        (&control["state"], &control["config"]["cleanup.policy"]),
+        (&"wrong".into(), &"compact".into())
+    );
+    assert_eq!(control["actual"]["cleanup.policy"], "delete");
+    let (code, text) = fleet.triaged(&["run"]);
+    assert_eq!(code, Some(78), "what the list says is what the daemon does: {text}");
 }
 
 #[test]

@@ -17,12 +17,18 @@ use triaged::say;
 
 /// The exit code of a wrong command line (sysexits.h).
 const USAGE: u8 = 64;
-const EXIT_CODES: &str = "Exit codes: 0 every objective is met, 1 one is not, 75 the schedule was not kept (no percentiles then),\n\
-                          64 wrong command line, 69 no broker or no daemon answers, 78 scenario, policy or configuration is wrong.";
+const EXIT_CODES: &str = "Exit codes: 0 every objective is met, 1 one is not, 2 one could not be measured and the others are met,\n\
+                          75 the schedule was not kept (no percentiles then),\n\
+                          64 wrong command line, 69 no broker or no daemon answers or no process has the number of --pid,\n\
+                          78 scenario, policy or configuration is wrong.";
 
 /// Rehearses a brand's worst day against triaged, and says what should have come out.
 #[derive(Debug, Parser)]
-#[command(name = "triaged-storm", version, about, max_term_width = 100)]
+#[command(name = "triaged-storm", version, about, max_term_width = 100, after_help = format!("Examples:\n  \
+    make storm                                 the smoke scenario on a broker of its own\n  \
+    triaged-storm plan firehose                what would be sent; needs no broker\n  \
+    triaged-storm run smoke --bootstrap localhost:9092 --daemon target/release/triaged\n\n{EXIT_CODES}\n\
+    docs/load-testing.md is the manual."))]
 struct Command {
     #[command(subcommand)]
     verb: Verb,
@@ -262,6 +268,8 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed_and_every_verb_has_an_example() {
         Command::command().debug_assert();
+        let help = Command::command().get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.contains("triaged-storm run smoke") && help.contains("Exit codes:"), "{help}");
         for verb in Command::command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(

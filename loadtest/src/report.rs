@@ -24,6 +24,8 @@ use triaged::error::Error;
 const SLIPPED: u8 = 75;
 /// The exit code of objectives that were not met.
 const NOT_MET: u8 = 1;
+/// The exit code of objectives of which some could not be measured, while all others are met.
+const NOT_MEASURED: u8 = 2;
 /// What the lag may be in calm, in seconds of the schedule: commits are a fifth of a second apart, looks a quarter.
 const LAG_REST_S: f64 = 1.0;
 
@@ -116,8 +118,42 @@ pub struct Finding {
     pub objective: String,
     /// What came.
     pub came: String,
-    /// Whether that will do; none when it could not be judged.
+    /// Whether that will do; none when it could not be measured.
     pub met: Option<bool>,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every objective is met.
+    Met,
+    /// So many are not.
+    NotMet(usize),
+    /// The schedule was not kept, so that there are no percentiles; what was measured is met.
+    Slipped,
+    /// So many objectives could not be measured; the others are met.
+    NotMeasured(usize),
+}
+
+impl Outcome {
+    /// The name that programs are told.
+    fn name(self) -> &'static str {
+        match self {
+            Outcome::Met => "met",
+            Outcome::NotMet(_) => "not met",
+            Outcome::Slipped => "schedule not kept",
+            Outcome::NotMeasured(_) => "not measured",
+        }
+    }
+
+    fn exit_code(self) -> u8 {
+        match self {
+            Outcome::Met => 0,
+            Outcome::NotMet(_) => NOT_MET,
+            Outcome::Slipped => SLIPPED,
+            Outcome::NotMeasured(_) => NOT_MEASURED,
+        }
+    }
 }
 
 fn ms(us: u64) -> f64 {
@@ -224,21 +260,29 @@ pub fn findings(objectives: &Objectives, verdict: &Verdict, measured: Option<&Me
         let Some(most) = most else { return };
         findings.push(Finding {
             objective: format!("{name}: at most {most} {unit}"),
-            came: came.map_or(without.to_owned(), |came| format!("{came:.1} {unit}")),
+            came: match came {
+                None => without.to_owned(),
+                Some(came) if came.is_infinite() => "never".to_owned(),
+                Some(came) => format!("{came:.1} {unit}"),
+            },
             met: came.map(|came| came <= most),
         });
     };
     let latency = |of: fn(&Latency) -> f64| measured.latency.as_ref().map(of);
-    let hidden = "not shown: the schedule was not kept";
+    let hidden = if measured.kept() { "no mention came out" } else { "the schedule was not kept" };
+    let hidden = &format!("not measured: {hidden}");
     at_most("latency p50", "ms", objectives.p50_ms, latency(|latency| latency.p50_ms), hidden);
     at_most("latency p99", "ms", objectives.p99_ms, latency(|latency| latency.p99_ms), hidden);
     at_most("latency p99.9", "ms", objectives.p999_ms, latency(|latency| latency.p999_ms), hidden);
     at_most("latency max", "ms", objectives.max_ms, latency(|latency| latency.max_ms), hidden);
-    at_most("memory", "MiB", objectives.rss_mib, measured.rss_max_mib, "not known: no process was named");
-    // What never happened is a failure, not a question left open.
-    let within = |came: Option<f64>| came.unwrap_or(f64::INFINITY);
-    at_most("all of the spike out", "s", objectives.recover_s, Some(within(measured.recover_s)), "");
-    at_most("lag back to zero", "s", objectives.lag_zero_s, Some(within(measured.lag_zero_s)), "");
+    let unknown = "not measured: the daemon's process is not known, `--pid` names it";
+    at_most("memory", "MiB", objectives.rss_mib, measured.rss_max_mib, unknown);
+    // What did not happen while it was waited for is a failure, not a question left open.
+    let within = |came: Option<f64>| came.or((!measured.drained).then_some(f64::INFINITY));
+    let none_out = "not measured: no mention came out";
+    at_most("all of the spike out", "s", objectives.recover_s, within(measured.recover_s), none_out);
+    let unseen = "not measured: all was settled, and the lag could not be looked at after the spike";
+    at_most("lag back to zero", "s", objectives.lag_zero_s, within(measured.lag_zero_s), unseen);
     if !measured.drained {
         findings.push(Finding {
             objective: format!("drained within {} s", objectives.drain_s),
@@ -257,10 +301,17 @@ pub fn findings(objectives: &Objectives, verdict: &Verdict, measured: Option<&Me
 }
 
 impl Report {
-    /// Whether every objective that was judged is met.
+    /// How it ends: what is not met outweighs what could not be measured, and a schedule that was not kept says why.
     #[must_use]
-    pub fn met(&self) -> bool {
-        self.findings.iter().all(|finding| finding.met != Some(false))
+    pub fn outcome(&self) -> Outcome {
+        let count = |met: Option<bool>| self.findings.iter().filter(|finding| finding.met == met).count();
+        let kept = self.measured.as_ref().is_none_or(Measured::kept);
+        match (count(Some(false)), count(None)) {
+            (0, _) if !kept => Outcome::Slipped,
+            (0, 0) => Outcome::Met,
+            (0, unknown) => Outcome::NotMeasured(unknown),
+            (missed, _) => Outcome::NotMet(missed),
+        }
     }
 
     /// Whether the scenario has storms.
@@ -268,14 +319,10 @@ impl Report {
         self.scenario.mixes.iter().any(|mix| mix.storm_members > 0.0)
     }
 
-    /// 0 met, 1 not met, 75 when the schedule was not kept and nothing else is wrong.
+    /// 0 met, 1 not met, 2 not measured, 75 when the schedule was not kept and nothing else is wrong.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match (self.met(), &self.measured) {
-            (false, _) => NOT_MET,
-            (true, Some(measured)) if !measured.kept() => SLIPPED,
-            (true, _) => 0,
-        }
+        self.outcome().exit_code()
     }
 
     /// For programs.
@@ -287,7 +334,8 @@ impl Report {
             "run": self.run,
             "machine": self.machine,
             "exit_code": self.exit_code(),
-            "met": self.met(),
+            "outcome": self.outcome().name(),
+            "met": self.outcome() == Outcome::Met,
             "objectives": self.findings,
             "sent": self.census,
             "verdict": self.verdict,

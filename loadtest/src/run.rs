@@ -45,6 +45,7 @@ pub fn run(
     folder: PathBuf,
     run: &str,
 ) -> Result<Report, Error> {
+    process.map_or(Ok(()), sample::measurable)?;
     let machine = sample::machine();
     let ground = Ground::prepare(wishes, &scenario, run, folder)?;
     let mut oracle = Oracle::of(&ground.policy())?;

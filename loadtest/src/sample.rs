@@ -6,11 +6,14 @@
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use triaged::clock::SystemClock;
+use triaged::clock::{Deadline, SystemClock};
+use triaged::error::Error;
 use triaged::log::{LogError, Logs, TopicPartition};
 
 /// How often it looks. Each look asks the group's coordinator anew, which costs both sides a little.
 const EVERY: Duration = Duration::from_millis(250);
+/// How long it looks on, once all that was sent is settled, for a look that shows it.
+const LAST_WAIT: Duration = Duration::from_secs(10);
 /// Ticks of processor time a second, as Linux counts them for programs.
 const TICKS: f64 = 100.0;
 
@@ -51,19 +54,27 @@ pub struct Place<'a> {
     pub start_ns: u64,
     /// How long the schedule is, in seconds.
     pub seconds: f64,
-    /// Set when there is nothing more to see.
+    /// Set when all that was sent is settled, or its time is over.
     pub stop: &'a AtomicBool,
 }
 
-/// Looks until it is told to stop.
+/// Looks until it is told to stop and has seen, after the end of the schedule, that nothing is left. What is settled is
+/// committed, so the next look sees it; only where others write to the input too is it waited for, and not for long.
 #[must_use]
 pub fn sample(logs: &dyn Logs, place: &Place<'_>) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    while !place.stop.load(Ordering::Relaxed) {
+    let mut samples: Vec<Sample> = Vec::new();
+    let mut patience: Option<Deadline> = None;
+    loop {
+        // Asked before the look: a look that began before the end may not have seen it.
+        let stopped = place.stop.load(Ordering::Relaxed);
         // A broker that does not answer for a moment leaves a hole in the curve.
         if let Ok(sample) = look(logs, place) {
             tell(&sample, place.seconds);
             samples.push(sample);
+        }
+        let at_rest = samples.last().is_some_and(|last| last.at_s >= place.seconds && last.lag() == 0);
+        if stopped && (at_rest || patience.get_or_insert_with(|| Deadline::after(LAST_WAIT)).is_over()) {
+            break;
         }
         std::thread::sleep(EVERY);
     }
@@ -98,6 +109,17 @@ fn look(logs: &dyn Logs, place: &Place<'_>) -> Result<Sample, LogError> {
     Ok(Sample { at_s: now / 1e9, offered, committed, rss_mib, cpu_s })
 }
 
+/// Refuses a process that cannot be measured, before anything is sent.
+///
+/// # Errors
+/// 69 when there is no such process on this machine.
+pub fn measurable(id: u32) -> Result<(), Error> {
+    process(id).map(drop).ok_or_else(|| {
+        Error::unavailable(format!("`--pid {id}`: no process of this machine has that number"))
+            .hint("`pidof triaged` prints the daemon's; without `--pid` its memory and processor time are not measured")
+    })
+}
+
 /// Resident memory in MiB and processor time in seconds of a process of this machine.
 #[must_use]
 pub fn process(id: u32) -> Option<(f64, f64)> {
@@ -126,11 +148,37 @@ pub fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use triaged::embedded::Cluster;
+    use triaged::log::NewTopic;
+
+    #[test]
+    fn a_run_whose_input_is_settled_early_is_looked_at_once_more_after_its_end() {
+        let (logs, clock) = (Cluster::new(Arc::new(SystemClock::new())), SystemClock::new());
+        let input = NewTopic { name: "mentions".to_owned(), partitions: 1, replication: 1, config: vec![] };
+        logs.create(&[input]).expect("it takes topics");
+        let place = Place {
+            group: "triaged.triage",
+            from: &[(TopicPartition::new("mentions", 0), 0)],
+            process: None,
+            clock: &clock,
+            start_ns: clock.monotonic_ns(),
+            seconds: 0.6,
+            stop: &AtomicBool::new(true),
+        };
+        let samples = sample(&logs, &place);
+        let last = samples.last().expect("it looked");
+        assert!(last.at_s >= 0.6 && last.lag() == 0, "{samples:?}");
+    }
 
     #[test]
     fn a_process_of_this_machine_has_memory_and_takes_time() {
         let (rss_mib, cpu_s) = process(std::process::id()).expect("this process runs");
         assert!(rss_mib > 1.0 && cpu_s >= 0.0, "{rss_mib} {cpu_s}");
         assert_eq!(process(u32::MAX), None);
+        assert_eq!(measurable(std::process::id()), Ok(()));
+        let refused = measurable(u32::MAX).expect_err("there is none");
+        assert_eq!(refused.exit_code(), 69);
+        assert!(refused.to_string().starts_with("`--pid 4294967295`: no process"), "{refused}");
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::faulty::Bug;
-use common::{Buggy, Said, bootstrap, daemon, stage, storm};
+use common::{Buggy, Said, bootstrap, daemon, stage, storm, unheard};
 use serde_json::Value;
 use std::path::Path;
 
@@ -19,6 +19,7 @@ fn against(bug: Bug) -> (Said, Value, u64) {
     let again = storm(&["judge", &report, "--json"]);
     assert_eq!(again.code, said.code, "{}", again.err);
     assert_eq!(again.json()["verdict"], verdict, "the topics say the same again");
+    assert_eq!(unheard(&["judge", &report]), said.code, "a verdict that nobody reads is the same");
     println!("{bug:?}: struck {struck} times; {verdict}");
     (said, verdict, struck)
 }
@@ -38,6 +39,7 @@ fn a_sound_daemon_passes_the_smoke_scenario_and_leaves_a_report_that_can_be_judg
     assert_eq!(said.code, Some(0), "{}\n{}", said.out, said.err);
     assert!(said.out.starts_with("objectives met"), "{}", said.out);
     println!("{}", said.out);
+    assert!(said.out.contains("\n  ok         lag back to zero: at most 240 s ("), "{}", said.out);
 
     let json: Value =
         serde_json::from_slice(&std::fs::read(report.join("report.json")).expect("JSON is left"))
@@ -139,6 +141,41 @@ fn a_daemon_under_another_policy_is_no_daemon_to_judge() {
     buggy.end();
     assert_eq!(said.code, Some(78), "{}\n{}", said.out, said.err);
     assert!(said.err.contains("under another policy"), "{}", said.err);
+}
+
+#[test]
+fn every_help_page_reads_as_it_is_kept() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
+    let mut stale = Vec::new();
+    for verb in ["", "run", "plan", "judge", "scenarios"] {
+        let words: Vec<&str> = [verb, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+        let said = storm(&words);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{verb}");
+        let name = format!("triaged-storm-{verb}");
+        let file = folder.join(format!("{}.txt", name.trim_end_matches('-')));
+        if std::env::var_os("UPDATE_HELP").is_some() {
+            std::fs::create_dir_all(&folder).expect("the folder is made");
+            std::fs::write(&file, &said.out).expect("the page is written");
+        }
+        if std::fs::read_to_string(&file).unwrap_or_default() != said.out {
+            stale.push(format!("{name} says now:\n{}", said.out));
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "{}\nif this is meant: UPDATE_HELP=1 cargo test -p triaged-storm",
+        stale.join("\n")
+    );
+}
+
+#[test]
+fn a_process_that_is_not_there_is_refused_before_anything_is_sent() {
+    let (folder, scenario) = stage();
+    let report = folder.path().join("report");
+    let said = storm(&["run", &scenario, "--pid", "4294967295", "--report", &report.display().to_string()]);
+    assert_eq!(said.code, Some(69), "{}\n{}", said.out, said.err);
+    assert!(said.err.contains("`--pid 4294967295`: no process of this machine"), "{}", said.err);
+    assert!(!report.exists(), "nothing was begun");
 }
 
 #[test]

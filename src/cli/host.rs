@@ -35,7 +35,12 @@ pub(super) fn folders(loaded: &Loaded) -> Vec<Diagnostic> {
         ("state_dir", &settings.host.state_dir, state_dir),
         ("admin.socket", &settings.admin.socket, socket),
     ];
+    // The state directory is made with all the folders above it, and so may the socket's be.
+    let made = |path: &Path| {
+        path.parent().is_some_and(|folder| !folder.exists() && settings.host.state_dir.starts_with(folder))
+    };
     let named = looks.into_iter().filter(|(setting, ..)| places.is_set(setting));
+    let named = named.filter(|(setting, path, _)| *setting != "admin.socket" || !made(path));
     let told = named.filter_map(|(setting, path, look)| {
         let (severity, what, hint) = look(path)?;
         let told = places.mistake(setting, format!("`{setting}`: {what}")).hint(hint);

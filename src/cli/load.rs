@@ -176,7 +176,9 @@ fn check_locations(loaded: &mut Loaded) -> bool {
     {
         let files = properties
             .iter()
-            .filter(|(property, value)| property.ends_with(".location") && value.as_str() != "probe");
+            .filter(|(property, value)| property.ends_with(".location") && value.as_str() != "probe")
+            // What names a variable was told with the settings.
+            .filter(|(_, value)| !value.contains("${"));
         for (property, value) in files {
             // A folder of certificates will do.
             if let Err(error) = fs::metadata(value).and_then(|meta| match meta.is_dir() {

@@ -69,7 +69,7 @@ enum Verb {
     Test(test::Options),
     /// List the topics that the daemon needs; make those that are missing
     #[command(
-        after_help = "Examples:\n  triaged topics --json\n  triaged topics --create --partitions 48 --replication 3\n\nExit codes:\n  0 all are there, or made; 1 some are missing; 69 no broker answers;\n  77 the broker refuses the login or a right"
+        after_help = "Examples:\n  triaged topics --json\n  triaged topics --create --partitions 48 --replication 3\n\nExit codes:\n  0 all are there, or made, as the daemon needs them; 1 some are missing, or not as it needs them;\n  64 a number of partitions that cannot be; 69 no broker answers;\n  77 the broker refuses the login or a right"
     )]
     Topics(topics::Options),
     /// Prove from outside that every mention was decided exactly once, or list what breaks it

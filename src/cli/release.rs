@@ -116,7 +116,8 @@ fn bring_back(what: Taken, range: &Range) -> Result<ExitCode, Error> {
         if range.json {
             crate::say!("{:#}", json!({ "found": counted.found, "gone": counted.gone }));
         } else {
-            crate::say!("{} mentions would be decided again", counted.found);
+            let plural = if counted.found == 1 { "mention" } else { "mentions" };
+            crate::say!("{} {plural} would be decided again", counted.found);
             show_gone(counted.gone);
         }
         return Ok(ExitCode::SUCCESS);

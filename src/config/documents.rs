@@ -3,8 +3,9 @@
 //! Owns their layout; what stands in them are the docs on the fields of `settings`. A test keeps docs/configuration.md
 //! and config/triaged.toml fresh.
 
+use super::properties::refused_names;
 use super::rules::{CHOICES, RANGES};
-use super::{Entry, Settings, path};
+use super::{Entry, Settings, TABLE, path};
 use serde_json::{Map, Value, json};
 
 /// The manual: docs/configuration.md.
@@ -12,7 +13,9 @@ use serde_json::{Map, Value, json};
 pub fn manual() -> String {
     let mut page = "# Configuration\n\nEvery setting of `triaged.toml`. This page is made of the types in \
         `src/config/settings.rs`.\n\nAny setting may be overridden by an environment variable: \
-        `TRIAGED__KAFKA__BOOTSTRAP=broker:9092` for `bootstrap` in `[kafka]`, `TRIAGED__INSTANCE=a` at the top. \
+        `TRIAGED__KAFKA__BOOTSTRAP=broker:9092` for `bootstrap` in `[kafka]`, `TRIAGED__INSTANCE=a` at the top, `TRIAGED__INPUT__FIELDS__TEXT=body` for an entry of `[input.fields]`, \
+        `TRIAGED__KAFKA__CLIENT__SECURITY_PROTOCOL=ssl` for a property of the client library, each `_` for a dot. Other \
+        variables are not expanded in values; `${CREDENTIALS_DIRECTORY}` is, at the start of a path to a file that is read. \
         Unknown settings are mistakes: `triaged check` tells all of them at once, with their lines \
         (docs/command-line.md). `triaged schema config` is the same page for editors.\n\nThe keys of \
         `[kafka.client]`, `[kafka.consumer]` and `[kafka.producer]` are librdkafka's; their dots need no quotes: \
@@ -102,6 +105,10 @@ fn entry_schema(entry: &Entry) -> Value {
         }),
         _ => json!({ "type": "string" }),
     };
+    if entry.kind == TABLE && entry.section == "kafka" {
+        let refused: Vec<&str> = refused_names().collect();
+        schema["propertyNames"] = json!({ "not": { "enum": refused } });
+    }
     if let Some((_, names)) = CHOICES.iter().find(|(choice, _)| *choice == path) {
         schema["enum"] = json!(names);
     }

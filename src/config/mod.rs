@@ -25,6 +25,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use triage_engine::policy::{did_you_mean, toml_hint};
 
+/// What tables are called.
+const TABLE: &str = <BTreeMap<String, String> as Setting>::KIND;
+
 /// What an override's name begins with.
 pub const OVERRIDE_PREFIX: &str = "TRIAGED__";
 
@@ -69,13 +72,8 @@ pub fn load(
     let misspelled = environment.iter().filter_map(|(name, _)| Some((meant(name)?, name.clone()))).collect();
     let given: BTreeMap<String, String> =
         environment.iter().filter(|(name, _)| !name.starts_with(OVERRIDE_PREFIX)).cloned().collect();
-    let variables: Vec<(String, String, String)> = environment
-        .into_iter()
-        .filter_map(|(name, value)| {
-            let path = name.strip_prefix(OVERRIDE_PREFIX)?.to_lowercase().replace("__", ".");
-            Some((path, name, value))
-        })
-        .collect();
+    let variables: Vec<(String, String, String)> =
+        environment.into_iter().filter_map(|(name, value)| Some((overridden(&name)?, name, value))).collect();
     let names = variables.iter().map(|(path, name, _)| (path.clone(), name.clone())).collect();
     let places = Places::new(file, text, table.get_ref(), names);
     let overrides = variables.into_iter().map(|(path, _, value)| (path, value)).collect();
@@ -100,10 +98,10 @@ pub fn load(
     settings.check(&source, &mut mistakes);
     let credentials = given.get(CREDENTIALS_VARIABLE).map(String::as_str);
     if let Err((key, what)) = settings.kafka.expand_credentials(credentials) {
-        mistakes.push(source.places.mistake(&path("kafka", key), what));
+        mistakes.push(source.places.mistake(&path("kafka", &key), what));
     }
     if let Err((key, what)) = settings.admin.expand_credentials(credentials) {
-        mistakes.push(source.places.mistake(&path("admin", key), what));
+        mistakes.push(source.places.mistake(&path("admin", &key), what));
     }
     if unreadable > 0 {
         // What a damaged file seems to say would only bring mistakes that are none.
@@ -111,6 +109,20 @@ pub fn load(
     }
     mistakes.sort_by_key(|mistake| (mistake.line == 0, mistake.line, mistake.column));
     Loaded { settings, mistakes, places: source.places, damaged: unreadable > 0 }
+}
+
+/// The path of the setting that a variable overrides, whether there is such a setting or not. A property of the client
+/// library is written with `_` for each of its dots, which no shell and no service manager takes in a variable's name;
+/// one that has dots is taken as it is written.
+fn overridden(variable: &str) -> Option<String> {
+    let path = variable.strip_prefix(OVERRIDE_PREFIX)?.to_lowercase().replace("__", ".");
+    let tables = ["kafka.client.", "kafka.consumer.", "kafka.producer."];
+    let property = tables.iter().find_map(|table| path.strip_prefix(table));
+    let property = property.filter(|name| !name.contains('.') && !properties::UNDERSCORED.contains(name));
+    Some(match property {
+        Some(name) => format!("{}{}", &path[..path.len() - name.len()], name.replace('_', ".")),
+        None => path,
+    })
 }
 
 /// The setting that a variable with single underscores (`TRIAGED_LOG_LEVEL`) probably means.
@@ -136,7 +148,7 @@ fn given_folder(given: &BTreeMap<String, String>, name: &str) -> Option<PathBuf>
 impl Source<'_> {
     /// Whether somebody set it.
     fn has(&self, section: &str, key: &str) -> bool {
-        self.overrides.contains_key(&path(section, key)) || self.value(section, key).is_some()
+        self.places.is_set(&path(section, key))
     }
 
     fn value(&self, section: &str, key: &str) -> Option<&Spanned<DeValue<'_>>> {
@@ -151,20 +163,28 @@ impl Source<'_> {
 
     fn read<T: Setting>(&self, section: &str, key: &str, into: &mut T, mistakes: &mut Vec<Diagnostic>) {
         let path = path(section, key);
-        let read = if let Some(text) = self.overrides.get(&path) {
+        let is_table = T::KIND == TABLE;
+        let read = if let Some(text) = self.overrides.get(&path).filter(|_| !is_table) {
             // `5` and `true` mean what they mean in the file; text needs no quotes.
             let as_toml = DeValue::parse(text).ok().and_then(|value| T::read(value.get_ref()).ok());
-            as_toml.map_or_else(|| T::read(&DeValue::String(text.as_str().into())), Ok)
-        } else if let Some(value) = self.value(section, key) {
-            T::read(value.get_ref())
+            Some(as_toml.map_or_else(|| T::read(&DeValue::String(text.as_str().into())), Ok))
         } else {
-            return;
+            self.value(section, key).map(|value| T::read(value.get_ref()))
         };
         match read {
-            Ok(value) => *into = value,
-            Err(Wrong { what, hint }) => {
+            None => {}
+            Some(Ok(value)) => *into = value,
+            Some(Err(Wrong { what, hint })) => {
+                let given = self.value(section, key).filter(|_| !self.overrides.contains_key(&path));
+                let hint = given.and_then(|given| rules::rewrite(&path, given.get_ref())).unwrap_or(hint);
                 mistakes.push(self.places.mistake(&path, format!("`{path}`: {what}")).hint(hint));
             }
+        }
+        if is_table {
+            let within = format!("{path}.");
+            let parts =
+                self.overrides.iter().filter_map(|(part, text)| Some((part.strip_prefix(&within)?, text)));
+            parts.for_each(|(name, text)| into.set_part(name, text));
         }
     }
 
@@ -200,13 +220,22 @@ impl Source<'_> {
             mistakes.push(Diagnostic::mistake(what).of_file(variable).hint(format!("write `{right}`")));
         }
         for wrong in self.overrides.keys().filter(|wrong| !known.paths.contains(wrong)) {
-            let hint = match wrong.split('.').collect::<Vec<_>>()[..] {
-                ["kafka", "client" | "consumer" | "producer", ..] => {
-                    "properties of the client library are set in the file".to_owned()
-                }
-                _ => did_you_mean(wrong, known.paths.iter().map(String::as_str)),
-            };
-            mistakes.push(self.places.mistake(wrong, format!("there is no setting `{wrong}`")).hint(hint));
+            if known.tables.contains(wrong) {
+                let what = format!("`{wrong}` is a table: a variable sets one of its entries");
+                let part = match wrong.as_str() {
+                    "kafka.client" => "SECURITY_PROTOCOL=ssl",
+                    "kafka.consumer" => "FETCH_WAIT_MAX_MS=100",
+                    "kafka.producer" => "LINGER_MS=5",
+                    _ => "TEXT=body",
+                };
+                let table = wrong.to_uppercase().replace('.', "__");
+                let hint = format!("such as `{OVERRIDE_PREFIX}{table}__{part}`");
+                mistakes.push(self.places.mistake(wrong, what).hint(hint));
+            } else if !known.is_part(wrong) {
+                let hint = did_you_mean(wrong, known.paths.iter().map(String::as_str));
+                mistakes
+                    .push(self.places.mistake(wrong, format!("there is no setting `{wrong}`")).hint(hint));
+            }
         }
     }
 }
@@ -216,19 +245,28 @@ struct Known {
     entries: Vec<Entry>,
     sections: Vec<&'static str>,
     paths: Vec<String>,
+    tables: Vec<String>,
 }
 
 impl Known {
     fn new() -> Known {
         let entries = Settings::entries();
         let sections = Settings::sections().iter().map(|(section, _)| *section).collect::<Vec<_>>();
-        let paths = entries
-            .iter()
-            .filter(|entry| entry.kind != <BTreeMap<String, String> as Setting>::KIND)
-            .map(|entry| path(entry.section, entry.key))
-            .collect();
+        let (tables, plain): (Vec<&Entry>, Vec<&Entry>) =
+            entries.iter().partition(|entry| entry.kind == TABLE);
+        let paths_of = |of: Vec<&Entry>| of.iter().map(|entry| path(entry.section, entry.key)).collect();
+        let (tables, paths) = (paths_of(tables), paths_of(plain));
         let sections = sections.into_iter().filter(|section| !section.is_empty()).collect();
-        Known { entries, sections, paths }
+        Known { entries, sections, paths, tables }
+    }
+
+    /// Whether this is an entry of a table. Whether there is such an entry is known to whom the table is for: the client
+    /// library, the field map.
+    fn is_part(&self, path: &str) -> bool {
+        let within = |table: &String| {
+            path.strip_prefix(table).is_some_and(|part| part.len() > 1 && part.starts_with('.'))
+        };
+        self.tables.iter().any(within)
     }
 
     fn has(&self, section: &str, key: &str) -> bool {

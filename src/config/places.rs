@@ -51,8 +51,14 @@ impl Places {
         }
         match self.spans.get(path) {
             Some((_, value)) => self.at_bytes(value.clone(), what),
-            None => Diagnostic::mistake(what).of_file(&self.file),
+            None => Diagnostic::mistake(what).of_file(self.variable_in(path).unwrap_or(&self.file)),
         }
+    }
+
+    /// The first variable that sets a part of this table.
+    fn variable_in(&self, path: &str) -> Option<&str> {
+        let within = |part: &str| part.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        self.variables.iter().find(|(part, _)| within(part)).map(|(_, variable)| variable.as_str())
     }
 
     /// A mistake in a part of a setting's value; in the whole of it where that part is not found.
@@ -69,10 +75,10 @@ impl Places {
         }
     }
 
-    /// A mistake in the name of a setting or section.
+    /// A mistake in the name of a setting or section, or in its value as a whole.
     #[must_use]
     pub fn mistake_at_key(&self, path: &str, what: impl Into<String>) -> Diagnostic {
-        match self.spans.get(path) {
+        match self.spans.get(path).filter(|_| !self.variables.contains_key(path)) {
             Some((key, _)) => {
                 // Of a dotted name the place is that of its last part; the whole of it is meant.
                 let before = self.text.get(..key.start).unwrap_or_default();

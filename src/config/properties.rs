@@ -4,7 +4,7 @@
 //! opens no file, asks no broker. Called by `settings`, which shows mistakes with their place, and by `kafka`, which
 //! refuses the same list from whoever makes clients without a configuration.
 
-use super::{Admin, Kafka};
+use super::{Admin, Kafka, OVERRIDE_PREFIX};
 
 const COMMITS: &str =
     "an offset is committed only once every effect of its record is acknowledged; the daemon does it";
@@ -84,6 +84,14 @@ const REFUSED_PREFIXES: &[(&str, &str)] =
     &[("sasl.kerberos.", GSSAPI), ("sasl.oauthbearer.", OAUTH), ("test.mock.", MOCK)];
 const REFUSED_SUFFIXES: &[(&str, &str)] = &[("_cb", CALLBACK)];
 
+/// The names of which each is refused, for the schema; prefixes and suffixes are told by [`refused`] alone.
+pub(super) fn refused_names() -> impl Iterator<Item = &'static str> {
+    REFUSED.iter().flat_map(|(names, _)| names.iter().copied())
+}
+
+/// Properties that may be set and are spelled with underscores, not dots.
+pub(super) const UNDERSCORED: [&str; 1] = ["log_level"];
+
 /// Why this property may not be set; `None` when it may.
 #[must_use]
 pub fn refused(property: &str) -> Option<&'static str> {
@@ -130,12 +138,22 @@ impl Kafka {
         for (table, properties) in
             [("client", &self.client), ("consumer", &self.consumer), ("producer", &self.producer)]
         {
-            for property in properties.keys() {
+            for (property, value) in properties {
                 if let Some(why) = refused(property) {
                     wrong.push((table, format!("`{property}` may not be set: {why}")));
                 } else if table != "client" && is_about_security(property) {
                     let why = "every client reaches the brokers in the same way: set it in `[kafka.client]`";
                     wrong.push((table, format!("`{property}` may not be set here: {why}")));
+                } else if value.contains("${") && !property.ends_with(".location") {
+                    let variable = property.to_uppercase().replace('.', "_");
+                    wrong.push((
+                        table,
+                        format!(
+                            "`{property}` names an environment variable, and those are not expanded here: set the whole by \
+                             a variable, {OVERRIDE_PREFIX}KAFKA__{}__{variable}",
+                            table.to_uppercase()
+                        ),
+                    ));
                 }
             }
         }
@@ -229,20 +247,21 @@ impl Kafka {
     }
 
     /// Every path that may name a systemd credential.
-    pub(super) fn expand_credentials(
-        &mut self,
-        directory: Option<&str>,
-    ) -> Result<(), (&'static str, String)> {
+    pub(super) fn expand_credentials(&mut self, directory: Option<&str>) -> Result<(), (String, String)> {
         for (key, path) in [
             ("sasl_password_file", &mut self.sasl_password_file),
             ("ssl_key_password_file", &mut self.ssl_key_password_file),
         ] {
-            if let Some(expanded) = expand(&path.to_string_lossy(), directory).map_err(|what| (key, what))? {
+            if let Some(expanded) =
+                expand(&path.to_string_lossy(), directory).map_err(|what| (key.to_owned(), what))?
+            {
                 *path = expanded.into();
             }
         }
-        for (_, value) in self.client.iter_mut().filter(|(property, _)| property.ends_with(".location")) {
-            if let Some(expanded) = expand(value, directory).map_err(|what| ("client", what))? {
+        for (property, value) in self.client.iter_mut().filter(|(name, _)| name.ends_with(".location")) {
+            if let Some(expanded) =
+                expand(value, directory).map_err(|what| (format!("client.{property}"), what))?
+            {
                 *value = expanded;
             }
         }
@@ -255,12 +274,9 @@ impl Admin {
     ///
     /// # Errors
     /// The key and what is wrong.
-    pub(super) fn expand_credentials(
-        &mut self,
-        directory: Option<&str>,
-    ) -> Result<(), (&'static str, String)> {
+    pub(super) fn expand_credentials(&mut self, directory: Option<&str>) -> Result<(), (String, String)> {
         let path = self.token_file.to_string_lossy();
-        if let Some(expanded) = expand(&path, directory).map_err(|what| ("token_file", what))? {
+        if let Some(expanded) = expand(&path, directory).map_err(|what| ("token_file".to_owned(), what))? {
             self.token_file = expanded.into();
         }
         Ok(())
@@ -272,7 +288,14 @@ const CREDENTIALS: &str = "${CREDENTIALS_DIRECTORY}";
 
 /// The path with the folder of credentials in the place of its variable; `None` when it does not begin with that.
 fn expand(path: &str, directory: Option<&str>) -> Result<Option<String>, String> {
-    let Some(rest) = path.strip_prefix(CREDENTIALS) else { return Ok(None) };
+    let Some(rest) = path.strip_prefix(CREDENTIALS) else {
+        return match path.contains("${") {
+            true => Err(format!(
+                "`{path}`: environment variables are not expanded, but for `{CREDENTIALS}` at the start of a path"
+            )),
+            false => Ok(None),
+        };
+    };
     match directory {
         Some(directory) => Ok(Some(format!("{directory}{rest}"))),
         None => Err(format!(

@@ -4,9 +4,11 @@
 //! checked by the command line. Called by `config::load` alone.
 
 use super::value::Setting;
-use super::{Settings, Source};
+use super::{OVERRIDE_PREFIX, Settings, Source};
 use crate::diagnostic::Diagnostic;
+use std::net::Ipv6Addr;
 use std::time::Duration;
+use toml::de::DeValue;
 use triage_engine::policy::did_you_mean;
 
 /// Settings that are one of a closed list.
@@ -27,6 +29,21 @@ const TOPIC_BYTES_MAX: usize = 249;
 const NAME_BYTES_MAX: usize = 200;
 /// The longest path of a Unix socket: the system's 108 bytes less the one that ends it.
 const SOCKET_BYTES_MAX: usize = 107;
+
+/// How a value of another kind is written in this setting, where that is not the same for all.
+pub(super) fn rewrite(path: &str, value: &DeValue<'_>) -> Option<String> {
+    match (path, value) {
+        ("kafka.bootstrap" | "admin.hosts", DeValue::Array(list)) => {
+            let texts: Option<Vec<&str>> = list.iter().map(|item| item.get_ref().as_str()).collect();
+            Some(format!("write \"{}\"", texts?.join(",")))
+        }
+        ("kafka.bootstrap", DeValue::Integer(port)) => {
+            Some(format!("write \"localhost:{port}\", if the broker is on this machine"))
+        }
+        ("admin.listen", DeValue::Integer(port)) => Some(format!("write \"127.0.0.1:{port}\"")),
+        _ => None,
+    }
+}
 
 /// Collects mistakes by the setting's path.
 struct Checker<'a> {
@@ -59,8 +76,29 @@ impl Checker<'_> {
         }
     }
 
+    /// Whether a value is free of environment variables, which are not expanded.
+    fn no_variable(&mut self, path: &str, value: &str) -> bool {
+        let name = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '{' | '(');
+        let Some(at) =
+            value.match_indices('$').map(|(at, _)| at).find(|at| value[at + 1..].starts_with(name))
+        else {
+            return true;
+        };
+        // Its place is the whole value: the text may stand in it more than once.
+        let part: String =
+            value[at..].chars().take_while(|c| !matches!(c, ',' | ':' | '/' | '}' | ' ')).collect();
+        let close = if part.starts_with("${") { "}" } else { "" };
+        let variable = format!("{OVERRIDE_PREFIX}{}", path.to_uppercase().replace('.', "__"));
+        let what = format!("`{part}{close}`: environment variables are not expanded here");
+        self.wrong_part(path, value, what, format!("set the whole by a variable: {variable}=\"{value}\""));
+        false
+    }
+
     /// The addresses of brokers.
     fn brokers(&mut self, list: &str) {
+        if !self.no_variable("kafka.bootstrap", list) {
+            return;
+        }
         let separators = |c: char| c == ',' || c == ';' || c.is_whitespace();
         let bare = |broker: &str| broker.rsplit_once("://").map_or(broker, |(_, bare)| bare).to_owned();
         let parts = list.split(separators).filter(|broker| !broker.is_empty()).map(bare);
@@ -92,10 +130,17 @@ impl Checker<'_> {
                 _ => (broker, ""),
             };
             let what = format!("`{broker}` has no port");
-            if port.is_empty() {
+            let legal = |c: char| c.is_alphanumeric() || ".-_[]:%".contains(c);
+            if let Some(address) = bracketed(broker) {
+                let what = format!("`{broker}` has an IPv6 address without brackets");
+                self.wrong_part("kafka.bootstrap", broker, what, format!("write `{address}`"));
+            } else if port.is_empty() {
                 let hint = format!("write `{host}:9092`, if it is the usual one");
                 self.wrong_part("kafka.bootstrap", broker, what, hint);
-            } else if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port > 0) {
+            } else if host.is_empty()
+                || !host.chars().all(legal)
+                || !port.parse::<u16>().is_ok_and(|port| port > 0)
+            {
                 let what =
                     format!("`{broker}` is no address: expected `host:port` with a port from 1 to 65535");
                 self.wrong_part("kafka.bootstrap", broker, what, "");
@@ -118,6 +163,9 @@ impl Checker<'_> {
 
     /// A name of a topic, a group or an instance.
     fn name(&mut self, path: &str, name: &str) -> bool {
+        if !self.no_variable(path, name) {
+            return false;
+        }
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if !name.is_empty()
             && name.len() <= NAME_BYTES_MAX
@@ -127,12 +175,27 @@ impl Checker<'_> {
             return true;
         }
         let what = format!("`{name}` is no name: expected 1 to {NAME_BYTES_MAX} of a-z A-Z 0-9 . _ -");
-        let changed: String = name.trim().chars().map(|c| if legal(c) { c } else { '-' }).collect();
+        // What parts a name elsewhere; anything else, such as a pattern, is not meant as a name.
+        let parting = |c: char| matches!(c, ' ' | '\t' | '/' | ':' | '@');
+        let changed: String = name.trim().chars().map(|c| if parting(c) { '-' } else { c }).collect();
         let fits = (1..=NAME_BYTES_MAX).contains(&changed.len())
             && changed != name
+            && changed.chars().all(legal)
             && changed.contains(|c| c != '-');
         self.wrong(path, what, if fits { format!("did you mean `{changed}`?") } else { String::new() });
         false
+    }
+}
+
+/// An IPv6 address that stands without brackets, written with them and with a port.
+fn bracketed(broker: &str) -> Option<String> {
+    let is_address = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    match broker.rsplit_once(':') {
+        // `::1:9092` is an address too, and a port of four digits is what is meant.
+        Some((host, port)) if port.len() > 3 && is_address(host) && port.parse::<u16>().is_ok() => {
+            Some(format!("[{host}]:{port}"))
+        }
+        _ => is_address(broker).then(|| format!("[{broker}]:9092")),
     }
 }
 
@@ -246,6 +309,7 @@ impl Settings {
             if value.as_os_str().is_empty() {
                 check.wrong(path, "the path is empty".to_owned(), "");
             }
+            check.no_variable(path, &value.to_string_lossy());
         }
         let bytes = self.admin.socket.as_os_str().len();
         if bytes > SOCKET_BYTES_MAX {

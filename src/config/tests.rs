@@ -61,7 +61,7 @@ fn every_mistake_is_told_at_once_with_its_place_and_a_guess() {
         mistakes(text),
         [
             "triaged.toml:1:1: there is no setting `instnce` (did you mean `instance`?)",
-            "triaged.toml:3:13: `kafka.bootstrap`: expected text in quotes, found the number 9092 (write \"9092\")",
+            "triaged.toml:3:13: `kafka.bootstrap`: expected text in quotes, found the number 9092 (write \"localhost:9092\", if the broker is on this machine)",
             "triaged.toml:4:19: `kafka.session_timeout`: expected a duration such as \"10s\" (ms, s, m, h, d), found the text \"10 s\" (did you mean \"10s\"?)",
             "triaged.toml:6:1: there is no setting `alert` in `[topics]` (did you mean `alerts`?)",
             "triaged.toml:8:9: `log.level`: `loud` is not known: expected error, warn, info, debug, trace",
@@ -94,7 +94,6 @@ fn a_wrong_override_is_told_by_its_own_name() {
     let environment = [
         ("TRIAGED__KAFKA__BOOTSTRP", "x:1"),
         ("TRIAGED__TRIAGE__LANES", "many"),
-        ("TRIAGED__KAFKA__CLIENT__LINGER", "5"),
         ("TRIAGED_LOG_LEVEL", "debug"),
         ("TRIAGED_SERVICE_HOST", "10.0.0.7"),
     ];
@@ -103,7 +102,6 @@ fn a_wrong_override_is_told_by_its_own_name() {
         [
             "TRIAGED_LOG_LEVEL: `TRIAGED_LOG_LEVEL` is not read: two underscores stand before the name and between its parts (write `TRIAGED__LOG__LEVEL`)",
             "TRIAGED__KAFKA__BOOTSTRP: there is no setting `kafka.bootstrp` (did you mean `kafka.bootstrap`?)",
-            "TRIAGED__KAFKA__CLIENT__LINGER: there is no setting `kafka.client.linger` (properties of the client library are set in the file)",
             "TRIAGED__TRIAGE__LANES: `triage.lanes`: expected a whole number, found the text \"many\"",
         ]
     );
@@ -132,7 +130,16 @@ fn a_value_in_another_spelling_is_told_how_to_write_it() {
         ("[kafka]\nsession_timeout = '5 Minutes'", "did you mean \"5m\"?"),
         ("[kafka]\nsession_timeout = '9000 millis'", "did you mean \"9000ms\"?"),
         ("[limits]\nbuffer_mib = '512'", "write 512, without quotes"),
-        ("[limits]\nbuffer_mib = '512 MiB'", "the unit is in the setting's name: write 512"),
+        ("[limits]\nbuffer_mib = '512 MiB'", "write the number alone: its unit is in the setting's name"),
+        ("[limits]\nbuffer_mib = '1e3'", "write 1000"),
+        ("[limits]\nbuffer_mib = 1e3", "write 1000"),
+        ("[desk]\ntick_interval = '1m30s'", "did you mean \"90s\"?"),
+        ("[kafka]\nsession_timeout = '1m 30 s'", ""),
+        ("[topics]\nmentions = ['a', 'b']", "write one text, not a list"),
+        ("[topics]\nmentions = '^mentions.*'", ""),
+        ("[admin]\nlisten = 9464", "write \"127.0.0.1:9464\""),
+        ("[kafka]\nbootstrap = '::1:9092'", "write `[::1]:9092`"),
+        ("[kafka]\nbootstrap = 'fe80::1'", "write `[fe80::1]:9092`"),
         ("[kafka]\nbootstrap = ['k1:9092', 'k2:9092']", "write \"k1:9092,k2:9092\""),
         ("[kafka]\nbootstrap = 'localhost'", "write `localhost:9092`, if it is the usual one"),
         (
@@ -153,6 +160,72 @@ fn a_value_in_another_spelling_is_told_how_to_write_it() {
         let mistakes = load_text(text).expect_err(text);
         let hints: Vec<&str> = mistakes.iter().map(|mistake| mistake.hint.as_str()).collect();
         assert_eq!(hints, [hint], "{text}");
+    }
+}
+
+#[test]
+fn a_property_and_a_field_are_overridden_by_variables_that_any_shell_can_set() {
+    let text = "[kafka.client]\nsecurity.protocol = 'plaintext'\nclient.rack = 'a'\n";
+    let environment = [
+        ("TRIAGED__KAFKA__CLIENT__SECURITY_PROTOCOL", "ssl"),
+        ("TRIAGED__KAFKA__CLIENT__SSL.CA.LOCATION", "/ca.pem"),
+        ("TRIAGED__KAFKA__CLIENT__LOG_LEVEL", "6"),
+        ("TRIAGED__KAFKA__PRODUCER__LINGER_MS", "5"),
+        ("TRIAGED__INPUT__PRESET", "custom"),
+        ("TRIAGED__INPUT__FIELDS__AUTHOR_ID", "user.id"),
+    ];
+    let settings = load_with(text, &environment).unwrap();
+    let client: Vec<(&str, &str)> =
+        settings.kafka.client.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(
+        client,
+        [
+            ("client.rack", "a"),
+            ("log_level", "6"),
+            ("security.protocol", "ssl"),
+            ("ssl.ca.location", "/ca.pem")
+        ]
+    );
+    assert_eq!(settings.kafka.producer["linger.ms"], "5");
+    assert_eq!(settings.input.fields["author_id"], "user.id");
+}
+
+#[test]
+fn what_a_file_may_not_set_a_variable_may_not_and_each_is_told_by_its_name() {
+    let environment = [
+        ("TRIAGED__INPUT__FIELDS__TEXT", "body"),
+        ("TRIAGED__KAFKA__CLIENT", "{ acks = 1 }"),
+        ("TRIAGED__KAFKA__CLIENT__SASL_PASSWORD", "hunter2"),
+        ("TRIAGED__KAFKA__CONSUMER__ENABLE_AUTO_COMMIT", "true"),
+    ];
+    let told = told(&load_with("[kafka]\n[kafka.consumer]\n", &environment).unwrap_err()).join("\n");
+    for part in [
+        "TRIAGED__INPUT__FIELDS__TEXT: `input.fields`: fields go with the preset `custom`",
+        "TRIAGED__KAFKA__CLIENT: `kafka.client` is a table: a variable sets one of its entries (such as `TRIAGED__KAFKA__CLIENT__SECURITY_PROTOCOL=ssl`)",
+        "TRIAGED__KAFKA__CLIENT__SASL_PASSWORD: `sasl.password` may not be set (name a file",
+        "TRIAGED__KAFKA__CONSUMER__ENABLE_AUTO_COMMIT: `enable.auto.commit` may not be set (",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("hunter2") && !told.contains("acks"), "{told}");
+}
+
+#[test]
+fn variables_that_would_not_be_expanded_are_refused_with_what_to_write() {
+    assert_eq!(
+        mistakes("[kafka]\nbootstrap = '${KAFKA}:9092'"),
+        [
+            "triaged.toml:2:14: `kafka.bootstrap`: `${KAFKA}`: environment variables are not expanded here (set the whole by a variable: TRIAGED__KAFKA__BOOTSTRAP=\"${KAFKA}:9092\")"
+        ]
+    );
+    for text in [
+        "state_dir = '$HOME/state'",
+        "[topics]\nmentions = '${BRAND}-mentions'",
+        "[policy]\nfolder = '${CREDENTIALS_DIRECTORY}/policy'",
+        "[kafka.client]\nsecurity.protocol = 'ssl'\nssl.ca.location = '/etc/${NAME}.pem'",
+        "[kafka.producer]\nclient.rack = '${RACK}'",
+    ] {
+        assert!(mistakes(text)[0].contains("environment variable"), "{text}: {:?}", mistakes(text));
     }
 }
 
@@ -256,7 +329,12 @@ fn fits(schema: &Value, value: &Value) -> bool {
             }
         })
     });
+    let refused = schema["propertyNames"]["not"]["enum"].as_array();
+    let named = value.as_object().is_none_or(|object| {
+        object.keys().all(|key| refused.is_none_or(|refused| !refused.contains(&json!(key))))
+    });
     right_type
+        && named
         && number("minimum", |v, l| v >= l)
         && number("maximum", |v, l| v <= l)
         && pattern
@@ -290,6 +368,7 @@ fn the_schema_accepts_what_is_accepted_and_refuses_what_is_refused() {
         "[kafka]\nsession_timeout = '10 s'",
         "[kafka]\nclient = 'x'",
         "[kafka.client]\n'linger.ms' = [1]",
+        "[kafka.client]\n'sasl.password' = 'x'",
         "[input]\npreset = 'twitter'",
         "[log]\nlevel = 'loud'",
         "[limits]\nbuffer_mib = 1",

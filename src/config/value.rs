@@ -23,6 +23,9 @@ pub trait Setting: Sized {
 
     /// As it would be written in the file; empty when there is nothing to write.
     fn show(&self) -> String;
+
+    /// Sets one entry of a table; nothing else has parts.
+    fn set_part(&mut self, _name: &str, _text: &str) {}
 }
 
 /// Why a value cannot be read.
@@ -54,10 +57,7 @@ impl Setting for String {
         match value {
             DeValue::String(text) => Ok(text.clone().into_owned()),
             DeValue::Integer(number) => expected("text in quotes", value, format!("write \"{number}\"")),
-            DeValue::Array(list) if list.iter().all(|item| item.get_ref().is_str()) => {
-                let texts: Vec<&str> = list.iter().filter_map(|item| item.get_ref().as_str()).collect();
-                expected("text in quotes", value, format!("write \"{}\"", texts.join(",")))
-            }
+            DeValue::Array(_) => expected("text in quotes", value, "write one text, not a list".to_owned()),
             other => expected("text in quotes", other, String::new()),
         }
     }
@@ -105,13 +105,22 @@ impl Setting for u32 {
             DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix())
                 .or_else(|_| expected("a whole number from 0 to 4294967295", value, String::new())),
             DeValue::String(text) => {
-                let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-                let hint = match text.split_at(digits) {
-                    ("", _) => String::new(),
-                    (number, "") => format!("write {number}, without quotes"),
-                    (number, _) => format!("the unit is in the setting's name: write {number}"),
+                let (digits, unit) = number_and_rest(text);
+                let is_unit = unit.chars().all(|c| c.is_alphabetic() || c == ' ');
+                let hint = match whole(text) {
+                    Some(number) if unit.is_empty() => format!("write {number}, without quotes"),
+                    Some(number) => format!("write {number}"),
+                    // Which number that is depends on the unit that was meant.
+                    None if !digits.is_empty() && is_unit => {
+                        "write the number alone: its unit is in the setting's name".to_owned()
+                    }
+                    None => String::new(),
                 };
                 expected("a whole number", value, hint)
+            }
+            DeValue::Float(number) => {
+                let hint = whole(number.as_str()).map(|number| format!("write {number}"));
+                expected("a whole number", value, hint.unwrap_or_default())
             }
             other => expected("a whole number", other, String::new()),
         }
@@ -120,6 +129,36 @@ impl Setting for u32 {
     fn show(&self) -> String {
         self.to_string()
     }
+}
+
+/// The number that is meant by `1e3`, `1000` or `512.0`, if it is whole and a setting may have it.
+fn whole(text: &str) -> Option<u32> {
+    let number: f64 = text.parse().ok()?;
+    let fits = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    fits.then_some(number as u32)
+}
+
+/// The digits that a text begins with, and the rest.
+fn number_and_rest(text: &str) -> (&str, &str) {
+    text.split_at(text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len())
+}
+
+/// The milliseconds of a number with its unit.
+fn milliseconds(count: &str, unit: &str) -> Option<u64> {
+    let (size, _) = UNITS.iter().find(|(_, name)| *name == unit)?;
+    count.parse::<u64>().ok()?.checked_mul(*size)
+}
+
+/// The sum of several with their units, such as `1m30s`; none when there is something else in it.
+fn summed(text: &str) -> Option<Duration> {
+    let (mut rest, mut sum) = (text.trim(), 0_u64);
+    while !rest.is_empty() {
+        let (count, after) = number_and_rest(rest);
+        let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        sum = sum.checked_add(milliseconds(count, &after[..end])?)?;
+        rest = after[end..].trim_start();
+    }
+    Some(Duration::from_millis(sum))
 }
 
 impl Setting for Duration {
@@ -134,23 +173,23 @@ impl Setting for Duration {
             }
             other => return expected(wanted, other, String::new()),
         };
-        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (count, unit) = text.split_at(digits);
-        let ms = UNITS
-            .iter()
-            .find(|(_, name)| *name == unit)
-            .and_then(|(size, _)| count.parse::<u64>().ok().and_then(|count| count.checked_mul(*size)));
-        if let Some(ms) = ms {
+        let (count, unit) = number_and_rest(text);
+        if let Some(ms) = milliseconds(count, unit) {
             return Ok(Duration::from_millis(ms));
+        }
+        if let Some(sum) = summed(text).filter(|sum| !sum.is_zero()) {
+            return expected(wanted, value, format!("did you mean {}?", sum.show()));
         }
         // `10 sec`, `5 minutes` and `30S` begin like a unit; `ms` does before `m`.
         let meant = unit.trim().to_ascii_lowercase();
-        let near = ["ms", "mil", "s", "m", "h", "d"].iter().find(|near| meant.starts_with(*near));
+        let word = meant.chars().all(char::is_alphabetic);
+        let near = ["ms", "mil", "s", "m", "h", "d"].iter().find(|near| word && meant.starts_with(*near));
         let near = near.map(|near| if *near == "mil" { "ms" } else { near });
         let hint = match (count, near) {
             ("", _) => String::new(),
             (count, Some(near)) => format!("did you mean \"{count}{near}\"?"),
-            (count, None) => format!("with its unit: \"{count}s\" for seconds"),
+            (count, None) if unit.trim().is_empty() => format!("with its unit: \"{count}s\" for seconds"),
+            _ => String::new(),
         };
         expected(wanted, value, hint)
     }
@@ -184,6 +223,10 @@ impl Setting for BTreeMap<String, String> {
 
     fn show(&self) -> String {
         String::new()
+    }
+
+    fn set_part(&mut self, name: &str, text: &str) {
+        self.insert(name.to_owned(), text.to_owned());
     }
 }
 

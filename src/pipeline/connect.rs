@@ -33,9 +33,17 @@ pub fn connect(settings: &Settings) -> Result<Arc<dyn Logs>, Error> {
 /// As `connect`; 69 when no broker is reached, 77 when the login is refused, 78 when both sides do not agree on how to
 /// speak: each with what it likely means.
 pub fn reached(settings: &Settings) -> Result<Arc<dyn Logs>, Error> {
+    Ok(Arc::new(reached_cluster(settings)?))
+}
+
+/// The same as `reached`, for who asks what only Apache Kafka can answer.
+///
+/// # Errors
+/// As `reached`.
+pub fn reached_cluster(settings: &Settings) -> Result<KafkaLogs, Error> {
     let logs = cluster(settings)?;
     logs.reach(REACH_WAIT).map_err(|why| unreached(settings, &why))?;
-    Ok(Arc::new(logs))
+    Ok(logs)
 }
 
 /// The error that a cluster out of reach is.

@@ -31,7 +31,7 @@ pub mod topics;
 mod unread;
 mod wiring;
 
-pub use connect::{clients, cluster, connect, reached, warnings};
+pub use connect::{clients, cluster, connect, reached, reached_cluster, warnings};
 pub use start::workers;
 pub use wiring::Wiring;
 

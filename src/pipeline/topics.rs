@@ -14,6 +14,8 @@ use triage_engine::policy::{Desk, Policy};
 
 /// Bytes that an envelope may add to a mention: its headers, its verdict, its tags.
 const ENVELOPE_BYTES_MAX: u64 = 64 * 1024;
+/// What a broker takes for a record where nobody says otherwise (`message.max.bytes`).
+const RECORD_BYTES_DEFAULT: u64 = 1_048_588;
 /// A control record is kept at least so long before compaction may drop it, so that a reader that was away sees every
 /// switch of the last hour, not only the last one.
 pub(super) const CONTROL_LAG_MS: &str = "3600000";
@@ -151,34 +153,39 @@ pub fn check_policy(
     let outputs = describe(logs, &names)?;
     let mut wrong: Vec<String> = clashes(settings, policy).into_iter().map(|clash| clash.what).collect();
     wrong.extend(missing(&names, &outputs));
-    wrong.extend(outputs.values().filter_map(|info| fits(settings, info)).map(|wrong| wrong.to_string()));
-    names.clear();
     names.extend([settings.topics.desks.clone(), ledger(settings)]);
-    let own = describe(logs, &names)?;
-    wrong.extend(desks_misplaced(settings, policy, &own));
-    wrong.extend(ledger_forgets(settings, policy, &own).map(|wrong| wrong.to_string()));
+    let infos = describe(logs, &names)?;
+    wrong.extend(wrong_for(settings, policy, &infos).iter().map(ToString::to_string));
     Ok((outputs.into_iter().map(|(name, info)| (name, info.partitions)).collect(), wrong))
 }
 
+/// What is wrong, for this policy, with those of the topics that are here, beside what [`wrong`] finds.
+#[must_use]
+pub fn wrong_for(settings: &Settings, policy: &Policy, infos: &BTreeMap<String, TopicInfo>) -> Vec<Wrong> {
+    let outputs = assignments(settings, policy);
+    let outputs = outputs.iter().filter_map(|name| infos.get(name));
+    let mut wrong: Vec<Wrong> = outputs.filter_map(|info| fits(settings, info)).collect();
+    wrong.extend(desks_misplaced(settings, policy, infos));
+    wrong.extend(ledger_forgets(settings, policy, infos));
+    wrong
+}
+
 /// Every desk whose place in the desk log does not exist.
-pub(super) fn desks_misplaced(
-    settings: &Settings,
-    policy: &Policy,
-    infos: &BTreeMap<String, TopicInfo>,
-) -> Vec<String> {
+fn desks_misplaced(settings: &Settings, policy: &Policy, infos: &BTreeMap<String, TopicInfo>) -> Vec<Wrong> {
     let Some(info) = infos.get(&settings.topics.desks) else { return Vec::new() };
     let misplaced = policy.desks().iter().filter(|desk| desk.log_partition >= info.partitions);
     let tell = |desk: &Desk| {
-        format!(
+        let what = format!(
             "desk `{}` has log_partition {}, but `{}` has {} partitions, counted from 0",
             desk.name, desk.log_partition, info.name, info.partitions
-        )
+        );
+        Wrong::new(&info.name, what, &[])
     };
     misplaced.map(tell).collect()
 }
 
 /// Whether the ledger is kept for less than the dedup window, which is restored from it.
-pub(super) fn ledger_forgets(
+fn ledger_forgets(
     settings: &Settings,
     policy: &Policy,
     infos: &BTreeMap<String, TopicInfo>,
@@ -204,6 +211,15 @@ pub struct Wrong {
 impl Wrong {
     fn new(topic: &str, what: String, set: &[&str]) -> Wrong {
         Wrong { topic: topic.to_owned(), what, set: set.iter().map(|&set| set.to_owned()).collect() }
+    }
+
+    /// The command line that mends it, if one can.
+    #[must_use]
+    pub fn command(&self, bootstrap: &str) -> Option<String> {
+        let (topic, set) = (&self.topic, self.set.join(","));
+        (!set.is_empty()).then(|| {
+            format!("kafka-configs --bootstrap-server {bootstrap} --alter --topic {topic} --add-config {set}")
+        })
     }
 }
 
@@ -231,7 +247,7 @@ pub fn refusal(wrong: Vec<String>) -> Error {
 }
 
 /// What to do about topics.
-const HINT: &str = "`triaged topics` lists what is needed, `triaged topics --create` makes what is missing";
+const HINT: &str = "`triaged topics` shows what is there beside what is needed, `triaged topics --create` makes what is missing";
 
 fn missing(names: &[String], infos: &BTreeMap<String, TopicInfo>) -> Vec<String> {
     let names = names.iter().filter(|name| !infos.contains_key(*name));
@@ -244,7 +260,7 @@ pub(super) fn record_bytes_max(settings: &Settings) -> u64 {
 }
 
 /// Whether a mention in its envelope fits the topic.
-pub(super) fn fits(settings: &Settings, info: &TopicInfo) -> Option<Wrong> {
+fn fits(settings: &Settings, info: &TopicInfo) -> Option<Wrong> {
     let need = record_bytes_max(settings);
     (info.message_bytes_max < need).then(|| {
         let what = format!(
@@ -339,7 +355,13 @@ pub fn needed(
             name if *name == topics.dead_letter || *name == topics.alerts => (1, &[]),
             _ => (sizes.inputs, &[]),
         };
-        let config = config.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let mut config: Vec<(String, String)> =
+            config.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let carries = name == topics.desks || name.starts_with(&topics.assignments_prefix);
+        let bytes = record_bytes_max(settings);
+        if carries && bytes > RECORD_BYTES_DEFAULT {
+            config.push(("max.message.bytes".to_owned(), bytes.to_string()));
+        }
         let info = infos.get(&name).cloned();
         (NewTopic { name, partitions, replication: sizes.replication, config }, info)
     };
@@ -382,6 +404,16 @@ mod tests {
         let found = check(&settings, &cluster).expect("all is well");
         assert_eq!(found.partitions_of("triaged.ledger.mentions"), 5);
         assert_eq!(found.partitions_of("triaged.snapshots"), 3);
+    }
+
+    #[test]
+    fn topics_that_are_made_take_the_longest_mention_that_is_allowed() {
+        let (mut settings, cluster) = (Settings::default(), cluster());
+        settings.input.mention_bytes_max = 4 << 20;
+        let needed = needed(&settings, &cluster, &[], Sizes::default()).expect("it answers");
+        let needed: Vec<NewTopic> = needed.into_iter().map(|(new, _)| new).collect();
+        cluster.create(&needed).expect("it takes topics");
+        check(&settings, &cluster).expect("what is made is what is needed");
     }
 
     #[test]

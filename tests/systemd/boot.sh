@@ -169,7 +169,7 @@ inside systemctl start --no-block "$UNIT"
 until_is '*topics do not exist' shows StatusText
 [ "$(shows ActiveState)" = activating ] || fail "active before its topics are there"
 say "waits for its topics: activating, \"$(shows StatusText)\""
-TRIAGED__POLICY__FOLDER=$ETC/policy "$PROGRAM" topics --create --partitions 3 --desk-partitions 3 --config "$ETC/triaged.toml" >/dev/null
+TRIAGED__POLICY__FOLDER=$ETC/policy "$PROGRAM" topics --create --partitions 3 --desk-partitions 4 --config "$ETC/triaged.toml" >/dev/null
 until_is active shows ActiveState
 say "active once records flow"
 

@@ -66,7 +66,7 @@ fn objectives(report: &Report, page: &mut String) {
         let (class, sign) = match finding.met {
             Some(true) => ("ok", "met"),
             Some(false) => ("bad", "not met"),
-            None => ("open", "not judged"),
+            None => ("open", "not measured"),
         };
         let (objective, came) = (escaped(&finding.objective), escaped(&finding.came));
         let _ = write!(page, "<tr><td class=\"{class}\">{sign}</td><td>{objective}</td><td>{came}</td></tr>");

@@ -52,8 +52,15 @@ fn strict() -> Objectives {
 }
 
 fn report(slipped: u64, objectives: &Objectives, verdict: Verdict) -> Report {
-    let (mut scenario, cast, measured) =
-        measured(slipped, &[(0.5, 10), (2.0, 4_000), (2.5, 3_000), (3.2, 40)]);
+    let measured = measured(slipped, &[(0.5, 10), (2.0, 4_000), (2.5, 3_000), (3.2, 40)]);
+    report_of(measured, objectives, verdict)
+}
+
+fn report_of(
+    (mut scenario, cast, measured): (Scenario, Cast, Measured),
+    objectives: &Objectives,
+    verdict: Verdict,
+) -> Report {
     scenario.objectives = objectives.clone();
     let findings = findings(objectives, &verdict, Some(&measured));
     let folder = PathBuf::from("a-run");
@@ -124,6 +131,32 @@ fn the_lag_is_zero_when_it_is_no_more_than_a_second_of_the_schedule() {
         Some(2.5),
         "after the last record nothing may be left"
     );
+}
+
+#[test]
+fn an_objective_that_could_not_be_measured_is_not_met() {
+    let asked = Objectives { rss_mib: Some(1.0), ..Objectives::default() };
+    let unknown = report(0, &asked, Verdict::default());
+    assert_eq!(met(&unknown, "memory"), None);
+    assert_eq!(unknown.exit_code(), 2);
+    assert!(unknown.text().starts_with("one objective NOT measured, the others met\n"), "{}", unknown.text());
+    assert!(!unknown.text().contains("bjectives met") && !html::write(&unknown).contains("bjectives met"));
+    assert_eq!((&unknown.json()["outcome"], &unknown.json()["met"]), (&"not measured".into(), &false.into()));
+    // What is not met weighs more.
+    assert_eq!(report(0, &asked, Verdict { lost: 1, ..Verdict::default() }).exit_code(), 1);
+}
+
+#[test]
+fn a_lag_that_nobody_could_look_at_is_not_measured_and_one_that_stayed_is_not_met() {
+    let asked = Objectives { lag_zero_s: Some(10.0), ..Objectives::default() };
+    let early = [(0.5, 10), (1.9, 4_000)];
+    let unseen = report_of(measured(0, &early), &asked, Verdict::default());
+    assert_eq!((met(&unseen, "lag back to zero"), unseen.exit_code()), (None, 2), "{}", unseen.text());
+    let mut stayed = measured(0, &[(0.5, 10), (2.5, 3_000), (60.0, 3_000)]);
+    stayed.2.drained = false;
+    let stayed = report_of(stayed, &asked, Verdict::default());
+    assert_eq!((met(&stayed, "lag back to zero"), stayed.exit_code()), (Some(false), 1));
+    assert!(stayed.text().contains("lag back to zero: at most 10 s (never)"), "{}", stayed.text());
 }
 
 #[test]

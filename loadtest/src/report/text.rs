@@ -2,7 +2,7 @@
 //!
 //! Owns the words. Says nothing that the page does not say. Called by `Report::text`.
 
-use super::{Finding, Measured, Report};
+use super::{Finding, Measured, Outcome, Report};
 use std::fmt::Write;
 
 /// Writes the summary.
@@ -44,12 +44,19 @@ pub fn write(report: &Report) -> String {
 
 /// The first line: what a person in a hurry reads.
 pub fn verdict(report: &Report) -> String {
-    match (report.exit_code(), report.findings.iter().filter(|finding| finding.met == Some(false)).count()) {
-        (0, _) => "objectives met".to_owned(),
-        (1, 1) => "one objective NOT met".to_owned(),
-        (1, missed) => format!("{missed} objectives NOT met"),
-        _ => "objectives met, but the schedule was not kept: no percentiles; try again on a machine that is less busy"
-            .to_owned(),
+    match report.outcome() {
+        Outcome::Met if report.measured.is_none() => {
+            "objectives of the records met; times and memory are not judged again".to_owned()
+        }
+        Outcome::Met => "objectives met".to_owned(),
+        Outcome::NotMet(1) => "one objective NOT met".to_owned(),
+        Outcome::NotMet(missed) => format!("{missed} objectives NOT met"),
+        Outcome::Slipped => {
+            "NOT measured: the schedule was not kept, so there are no percentiles; try again on a machine that is less busy"
+                .to_owned()
+        }
+        Outcome::NotMeasured(1) => "one objective NOT measured, the others met".to_owned(),
+        Outcome::NotMeasured(unknown) => format!("{unknown} objectives NOT measured, the others met"),
     }
 }
 
@@ -90,7 +97,7 @@ fn measurements(measured: &Measured, out: &mut String) {
         most(&measured.sent_by_second),
         most(&measured.out_by_second)
     );
-    let seconds = |value: Option<f64>| value.map_or("never".to_owned(), |value| format!("{value:.1} s"));
+    let seconds = |value: Option<f64>| value.map_or("not seen".to_owned(), |value| format!("{value:.1} s"));
     let _ = writeln!(
         out,
         "  recovery   lag at most {} records, within a second of the schedule {} after the spike; all of it out after {}",

@@ -76,6 +76,14 @@ pub fn storm(words: &[&str]) -> Said {
     Said { code: answer.status.code(), out, err }
 }
 
+/// The exit code of the load tester where nobody reads what it says.
+pub fn unheard(words: &[&str]) -> Option<i32> {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = Command::new(PROGRAM).args(words).stdin(Stdio::null()).stdout(writer).status();
+    status.expect("the program runs").code()
+}
+
 /// A folder with the smoke scenario in it, changed so that a machine with much else to do does not spoil it.
 pub fn stage() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -83,8 +91,11 @@ pub fn stage() -> (tempfile::TempDir, String) {
     let smoke = smoke.expect("the scenario that ships");
     assert!(smoke.contains("slip_ms = 500"));
     let path = folder.path().join("patient.toml");
-    std::fs::write(&path, smoke.replace("slip_ms = 500", "slip_ms = 600_000\ndrain_s = 240"))
-        .expect("it is written");
+    std::fs::write(
+        &path,
+        smoke.replace("slip_ms = 500", "slip_ms = 600_000\ndrain_s = 240\nlag_zero_s = 240"),
+    )
+    .expect("it is written");
     (folder, path.display().to_string())
 }
 

@@ -11,7 +11,7 @@ use super::{rights, topics};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::kafka::{GroupSeen, KafkaLogs, Operation, TopicSeen};
-use crate::log::{Logs, TopicInfo, TopicPartition};
+use crate::log::{Logs, TopicPartition};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use triage_engine::model::Millis;
@@ -221,43 +221,12 @@ fn topics_are_wrong(
     }
     let infos = topics::describe(logs, &visible)?;
     let mut wrong = topics::wrong(settings, &infos);
-    wrong.extend(infos.values().filter(|info| info.name != settings.topics.desks).filter_map(|info| {
-        let carries = info.name.starts_with(&settings.topics.assignments_prefix);
-        if carries { topics::fits(settings, info) } else { None }
-    }));
+    wrong.extend(topics::wrong_for(settings, policy, &infos));
     for wrong in wrong {
-        let alter = |set: &[String]| {
-            let set = set.join(",");
-            format!(
-                "kafka-configs --bootstrap-server {bootstrap} --alter --topic {} --add-config {set}",
-                wrong.topic
-            )
-        };
-        let advice = if wrong.set.is_empty() { String::new() } else { alter(&wrong.set) };
+        let advice = wrong.command(bootstrap).unwrap_or_default();
         findings.push(Finding::new(Severity::Wrong, &wrong.topic, wrong.what, advice));
     }
-    desks_fit(settings, policy, &infos, findings);
     control_keeps(settings, logs, &visible, findings)
-}
-
-/// What only the policy can ask of topics; the rest of `topics::check_policy` was found above.
-fn desks_fit(
-    settings: &Settings,
-    policy: &Policy,
-    infos: &BTreeMap<String, TopicInfo>,
-    findings: &mut Vec<Finding>,
-) {
-    for what in topics::desks_misplaced(settings, policy, infos) {
-        findings.push(Finding::new(Severity::Wrong, &settings.topics.desks, what, ""));
-    }
-    if let Some(wrong) = topics::ledger_forgets(settings, policy, infos) {
-        let (bootstrap, topic) = (&settings.kafka.bootstrap, &wrong.topic);
-        let set = wrong.set.join(",");
-        let advice = format!(
-            "kafka-configs --bootstrap-server {bootstrap} --alter --topic {topic} --add-config {set}"
-        );
-        findings.push(Finding::new(Severity::Wrong, topic, wrong.what.clone(), advice));
-    }
 }
 
 /// The control topic must not be compacted at once: a reader that was away would miss switches in between.

@@ -1,0 +1,2 @@
+export TRIAGED__INPUT__PRESET=custom TRIAGED__INPUT__FIELDS__MENTION_ID=id TRIAGED__INPUT__FIELDS__AUTHOR=user.id
+triaged check --config triaged.toml

@@ -1,0 +1,3 @@
+export TRIAGED__KAFKA__CLIENT__SECURITY_PROTOCL=ssl TRIAGED__KAFKA__PRODUCER__LINGER_MS=soon
+export TRIAGED__KAFKA__CLIENT__SASL_PASSWORD="correct horse" TRIAGED__KAFKA__CONSUMER='{a=1}'
+env TRIAGED__KAFKA__CLIENT__SSL.CA.LOACTION=/ca.pem triaged check --config triaged.toml
