@@ -3,8 +3,9 @@
 //! The only file that names the `hyperscan` crate, and one of the two that may hold unsafe code (none is needed so
 //! far: what is unsound in the crate is kept out of reach here). A scratch never leaves the type that owns it
 //! together with its database, only `&str` goes in, and nothing is deserialised. Literals only, block mode, no
-//! flags: a match's start is its end less the literal's length, and the word boundary is checked in the callback,
-//! which may not panic (that would abort the process). Called where a policy is compiled and by the scan stage.
+//! flags: a match's start is its end less the length looked for; the rest of a long literal and the word boundary are
+//! checked in the callback, which may not panic (that would abort the process). Called where a policy is compiled and
+//! by the scan stage.
 
 mod estimate;
 mod self_test;
@@ -22,6 +23,11 @@ use triage_engine::text::{Edges, Form, NormalText, bounded};
 /// per tweet, libhs 5.4.0 and the reference: 3.2 and 3.8 us with 30,000 literals, 5.3 and 4.8 with 50,000, 10.0 and
 /// 6.3 with 100,000 (to compile: 1.3 and 0.07 s, 2.0 and 0.12 s, 4.0 and 0.27 s).
 pub const HYPERSCAN_LITERALS_MAX: usize = 40_000;
+
+/// Of a longer literal libhs looks for so many bytes at most, and the callback compares the rest. With literals of 43 bytes
+/// and more whose end repeats itself ("out http aaaa…") beside others, libhs 5.4.0 gives up the scan of a text that holds
+/// them, with an unknown error.
+const HEAD_BYTES_MAX: usize = 32;
 
 /// Why libhs does not serve; the reference does then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,23 +102,28 @@ struct Compiled {
 }
 
 /// What the callback must know of a literal.
-#[derive(Clone, Copy)]
 struct Known {
     /// Its index among all.
     literal: u32,
-    /// Its length in bytes.
-    length: u32,
+    /// The length in bytes of what libhs looks for.
+    head: u32,
+    /// What must follow that.
+    rest: Box<str>,
     edges: Edges,
+}
+
+/// What libhs looks for, and the rest.
+fn split(text: &str) -> (&str, &str) {
+    text.split_at(text.floor_char_boundary(HEAD_BYTES_MAX))
 }
 
 impl Compiled {
     /// None if no literal is looked for in this form.
     fn new(literals: &[Literal], form: Form) -> Result<Option<Arc<Compiled>>, LibraryError> {
         let chosen = || literals.iter().enumerate().filter(move |(_, literal)| literal.form == form);
-        let known = chosen().map(|(index, literal)| Known {
-            literal: index as u32,
-            length: literal.text.len() as u32,
-            edges: literal.edges,
+        let known = chosen().map(|(index, literal)| {
+            let (head, rest) = split(&literal.text);
+            Known { literal: index as u32, head: head.len() as u32, rest: rest.into(), edges: literal.edges }
         });
         let ids: Vec<Known> = known.collect();
         if ids.is_empty() {
@@ -121,7 +132,7 @@ impl Compiled {
         let patterns: Literals = chosen()
             .enumerate()
             .map(|(id, (_, literal))| hyperscan::Literal {
-                expression: literal.text.clone(),
+                expression: split(&literal.text).0.to_owned(),
                 flags: LiteralFlags::empty(),
                 id: Some(id),
                 som: None,
@@ -130,7 +141,8 @@ impl Compiled {
         let database: BlockDatabase = patterns.build().map_err(refused)?;
         // Here, where the answer can still be the reference, rather than in the first scan.
         database.alloc_scratch().map_err(refused)?;
-        let bytes = database.size().map_err(refused)? + ids.len() * size_of::<Known>();
+        let known = ids.iter().map(|known| size_of::<Known>() + known.rest.len()).sum::<usize>();
+        let bytes = database.size().map_err(refused)? + known;
         Ok(Some(Arc::new(Compiled { database, literals: ids, bytes })))
     }
 }
@@ -199,10 +211,16 @@ impl FormScanner {
             // No panic in here: it would abort the process. What cannot be is left out, and the self-test and the
             // comparison with the reference would show it.
             if let Some(known) = literals.get(id as usize)
-                && let Some(start) = (end as u32).checked_sub(known.length)
-                && bounded(text, start as usize, end as usize, known.edges)
+                && let Some(start) = (end as u32).checked_sub(known.head)
+                && text
+                    .as_bytes()
+                    .get(end as usize..)
+                    .is_some_and(|rest| rest.starts_with(known.rest.as_bytes()))
             {
-                hits.push(Hit { literal: known.literal, start, end: end as u32 });
+                let end = end as usize + known.rest.len();
+                if bounded(text, start as usize, end, known.edges) {
+                    hits.push(Hit { literal: known.literal, start, end: end as u32 });
+                }
             }
             Matching::Continue
         });

@@ -32,6 +32,12 @@ pub fn bundle_of_every_construct(count: usize, mix: Mix) -> Bundle {
     queries::every_construct(&texts().0, count, mix == Mix::Firehose, real_of(count), SEED)
 }
 
+/// A policy of so many queries that all ask for what people say today, so that more of them match more: beside those above,
+/// where the rest asks for products of which nobody speaks.
+pub fn bundle_of_real_words(count: usize, mix: Mix) -> Bundle {
+    queries::policy(&texts().0, count, mix == Mix::Firehose, 1_000, SEED)
+}
+
 fn real_of(count: usize) -> u64 {
     match count {
         0..=1_000 => REAL_OF_1000,

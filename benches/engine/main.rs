@@ -33,6 +33,8 @@ struct Case {
     stream: Stream,
     path: Path,
     stages: Stages,
+    /// Queries run for a mention.
+    runs: f64,
 }
 
 impl Case {
@@ -45,14 +47,17 @@ impl Case {
         let (wanted, noise) = policies::split();
         let mut stream = Stream::new(mix, Shape::Native(485), mentions, &wanted, &noise, SEED);
         stream.renumber();
-        let stages = Stages::new(compiled.clone());
+        let mut stages = Stages::new(compiled.clone());
+        let path = Path::new(compiled);
+        let runs = stages.runs(&stream.batches(&path.input, 0, BATCH)[0]);
         Case {
             name: format!("{} {}{what}", short(count_queries as f64), mix.name()),
             mix,
             terms: queries::terms(&bundle),
             stream,
-            path: Path::new(compiled),
+            path,
             stages,
+            runs,
         }
     }
 
@@ -104,13 +109,14 @@ impl Case {
         results.fact(
             &name("input"),
             format!(
-                "{} terms, {} distinct literals by {}, {:.0} bytes a mention, {:.1} % of mentions match a query, {:.2} literals and {:.2} queries a mention",
+                "{} terms, {} distinct literals by {}, {:.0} bytes a mention, {:.1} % of mentions match a query, {:.2} literals found, {:.2} queries run and {:.2} matched a mention",
                 self.terms,
                 policy.literals().len(),
                 self.path.compiled.matcher().name(),
                 self.stream.bytes_mean(),
                 100.0 * share(seen.matched, seen.mentions),
                 share(seen.hits, seen.mentions),
+                self.runs,
                 share(seen.matches, seen.mentions)
             ),
         );
@@ -151,6 +157,9 @@ impl Case {
         ] {
             results.row(&name(what), "ns/mention", rounds.figure(&name(what)));
         }
+        let once = |value: f64| Figure::of(&[value]);
+        results.row(&name("queries run"), "a mention", once(self.runs));
+        results.row(&name("queries matched"), "a mention", once(share(seen.matches, seen.mentions)));
         results.row(&name("allocations"), "a mention", rounds.figure(&name("allocations")));
         results.row(&name("bytes allocated"), "a mention", rounds.figure(&name("bytes allocated")));
         self.check(total, &settled);
@@ -198,6 +207,28 @@ fn flat(case: &mut Case, results: &mut Results) {
     results.fact("dedup tables at the end", format!("{:.1} MiB", bytes as f64 / 1_048_576.0));
 }
 
+/// All cases, and which of them is compared with which: the places of the one of more queries and of the one of few.
+fn cases(mentions: usize) -> (Vec<Case>, Vec<(usize, usize)>) {
+    let (many, most) = (number("BENCH_QUERIES", 10_000, 2_000), number("BENCH_QUERIES_MOST", 100_000, 3_000));
+    let firehose = Mix::Firehose;
+    let mut cases: Vec<Case> = [1_000, many]
+        .into_iter()
+        .flat_map(|queries| [firehose, Mix::AllQueued].map(|mix| Case::new(mix, queries, mentions)))
+        .collect();
+    cases.push(Case::new(firehose, most, mentions));
+    for queries in [1_000, many] {
+        let bundle = policies::bundle_of_every_construct(queries, firehose);
+        cases.push(Case::of(bundle, firehose, queries, ", every construct", mentions));
+    }
+    // The most of them match hundreds of queries for each mention, so fewer mentions do.
+    let fewer = (mentions / 4).max(4_000);
+    for queries in [1_000, many, most] {
+        let bundle = policies::bundle_of_real_words(queries, firehose);
+        cases.push(Case::of(bundle, firehose, queries, ", real words", fewer));
+    }
+    (cases, vec![(2, 0), (3, 1), (4, 0), (6, 5), (8, 7), (9, 7)])
+}
+
 fn main() {
     let mut results = Results::new("engine");
     for (name, value) in results.facts.clone() {
@@ -213,14 +244,7 @@ fn main() {
         flat(&mut Case::new(Mix::Firehose, 1_000, mentions), &mut results);
         return;
     }
-    let many = number("BENCH_QUERIES", 10_000, 2_000);
-    let mut cases: Vec<Case> = [1_000, many]
-        .into_iter()
-        .flat_map(|queries| [Mix::Firehose, Mix::AllQueued].map(|mix| Case::new(mix, queries, mentions)))
-        .collect();
-    cases.push(Case::new(Mix::Firehose, number("BENCH_QUERIES_MOST", 100_000, 3_000), mentions));
-    let constructs = policies::bundle_of_every_construct(many, Mix::Firehose);
-    cases.push(Case::of(constructs, Mix::Firehose, many, ", every construct", mentions));
+    let (mut cases, pairs) = cases(mentions);
     let mut rounds = Rounds::default();
     for case in &mut cases {
         case.round(&mut Rounds::default());
@@ -234,13 +258,8 @@ fn main() {
         case.report(&rounds, &mut results);
     }
     println!();
-    for mix in [0, 1] {
-        let (few, many) = (&cases[mix].name, &cases[mix + 2].name);
-        let ratio = rounds.ratio(&format!("{many}: whole"), &format!("{few}: whole"));
-        results.row(&format!("{many} over {few}"), "times", ratio);
-    }
-    for case in &cases[4..] {
-        let (few, many) = (&cases[0].name, &case.name);
+    for (many, few) in pairs {
+        let [many, few] = [many, few].map(|place| &cases[place].name);
         let ratio = rounds.ratio(&format!("{many}: whole"), &format!("{few}: whole"));
         results.row(&format!("{many} over {few}"), "times", ratio);
     }

@@ -197,7 +197,7 @@ impl Recipe {
     /// The bare programs: one hop that writes all three outputs, or the relay of two.
     pub fn lanes(&self, fleet: &Fleet, mix: Mix) -> Vec<Lane> {
         let permille = if mix == Mix::Firehose { 100 } else { 1_000 };
-        let [care, _] = fleet.assignments();
+        let care = fleet.assignments().remove(0);
         let desk = Output {
             topic: fleet.desks(),
             partitions: DESK_PARTITIONS,
@@ -240,7 +240,7 @@ impl Recipe {
 }
 
 /// Reads up to `most` values of a topic, from the start of each partition.
-fn read(fleet: &Fleet, topic: &str, partitions: u32, most: usize, mut take: impl FnMut(i64, &[u8])) {
+pub fn read(fleet: &Fleet, topic: &str, partitions: u32, most: usize, mut take: impl FnMut(i64, &[u8])) {
     let from: Vec<_> = (0..partitions).map(|partition| (TopicPartition::new(topic, partition), 0)).collect();
     let mut reader = fleet.logs.reader(&from).expect("a reader");
     let (mut open, mut taken) = (partitions, 0);

@@ -24,8 +24,8 @@ pub const DESK_PARTITIONS: u32 = 2;
 pub const SESSION_TIMEOUT_S: u32 = 6;
 /// The instances that may be started; most parts need only the first.
 pub const INSTANCES: [&str; 2] = ["bench", "other"];
-/// The desks of the benches' policies.
-pub const DESKS: [&str; 2] = ["care", "tech"];
+/// The desks of the benches' policies; only the first two are in force but where a part puts others in.
+pub const DESKS: [&str; 3] = ["care", "tech", "help"];
 
 /// Topics, policy and configuration of one run.
 pub struct Fleet {
@@ -33,6 +33,7 @@ pub struct Fleet {
     pub bootstrap: String,
     pub input: String,
     pub partitions: u32,
+    desks: &'static [&'static str],
     prefix: String,
     folder: tempfile::TempDir,
 }
@@ -41,6 +42,12 @@ pub struct Fleet {
 #[derive(Deserialize)]
 struct Status {
     lanes: Vec<LaneStatus>,
+    policy: PolicyStatus,
+}
+
+#[derive(Deserialize)]
+struct PolicyStatus {
+    generation: String,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +115,7 @@ impl Fleet {
             bootstrap: bootstrap.to_owned(),
             input: input.to_owned(),
             partitions,
+            desks: &DESKS[..2],
             prefix: fresh("run"),
             folder: tempfile::tempdir().expect("a folder"),
         };
@@ -115,14 +123,24 @@ impl Fleet {
         for instance in INSTANCES {
             fleet.write_configuration(instance, preset);
         }
-        let count = partitions.to_string();
-        let desks = DESK_PARTITIONS.to_string();
-        let made = fleet
-            .verb(INSTANCES[0], &["topics", "--create", "--partitions", &count, "--desk-partitions", &desks])
-            .output()
-            .expect("the program runs");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        fleet.create_topics();
         fleet
+    }
+
+    /// Makes the topics that the policy in the folder needs and that are not there.
+    fn create_topics(&self) {
+        let (count, desks) = (self.partitions.to_string(), DESK_PARTITIONS.to_string());
+        let (done, said) =
+            self.run(&["topics", "--create", "--partitions", &count, "--desk-partitions", &desks]);
+        assert!(done, "{said}");
+    }
+
+    /// Makes the topics that this policy needs too, whose desks are others; the one in the folder stays there.
+    pub fn prepare(&mut self, policy: &Bundle, now: &Bundle) {
+        self.desks = &DESKS;
+        self.write_policy(policy);
+        self.create_topics();
+        self.write_policy(now);
     }
 
     /// Puts a policy into the folder.
@@ -194,11 +212,19 @@ socket = "{folder}/{instance}.sock"
         self.ask(instance, "/readyz").is_some()
     }
 
+    fn status(&self, instance: &str) -> Option<Status> {
+        serde_json::from_str(&self.ask(instance, "/v1/status")?).ok()
+    }
+
+    /// The policy that an instance says is in force.
+    pub fn in_force(&self, instance: &str) -> Option<String> {
+        self.status(instance).map(|status| status.policy.generation)
+    }
+
     /// The partitions of the input, and of the desk log, that an instance reads.
     pub fn live(&self, instance: &str) -> [BTreeSet<u32>; 2] {
-        let answer =
-            self.ask(instance, "/v1/status").and_then(|body| serde_json::from_str::<Status>(&body).ok());
-        let partitions: Vec<Place> = answer
+        let partitions: Vec<Place> = self
+            .status(instance)
             .map_or_else(Vec::new, |status| status.lanes.into_iter().flat_map(|lane| lane.live).collect());
         [self.input.clone(), self.desks()].map(|topic| {
             partitions.iter().filter(|place| place.topic == topic).map(|place| place.partition).collect()
@@ -220,8 +246,8 @@ socket = "{folder}/{instance}.sock"
         format!("{}.desks", self.prefix)
     }
 
-    pub fn assignments(&self) -> [String; 2] {
-        DESKS.map(|desk| format!("{}.assignments.{desk}", self.prefix))
+    pub fn assignments(&self) -> Vec<String> {
+        self.desks.iter().map(|desk| format!("{}.assignments.{desk}", self.prefix)).collect()
     }
 
     fn topics(&self) -> Vec<String> {

@@ -92,7 +92,7 @@ pub fn takeover(bootstrap: &str, rate: u64, times: usize, results: &mut Results)
 
 /// Waits until each of the two reads a part of the input, and all of it and of the desk log are read. The desk log's few
 /// partitions may all be one's: the group counts them together with those of the other topics of that lane.
-fn share(fleet: &Fleet, processes: &mut [Process; 2]) {
+pub fn share(fleet: &Fleet, processes: &mut [Process; 2]) {
     for process in processes {
         process.until("both have their share", |_| {
             let [(input, desks), (other_input, other_desks)] =
@@ -144,7 +144,7 @@ fn silence(outcome: &Outcome, during: &Range<Duration>) -> f64 {
     longest.expect("there are outputs before and after it").as_secs_f64()
 }
 
-fn told(outcome: &Outcome, rate: u64) -> String {
+pub fn told(outcome: &Outcome, rate: u64) -> String {
     format!(
         "{rate} mentions/s for {:.0} s, {} sent, {} lost, {} twice",
         outcome.seconds.as_secs_f64(),

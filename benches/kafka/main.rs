@@ -11,6 +11,7 @@ mod common;
 mod fleet;
 mod kills;
 mod open_loop;
+mod reload;
 
 use backlog::{Backlog, compare, partitions};
 use common::measure::Results;
@@ -77,7 +78,8 @@ fn main() {
         open_loop::latency(&bootstrap, &recipe, half, seconds, rounds, &mut results);
     }
     if is_asked_for("reload") {
-        open_loop::reload(&bootstrap, number("BENCH_QUERIES", 10_000, 200), half / 2, seconds, &mut results);
+        let queries = number("BENCH_QUERIES", 10_000, 200);
+        reload::reload(&bootstrap, queries, half / 2, number("BENCH_RELOADS", rounds, 1), &mut results);
     }
     if is_asked_for("kill") {
         kills::kill(&bootstrap, half / 4, number("BENCH_KILLS", 5, 1), &mut results);

@@ -1,11 +1,12 @@
 //! A steady stream sent on time, whatever comes back: from the intended time of each mention to its record on an
-//! assignments topic. Also a policy of 10,000 queries changed under it.
+//! assignments topic.
 //!
 //! Owns sender and receiver. A mention's id says when it was to be sent, so a sender that falls behind is counted against
-//! the one measured, never left out. Every mention of the stream goes to a desk. The stream carries the kills too (`kills`).
+//! the one measured, never left out. Every mention of the stream goes to a desk. The stream carries
+//! the kills (`kills`) and the swaps of policies (`reload`) too.
 
 use crate::backlog::{Recipe, input_topic, plain};
-use crate::common::measure::{Figure, Results, Rounds};
+use crate::common::measure::{Results, Rounds};
 use crate::common::mentions::{Mix, Shape, Stream};
 use crate::common::policies;
 use crate::fleet::{Fleet, INSTANCES, Process};
@@ -32,10 +33,24 @@ pub struct Traffic {
     stop: Arc<AtomicBool>,
     /// How many mentions were sent in all; `u64::MAX` until that is known.
     sent: Arc<AtomicU64>,
-    sender: Option<JoinHandle<u64>>,
+    sender: Option<JoinHandle<Sent>>,
     receiver: Option<JoinHandle<Vec<Seen>>>,
     pub start: Instant,
     rate: u64,
+}
+
+/// What a sender did.
+struct Sent {
+    count: u64,
+    late: Vec<Late>,
+}
+
+/// How late the sender was.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    /// When the first mention of this turn was to be sent, since the stream's start.
+    intended: Duration,
+    by: Duration,
 }
 
 /// One mention that came out.
@@ -74,7 +89,8 @@ impl Traffic {
     pub fn end(mut self, fleet: &Fleet, process: &mut Process) -> Outcome {
         let seconds = self.start.elapsed();
         self.stop.store(true, Ordering::Relaxed);
-        let sent = self.sender.take().expect("it was started").join().expect("the sender ends");
+        let Sent { count: sent, late } =
+            self.sender.take().expect("it was started").join().expect("the sender ends");
         self.sent.store(sent, Ordering::Relaxed);
         process.until("what was sent is routed", |_| fleet.routed() >= sent as i64);
         let seen = self.receiver.take().expect("it was started").join().expect("the receiver ends");
@@ -84,13 +100,14 @@ impl Traffic {
         }
         let lost = (0..sent).filter(|number| !times.contains_key(number)).count() as u64;
         let repeats = seen.len() as u64 - times.len() as u64;
-        Outcome { seen, rate: self.rate, lost, repeats, sent, seconds }
+        Outcome { seen, late, rate: self.rate, lost, repeats, sent, seconds }
     }
 }
 
 /// What came of a stream.
 pub struct Outcome {
     pub seen: Vec<Seen>,
+    late: Vec<Late>,
     rate: u64,
     pub lost: u64,
     pub repeats: u64,
@@ -101,20 +118,29 @@ pub struct Outcome {
 impl Outcome {
     /// When the mention with this number was to be sent, since the stream's start; never later than it was.
     pub fn intended(&self, number: u64) -> Duration {
-        Duration::from_nanos(number * 1_000_000_000 / self.rate)
+        intended(number, self.rate)
     }
 
-    /// Latency of the mentions whose intended time lies in these seconds of the run, in milliseconds.
-    fn latency(&self, seconds: Range<u64>) -> Histogram<u64> {
-        let mut histogram = Histogram::new_with_bounds(1, 600_000_000, 3).expect("the bounds are right");
+    /// How late the latest of 99 of 100 turns of the sender was in this time of the run, in milliseconds.
+    pub fn sender_late(&self, during: &Range<Duration>) -> f64 {
+        let mut histogram = histogram();
+        for late in self.late.iter().filter(|late| during.contains(&late.intended)) {
+            histogram.saturating_record(u64::try_from(late.by.as_micros()).unwrap_or(u64::MAX));
+        }
+        milliseconds(&histogram, 0.99)
+    }
+
+    /// Latency of the mentions whose intended time lies in this time of the run.
+    pub fn latency(&self, during: &Range<Duration>) -> Histogram<u64> {
+        let mut histogram = histogram();
         for seen in &self.seen {
             let intended = self.intended(seen.number);
-            if seconds.contains(&intended.as_secs()) {
+            if during.contains(&intended) {
                 let late = seen.at.saturating_sub(intended).as_micros();
                 histogram.saturating_record(u64::try_from(late).unwrap_or(u64::MAX));
             }
         }
-        assert!(!histogram.is_empty(), "nothing came out of seconds {seconds:?}");
+        assert!(!histogram.is_empty(), "nothing came out of {during:?}");
         histogram
     }
 }
@@ -125,7 +151,16 @@ pub fn stream() -> Stream {
     Stream::new(Mix::AllQueued, Shape::Native(680), 20_000, &wanted, &noise, policies::SEED)
 }
 
-fn milliseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+fn intended(number: u64, rate: u64) -> Duration {
+    Duration::from_nanos(number * 1_000_000_000 / rate)
+}
+
+/// Of microseconds.
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 600_000_000, 3).expect("the bounds are right")
+}
+
+pub fn milliseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
     histogram.value_at_quantile(quantile) as f64 / 1_000.0
 }
 
@@ -136,11 +171,15 @@ fn send(
     rate: u64,
     start: Instant,
     stop: &AtomicBool,
-) -> u64 {
+) -> Sent {
     let mut producer = logs.producer("sender").expect("a producer");
-    let (mut number, mut tickets) = (0_u64, Vec::new());
+    let (mut number, mut tickets, mut late) = (0_u64, Vec::new(), Vec::new());
     while !stop.load(Ordering::Relaxed) {
         let due = (start.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000) as u64;
+        let first = intended(number, rate);
+        if number < due {
+            late.push(Late { intended: first, by: start.elapsed().saturating_sub(first) });
+        }
         let mut batches: BTreeMap<u64, Outgoing> = BTreeMap::new();
         while number < due {
             let (author, mention) = stream.numbered(number);
@@ -165,7 +204,7 @@ fn send(
         tickets.iter().all(|ticket| ticket.is_settled() && ticket.failure().is_none()),
         "the broker took all"
     );
-    number
+    Sent { count: number, late }
 }
 
 /// Reads the outputs until each mention that was sent has come and no more repeats do; or until nothing has come for so long
@@ -236,7 +275,8 @@ pub fn latency(
             std::thread::sleep(Duration::from_secs(seconds));
             let outcome = traffic.end(&fleet, &mut process);
             assert_eq!(outcome.lost, 0, "{who} lost mentions");
-            let histogram = outcome.latency(seconds / 3..seconds);
+            let histogram =
+                outcome.latency(&(Duration::from_secs(seconds / 3)..Duration::from_secs(seconds)));
             for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
                 all.add(&format!("{who} {name}"), milliseconds(&histogram, quantile));
             }
@@ -248,39 +288,4 @@ pub fn latency(
         }
     }
     results.row("latency: p99 over the bare relay's", "times", all.ratio("triaged p99", "bare p99"));
-}
-
-/// All queries are changed while a stream goes through.
-pub fn reload(bootstrap: &str, queries: usize, rate: u64, seconds: u64, results: &mut Results) {
-    println!();
-    let fleet = fleet(bootstrap, queries);
-    let mut process = fleet.start();
-    ready(&fleet, &mut process);
-    process.profile();
-    let traffic = Traffic::start(&fleet, rate);
-    std::thread::sleep(Duration::from_secs(seconds));
-    let mut changed = policies::bundle(queries, Mix::AllQueued);
-    let more = "[[rule]]\nname = \"one-more\"\nquery = '''\"a word that was not there before\"'''\ntags = [\"t1\"]\n";
-    changed.files.insert("rules/more.toml".to_owned(), more.to_owned());
-    fleet.write_policy(&changed);
-    let asked = Instant::now();
-    let at = (asked - traffic.start).as_secs();
-    let (done, said) = fleet.run(&["ctl", "policy", "reload"]);
-    assert!(done, "the policy is put in force: {said}");
-    let took = asked.elapsed().as_secs_f64();
-    std::thread::sleep(Duration::from_secs(seconds));
-    let outcome = traffic.end(&fleet, &mut process);
-    results.fact(
-        "reload: stream",
-        format!(
-            "{queries} queries, {rate} mentions/s, {} sent, {} lost, {} twice",
-            outcome.sent, outcome.lost, outcome.repeats
-        ),
-    );
-    let before = milliseconds(&outcome.latency(at.saturating_sub(seconds / 2)..at), 0.99);
-    let after = milliseconds(&outcome.latency(at..at + seconds), 0.99);
-    results.row("reload: p99 before", "ms", Figure::of(&[before]));
-    results.row("reload: p99 in the seconds after", "ms", Figure::of(&[after]));
-    results.row("reload: answered after", "s", Figure::of(&[took]));
-    results.row("reload: mentions lost", "", Figure::of(&[outcome.lost as f64]));
 }

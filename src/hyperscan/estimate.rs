@@ -36,8 +36,8 @@ fn library_bytes(count: usize) -> usize {
     match count {
         1 => 1_100,
         2..=8 => 4_900,
-        9..=96 => 9_200 + 45 * count,
-        _ => 58_000 + 138 * count,
+        9..=96 => 9_200 + 65 * count,
+        _ => 58_000 + 158 * count,
     }
 }
 

@@ -263,10 +263,13 @@ impl Vocabulary {
         let mut policy = NaivePolicy::default();
         for _ in 0..3 {
             let mut terms: Vec<_> = (0..1 + random.below(6)).map(|_| self.term(random)).collect();
-            // A list has words and phrases without quotes, so nothing that looks like a query.
+            // A list has words and phrases without quotes, so nothing that looks like a query; single ones around a term
+            // are a mistake.
             let operator = |word: &str| matches!(word, "AND" | "OR" | "NOT" | "NEAR" | "ONEAR");
             terms.retain(|(term, _)| {
-                !term.contains(['(', ')', '"', '/', '$']) && !term.split_whitespace().any(operator)
+                !term.contains(['(', ')', '"', '/', '$'])
+                    && !term.starts_with(['\'', '‘', '’', '‚'])
+                    && !term.split_whitespace().any(operator)
             });
             terms.push(("always".to_owned(), Edges::Whole));
             policy.lists.push(terms);

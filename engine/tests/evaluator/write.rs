@@ -14,8 +14,9 @@ const FRAME: &str = include_str!("../data/frame.toml");
 pub fn bundle(policy: &NaivePolicy) -> Bundle {
     let mut text = FRAME.to_owned();
     for (number, terms) in policy.lists.iter().enumerate() {
+        let escaped = |term: &str| term.replace('\\', "\\\\").replace('*', "\\*");
         let terms: Vec<String> =
-            terms.iter().map(|(term, edges)| basic(&starred(&term.replace('*', "\\*"), *edges))).collect();
+            terms.iter().map(|(term, edges)| basic(&starred(&escaped(term), *edges))).collect();
         writeln!(text, "[[list]]\nname = \"list{number}\"\nterms = [{}]", terms.join(", "))
             .expect("a string");
     }
