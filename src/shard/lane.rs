@@ -50,7 +50,7 @@ pub struct Lane<W: Work> {
     commit_again: i64,
     /// When a poll last found no broker; `i64::MIN` when none ever did.
     pub away_at: i64,
-    /// What the client said of it.
+    /// What the client said of it. Whoever steps the lane tells of it: other lanes find the same.
     pub away_why: String,
     draining: bool,
     /// Partitions brought back and made live since the start.
@@ -142,11 +142,7 @@ impl<W: Work> Lane<W> {
                     shard.overtaken();
                 }
             }
-            // Whoever steps the lane tells of it: other lanes find the same.
-            Err(LogError::Away(why)) => {
-                self.away_at = now_ms;
-                self.away_why = why;
-            }
+            Err(LogError::Away(why)) => (self.away_at, self.away_why) = (now_ms, why),
             Err(error) => return Err(error),
         }
         Ok(busy)
@@ -294,11 +290,7 @@ impl<W: Work> Lane<W> {
             };
             let place = place.unwrap_or_else(|error| {
                 away = matches!(error, LogError::Away(_));
-                if away {
-                    warn_seldom!(%partition, %error, "the partition cannot be restored yet, trying again");
-                } else {
-                    tracing::warn!(%partition, %error, "the partition cannot be restored yet, trying again");
-                }
+                warn_seldom!(%partition, %error, "the partition cannot be restored yet, trying again");
                 Place::Waiting { until: now_ms + self.limits.retry_ms }
             });
             self.held.insert(partition, place);
