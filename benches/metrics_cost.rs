@@ -1,13 +1,14 @@
 //! What metrics cost a mention: nanoseconds for settling runs of records with everything that is counted of them.
 //!
-//! The same walk over decisions with and without `TriageCounts::settle`, best of many rounds. Prints; asserts nothing
-//! about time. `cargo bench --bench metrics_cost`.
+//! The same walk over decisions with and without `TriageCounts::settle`, by turns: of each round the best of many passes, of
+//! the rounds the median. Leaves its rows for docs/performance.md; asserts nothing about time. `cargo bench --bench
+//! metrics_cost`, and part of `make bench`.
 
 #[path = "common/mod.rs"]
 mod common;
 
-use common::in_earnest;
-use common::measure::thread_cpu;
+use common::measure::{Results, Rounds, thread_cpu};
+use common::{in_earnest, number};
 use std::hint::black_box;
 use triage_engine::model::{Disposition, Millis};
 use triage_engine::policy::Policy;
@@ -58,15 +59,15 @@ fn runs(policy: &Policy) -> Vec<(Vec<ScannedRecord>, Vec<Decision>)> {
     (0..RUNS).map(|_| run()).collect()
 }
 
-/// The nanoseconds of processor time per mention of the best round.
-fn best(mut round: impl FnMut()) -> f64 {
-    let rounds = if in_earnest() { 5_000 } else { 2 };
-    let once = |round: &mut dyn FnMut()| {
+/// The nanoseconds of processor time per mention of the best pass.
+fn best(mut pass: impl FnMut()) -> f64 {
+    let passes = if in_earnest() { 2_000 } else { 2 };
+    let mut once = || {
         let start = thread_cpu();
-        round();
+        pass();
         (thread_cpu() - start).as_nanos() as f64 / (RUN * RUNS) as f64
     };
-    (0..rounds).map(|_| once(&mut round)).fold(f64::MAX, f64::min)
+    (0..passes).map(|_| once()).fold(f64::MAX, f64::min)
 }
 
 fn main() {
@@ -75,23 +76,35 @@ fn main() {
     let walk = |decisions: &[Decision]| {
         decisions.iter().fold(0_u64, |sum, decision| sum + u64::from(decision.disposition.code()))
     };
-    let without = best(|| {
-        for (_, decisions) in &runs {
-            black_box(walk(black_box(decisions)));
-        }
-    });
     let slot = Slot::default();
     let mut counts = TriageCounts::default();
-    let with = best(|| {
-        for (records, decisions) in &runs {
-            black_box(walk(black_box(decisions)));
-            counts.settle(black_box(records), decisions, &policy, Millis(1_000_400));
-        }
-        // Lanes publish ten times a second, not once per run.
-        slot.counters(&Counters { latency: counts.latency, settled: counts.settled, ..Counters::default() });
-    });
+    let mut rounds = Rounds::default();
+    for _ in 0..number("BENCH_ROUNDS", 9, 2) {
+        let without = best(|| {
+            for (_, decisions) in &runs {
+                black_box(walk(black_box(decisions)));
+            }
+        });
+        let with = best(|| {
+            for (records, decisions) in &runs {
+                black_box(walk(black_box(decisions)));
+                counts.settle(black_box(records), decisions, &policy, Millis(1_000_400));
+            }
+            // Lanes publish ten times a second, not once per run.
+            slot.counters(&Counters {
+                latency: counts.latency,
+                settled: counts.settled,
+                ..Counters::default()
+            });
+        });
+        rounds.add("walk over decisions", without);
+        rounds.add("the same, everything counted", with);
+        rounds.add("what counting costs", with - without);
+    }
     black_box(&counts);
-    println!("walk over decisions          {without:>6.2} ns per mention");
-    println!("the same, everything counted {with:>6.2} ns per mention");
-    println!("metrics cost                 {:>6.2} ns per mention", with - without);
+    let mut results = Results::new("metrics_cost");
+    for name in ["walk over decisions", "the same, everything counted", "what counting costs"] {
+        results.row(name, "ns/mention", rounds.figure(name));
+    }
+    results.write();
 }

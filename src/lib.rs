@@ -3,7 +3,7 @@
 //! `pipeline` tells the whole path. Each layer may use only what stands to its left (`tests/tidy.rs`):
 //!
 //! ```text
-//! clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_cache, policy_folder, counters, shown <- offsets, policies <- worker <- shard, rule_tests
+//! clock, log, log_level, diagnostic <- error, log_seldom, progress <- wire <- config, policy_cache, policy_folder, counters, shown <- offsets, policies <- worker <- shard, rule_tests
 //!     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
 //!     <- demo, files, explain, tap <- replay, rule_cost <- cli <- main
 //! ```
@@ -26,6 +26,7 @@ pub mod interrupt;
 pub mod kafka;
 pub mod log;
 pub mod log_level;
+pub mod log_seldom;
 pub mod offsets;
 pub mod pipeline;
 pub mod policies;

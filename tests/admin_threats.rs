@@ -153,7 +153,7 @@ impl Server {
     }
 
     fn refused(&self, reason: &str) -> u64 {
-        let text = self.exporter.render();
+        let text = self.exporter.render(true);
         let series = format!("triaged_admin_refused_requests_total{{reason=\"{reason}\"}} ");
         text.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |count| count.parse().unwrap())
     }

@@ -28,15 +28,17 @@ fn freezes() -> Vec<u64> {
     given.unwrap_or_else(|| FREEZES.to_vec())
 }
 
-/// Sends mentions until it is told that it is enough.
-fn feed_until(fleet: &Fleet, seed: u64, enough: &AtomicBool, sent: &AtomicU64) {
+/// Sends mentions until it is told that it is enough. In a `hurry` it does not rest, so that some are always in flight.
+fn feed_until(fleet: &Fleet, seed: u64, enough: &AtomicBool, hurry: &AtomicBool, sent: &AtomicU64) {
     let mut mentions = Mentions::new(seed, PARTITIONS, 60_000);
     let mut producer = fleet.logs.producer("feeder").expect("a producer");
     while !enough.load(Ordering::Acquire) {
         let batch: Vec<Sent> = (0..BATCH).map(|_| mentions.next()).collect();
         fleet.send(producer.as_mut(), &batch);
         sent.fetch_add(BATCH as u64, Ordering::AcqRel);
-        std::thread::sleep(REST);
+        if !hurry.load(Ordering::Acquire) {
+            std::thread::sleep(REST);
+        }
     }
 }
 
@@ -59,6 +61,25 @@ fn all_go_on(fleet: &Fleet, daemons: &[&Daemon], sent: &AtomicU64) {
     daemons.iter().for_each(|daemon| daemon.ready());
 }
 
+/// What a daemon's scrape says of a series without labels.
+fn scraped(daemon: &Daemon, series: &str) -> f64 {
+    let (code, text) = daemon.ask("GET", "/metrics").expect("it answers");
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+    value.unwrap_or_else(|| panic!("no {series} ({code}): {text}"))
+}
+
+/// While no broker answers, what is in flight grows older, also when its partitions are lost and nobody says whose they are.
+fn what_is_in_flight_grows_older(daemons: &[&Daemon]) {
+    let each = |series: &str| -> Vec<f64> { daemons.iter().map(|daemon| scraped(daemon, series)).collect() };
+    let in_flight = each("triaged_inflight_records ");
+    let ages = each("triaged_oldest_unsettled_age_seconds ");
+    let ready = each("triaged_ready ");
+    println!("in flight {in_flight:?}, the oldest for {ages:?} s, ready {ready:?}");
+    if in_flight.iter().sum::<f64>() > 0.0 {
+        assert!(ages.iter().any(|age| *age > 0.0), "in flight {in_flight:?}, and none has an age: {ages:?}");
+    }
+}
+
 #[test]
 fn a_broker_that_stands_still_and_goes_on_ends_nobody_and_all_goes_on_by_itself() {
     let name = "broker frozen";
@@ -66,18 +87,21 @@ fn a_broker_that_stands_still_and_goes_on_ends_nobody_and_all_goes_on_by_itself(
     let (broker, address) = OwnBroker::start();
     let fleet = Fleet::new(&address, "freeze", PARTITIONS, FleetOptions::default());
     let mut random = Random(seed);
-    let (enough, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (enough, hurry, sent) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
-        let feeder = scope.spawn(|| feed_until(&fleet, seed, &enough, &sent));
+        let feeder = scope.spawn(|| feed_until(&fleet, seed, &enough, &hurry, &sent));
         let until_failed = Enough(&enough);
         let (first, second) = (fleet.start("a"), fleet.start("b"));
         for seconds in freezes() {
             all_go_on(&fleet, &[&first, &second], &sent);
-            std::thread::sleep(Duration::from_millis(random.below(1_000)));
+            hurry.store(true, Ordering::Release);
+            std::thread::sleep(Duration::from_millis(500 + random.below(500)));
             broker.does("freeze");
             println!("{name}: for {seconds} s, with {} sent", sent.load(Ordering::Acquire));
             std::thread::sleep(Duration::from_secs(seconds));
+            what_is_in_flight_grows_older(&[&first, &second]);
             broker.does("thaw");
+            hurry.store(false, Ordering::Release);
         }
         all_go_on(&fleet, &[&first, &second], &sent);
         drop(until_failed);

@@ -15,7 +15,7 @@ use std::process::Command;
 const ENGINE_LAYERS: &str = "\
 model <- text <- scan, signals <- policy <- dedup <- triage, desk, plans <- explain";
 const DAEMON_LAYERS: &str = "\
-clock, log, log_level, diagnostic <- error, progress <- wire <- config, policy_cache, policy_folder, counters, shown <- offsets, policies <- worker <- shard, rule_tests
+clock, log, log_level, diagnostic <- error, log_seldom, progress <- wire <- config, policy_cache, policy_folder, counters, shown <- offsets, policies <- worker <- shard, rule_tests
     <- kafka, embedded, hyperscan, admin, systemd, interrupt <- pipeline, audit, simulator
     <- demo, files, explain, tap <- replay, rule_cost <- cli <- main";
 

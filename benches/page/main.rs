@@ -25,7 +25,7 @@ fn main() {
         check();
         return;
     }
-    let results: Vec<Results> = ["engine", "kafka"].into_iter().filter_map(load).collect();
+    let results: Vec<Results> = ["engine", "metrics_cost", "kafka"].into_iter().filter_map(load).collect();
     assert!(!results.is_empty(), "no results; run `cargo bench --bench engine` first");
     let text = render(&results);
     std::fs::write(page(), text).expect("the page can be written");

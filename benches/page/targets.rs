@@ -88,6 +88,14 @@ pub const TARGETS: &[Target] = &[
         []
     ),
     target!(
+        "metrics on the path of a mention",
+        "counting costs at most 1 ns a mention",
+        "metrics_cost",
+        "what counting costs",
+        Most(1.0),
+        []
+    ),
+    target!(
         FIREHOSE,
         "at least 0.9 of a bare consume-and-produce program's rate",
         "kafka",

@@ -103,13 +103,14 @@ impl Exporter {
         gather(&self.state().slots).1
     }
 
-    /// The text of `/metrics`, made now.
+    /// The text of `/metrics`, made now. `ready`: what `/readyz` says at this moment.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn render(&self, ready: bool) -> String {
         let mut state = self.state();
         let (counters, readings) = gather(&state.slots);
         self.publish_counters(&counters);
         self.publish_readings(&readings, &state);
+        self.show(&metrics::READY, &[], f64::from(u8::from(ready)));
         // From the start, at 0: an alert sees a counter rise only if it saw it before.
         for reason in REFUSED {
             self.count(&metrics::ADMIN_REFUSED, &[reason], state.refused.get(reason).copied().unwrap_or(0));
@@ -319,7 +320,7 @@ mod tests {
             counters.inflight_records = 2 * lane;
             exporter.slot().counters(&counters);
         }
-        let text = exporter.render();
+        let text = exporter.render(true);
         assert_eq!(value(&text, r#"triaged_input_records_total{topic="mentions"}"#), Some(30.0));
         assert_eq!(value(&text, r#"triaged_settled_records_total{disposition="queued"}"#), Some(24.0));
         assert_eq!(value(&text, "triaged_inflight_records"), Some(6.0));
@@ -333,11 +334,11 @@ mod tests {
         slot.readings(Readings { lag: vec![(Arc::from("mentions"), 3, 44)], ..Readings::default() });
         exporter.policy_in_force("sha256:old", 7);
         let lag = r#"triaged_consumer_lag_records{topic="mentions",partition="3"}"#;
-        let old = exporter.render();
+        let old = exporter.render(true);
         assert_eq!((value(&old, lag), value(&old, "triaged_policy_rules")), (Some(44.0), Some(7.0)));
         slot.readings(Readings::default());
         exporter.policy_in_force("sha256:new", 8);
-        let text = exporter.render();
+        let text = exporter.render(true);
         assert_eq!(value(&text, lag), None);
         assert_eq!(value(&text, r#"triaged_policy_info{generation="sha256:old"}"#), None);
         assert_eq!(value(&text, r#"triaged_policy_info{generation="sha256:new"}"#), Some(1.0));
@@ -350,7 +351,7 @@ mod tests {
         let queue = |n: u64| Arc::<str>::from(format!("queue-{n:06}"));
         let all = |from: u64| (from..from + 100_000).map(|n| (queue(n), 2, Some(n))).collect();
         slot.readings(Readings { queues: all(0), ..Readings::default() });
-        let text = exporter.render();
+        let text = exporter.render(true);
         let depths: Vec<&str> =
             text.lines().filter(|line| line.starts_with("triaged_queue_depth{")).collect();
         assert_eq!(depths.len(), text::SERIES_MAX + 1);
@@ -364,12 +365,12 @@ mod tests {
 
         // Names keep their series while they are there, whatever comes before them in the alphabet.
         slot.readings(Readings { queues: vec![(Arc::from("a-new-one"), 1, None)], ..Readings::default() });
-        assert_eq!(value(&exporter.render(), r#"triaged_queue_depth{queue="a-new-one"}"#), Some(1.0));
+        assert_eq!(value(&exporter.render(true), r#"triaged_queue_depth{queue="a-new-one"}"#), Some(1.0));
         let known = || vec![(queue(999), 5, Some(0))].into_iter();
         slot.readings(Readings { queues: known().chain(all(1_000)).collect(), ..Readings::default() });
-        let _ = exporter.render();
+        let _ = exporter.render(true);
         slot.readings(Readings { queues: known().chain(all(0)).collect(), ..Readings::default() });
-        let text = exporter.render();
+        let text = exporter.render(true);
         assert_eq!(value(&text, r#"triaged_queue_depth{queue="queue-000999"}"#), Some(7.0));
     }
 
@@ -378,7 +379,7 @@ mod tests {
         let exporter = exporter();
         let name = Arc::from("a\"} 1\nfake_metric 7\\");
         exporter.slot().readings(Readings { cases_open: vec![(name, 3)], ..Readings::default() });
-        let text = exporter.render();
+        let text = exporter.render(true);
         assert!(text.contains(r#"triaged_cases_open{desk="a\"} 1\nfake_metric 7\\"} 3"#), "{text}");
         assert!(!text.lines().any(|line| line.starts_with("fake_metric")), "{text}");
     }
@@ -391,7 +392,7 @@ mod tests {
         counters.latency.record(&LATENCY_BOUNDS_MS, 4_000, 3);
         counters.stages[Stage::Ledger as usize].record(&STAGE_BOUNDS_US, 1_500, 1);
         exporter.slot().counters(&counters);
-        let text = exporter.render();
+        let text = exporter.render(true);
         let latency = |series: &str| value(&text, &format!("triaged_end_to_end_latency_seconds_{series}"));
         assert_eq!(latency(r#"bucket{le="0.02"}"#), Some(0.0));
         assert_eq!(latency(r#"bucket{le="0.05"}"#), Some(12.0));
@@ -418,7 +419,7 @@ mod tests {
         exporter.policy_in_force("sha256:x", 1);
         exporter.policy_reloaded(false, Millis(1_000));
         exporter.refused("host");
-        let text = exporter.render();
+        let text = exporter.render(true);
         for family in CATALOGUE {
             let (name, kind) = (family.name, family.kind.name());
             assert!(text.contains(&format!("# HELP {name} {}\n", family.help)), "{name} lacks help");

@@ -61,10 +61,11 @@ macro_rules! catalogue {
 }
 
 catalogue! {
+    READY = gauge("triaged_ready", [], "1 when /readyz says that records flow, or that an operator has paused them; 0 while it says why not");
     INPUT_RECORDS = counter("triaged_input_records_total", ["topic"], "Records read from a topic; for mentions also those that retention took before they were read");
     SETTLED_RECORDS = counter("triaged_settled_records_total", ["disposition"], "Mentions settled: their ledger entry and every output acknowledged by the broker");
-    INFLIGHT_RECORDS = gauge("triaged_inflight_records", [], "Mentions read and not settled; input equals settled plus in flight on every scrape");
-    OLDEST_UNSETTLED_AGE = gauge("triaged_oldest_unsettled_age_seconds", [], "Age of the oldest mention that is not settled, by its record's time stamp");
+    INFLIGHT_RECORDS = gauge("triaged_inflight_records", [], "Mentions read and not settled: input equals settled plus in flight on every scrape; those whose partition went to another instance count until as many others were read");
+    OLDEST_UNSETTLED_AGE = gauge("triaged_oldest_unsettled_age_seconds", [], "Age of the oldest mention that was read here and is not settled, by its record's time stamp; also while its partition is being restored, until another instance has it");
     END_TO_END_LATENCY = histogram("triaged_end_to_end_latency_seconds", [], "From a mention's record time to the broker's last acknowledgement of what followed, per mention settled");
     STAGE_DURATION = histogram("triaged_stage_duration_seconds", ["stage"], "How long a stage took, per run of records and not per mention");
     CONSUMER_LAG = gauge("triaged_consumer_lag_records", ["topic", "partition"], "Records in the broker at or after the committed offset");
@@ -85,7 +86,7 @@ catalogue! {
     BACKPRESSURE = counter("triaged_backpressure_seconds_total", [], "Time in which lanes did not read because the buffer limit was reached or the producer had no room");
     RELEASED_RECORDS = counter("triaged_released_records_total", ["disposition"], "Mentions that a request decided again, by what became of them");
     PAUSED_PARTITIONS = gauge("triaged_paused_partitions", [], "Input partitions held here that are not read because an operator paused them");
-    BUFFER_BYTES = gauge("triaged_buffer_bytes", [], "Bytes of mentions read and not settled");
+    BUFFER_BYTES = gauge("triaged_buffer_bytes", [], "Bytes held for mentions read and not settled; a partition that is being restored holds none, since its mentions are read again");
     DEDUP_LIVE_IDS = gauge("triaged_dedup_live_ids", [], "Ids in the exact dedup windows");
     DEDUP_FORCED_EVICTIONS = counter("triaged_dedup_forced_evictions_total", [], "Ids that left a dedup window early because its table was full");
     SNAPSHOT_WRITES = counter("triaged_snapshot_writes_total", [], "Desk snapshots published");

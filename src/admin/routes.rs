@@ -129,7 +129,7 @@ async fn in_time(State(answer_time): State<Duration>, request: Request, next: Ne
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
-    let text = off_the_runtime(move || shared.exporter.render()).await;
+    let text = off_the_runtime(move || shared.exporter.render(shared.control.ready().is_ok())).await;
     respond(text, |text| {
         const FORMAT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
         ([FORMAT], text).into_response()

@@ -196,6 +196,10 @@ async fn status_metrics_and_drain_answer_on_the_socket() {
     let (status, body) = server.ask("GET", "/metrics").await;
     assert_eq!(status, 200);
     assert!(body.contains("# TYPE triaged_settled_records_total counter"), "{body}");
+    assert!(body.contains("\ntriaged_ready 0\n"), "as /readyz says: {body}");
+    server.daemon.ready.store(true, Ordering::SeqCst);
+    let (_, body) = server.ask("GET", "/metrics").await;
+    assert!(body.contains("\ntriaged_ready 1\n"), "as /readyz says: {body}");
     assert!(!server.daemon.draining.load(Ordering::SeqCst));
     assert_eq!(server.ask("POST", "/v1/drain").await.0, 202);
     assert!(server.daemon.draining.load(Ordering::SeqCst));

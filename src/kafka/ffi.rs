@@ -100,6 +100,9 @@ pub(super) enum Kind {
 /// What a client says of a login that its own end has cut short; a broker that goes away is told of in other words too.
 const CLOSED_IN_LOGIN: &str = "SaslAuthenticateRequest failed: Local: Broker transport failure";
 
+/// How the library ends its line when a client has lost its last broker.
+const ALL_DOWN: &str = "brokers are down";
+
 /// The client library's log lines go where ours go.
 unsafe extern "C" fn forward_log(
     _: *const sys::rd_kafka_t,
@@ -112,6 +115,8 @@ unsafe extern "C" fn forward_log(
     match level {
         // A client that is closed while it still logs in somewhere calls that an error.
         _ if line.contains(CLOSED_IN_LOGIN) => tracing::debug!(target: "librdkafka", "{facility}: {line}"),
+        // Each client says it again and again; whoever asks one is told of it as an error too.
+        _ if line.ends_with(ALL_DOWN) => tracing::debug!(target: "librdkafka", "{facility}: {line}"),
         0..=3 => tracing::error!(target: "librdkafka", "{facility}: {line}"),
         4 => tracing::warn!(target: "librdkafka", "{facility}: {line}"),
         5 | 6 => tracing::info!(target: "librdkafka", "{facility}: {line}"),

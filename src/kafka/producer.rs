@@ -124,8 +124,11 @@ fn serve_reports(client: &Client, queue: &Queue, closing: &AtomicBool) {
             About::Delivery => event.each_run(settle),
             About::Error => {
                 let error = event.error().and_then(|error| standing_error(&error, "a producer"));
-                if let Some(error) = error {
-                    tracing::warn!("producing: {error}");
+                match error {
+                    None => {}
+                    // The lane meets the same, and the process tells of it.
+                    Some(LogError::Away(why)) => tracing::debug!("producing: the broker is away: {why}"),
+                    Some(error) => tracing::warn!("producing: {error}"),
                 }
             }
             _ => {}

@@ -162,6 +162,12 @@ impl Unreached {
         }
     }
 
+    /// What a line of the library's log means. Most are about other things, or about what the library does next: only one
+    /// that points to a cause counts.
+    pub(super) fn of_log_line(line: &str, settings: &KafkaSettings) -> Option<Unreached> {
+        Some(Unreached::of(line, Code::BrokerTransportFailure, settings)).filter(|found| found.telling)
+    }
+
     pub(super) fn is_about_a_certificate(&self) -> bool {
         self.said.contains(BAD_CERTIFICATE)
     }
@@ -247,6 +253,18 @@ mod tests {
             assert_eq!(is_final, kind != Away, "another try may help only while nobody answers: {said}");
             assert!(what.contains(means), "{what}: {said}");
         }
+    }
+
+    #[test]
+    fn a_log_line_of_another_matter_is_never_taken_for_the_reason() {
+        let settings = KafkaSettings::new("broker:9093");
+        let of_topics = "broker:9093/bootstrap: allow.auto.create.topics=false not supported by broker: requires broker \
+                         version >= 0.11.0.0: requested topic(s) may be auto created depending on broker \
+                         auto.create.topics.enable configuration";
+        assert_eq!(Unreached::of_log_line(of_topics, &settings), None);
+        let refused = "broker:9093/bootstrap: Connect to ipv4#10.0.0.7:9093 failed: Connection refused";
+        let found = Unreached::of_log_line(refused, &settings).map(|found| found.what);
+        assert_eq!(found.as_deref(), Some("nobody listens there"));
     }
 
     #[test]

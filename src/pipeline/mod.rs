@@ -19,6 +19,7 @@ mod connect;
 mod control;
 pub mod live;
 mod manager;
+mod outage;
 pub mod policy;
 mod publish;
 pub mod release;
@@ -29,6 +30,7 @@ mod start;
 mod threads;
 pub mod topics;
 mod unread;
+mod waiting;
 mod wiring;
 
 pub use connect::{clients, cluster, connect, reached, reached_cluster, warnings};

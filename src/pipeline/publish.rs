@@ -4,6 +4,7 @@
 //! by the lanes' threads, at most ten times a second, and by the thread that asks the broker how far behind we are.
 
 use super::shared::{Seat, Shared};
+use super::waiting::{Progress, Waiting};
 use crate::counters::{Counters, Input, Outcome, Readings, RestoreReason, Stage};
 use crate::log::{LogError, TopicPartition};
 use crate::shard::desk_lane::{DeskPlace, DeskWork};
@@ -24,6 +25,9 @@ pub(super) trait Published: Work + Sized {
 
     /// What is told less often, because it costs more. `snapshot_new`: one was published since `before`.
     fn readings(lane: &Lane<Self>, wall_ms: i64, before: &Readings, snapshot_new: bool) -> Readings;
+
+    /// How far the mentions of a live partition are; `None` where it holds other things.
+    fn progress(shard: &Self::Shard) -> Option<Progress>;
 
     /// The committed offset of a live partition.
     fn committed(shard: &Self::Shard) -> i64;
@@ -76,13 +80,16 @@ impl Published for TriageWork {
         counters
     }
 
-    fn readings(lane: &Lane<TriageWork>, wall_ms: i64, _: &Readings, _: bool) -> Readings {
-        let oldest = lane.live().filter_map(|place| place.shard.oldest_unsettled()).min();
-        let age = oldest.map_or(0, |oldest| (wall_ms - oldest.0).max(0) as u64);
+    fn readings(lane: &Lane<TriageWork>, _: i64, _: &Readings, _: bool) -> Readings {
         let mut sum: TriageCounts = lane.work.counts().clone();
         lane.live().for_each(|place| sum.add(&place.shard.counts));
         let assigned = sum.assigned().into_iter().map(|(queue, to)| (to.desk, queue, to.mentions)).collect();
-        Readings { oldest_unsettled_ms: age, assigned, ..Readings::default() }
+        Readings { assigned, ..Readings::default() }
+    }
+
+    fn progress(place: &Self::Shard) -> Option<Progress> {
+        let shard = &place.shard;
+        Some(Progress { settled: shard.settled_offset(), oldest: shard.oldest_unsettled() })
     }
 
     fn committed(place: &Self::Shard) -> i64 {
@@ -144,6 +151,10 @@ impl Published for DeskWork {
         readings
     }
 
+    fn progress(_: &DeskPlace) -> Option<Progress> {
+        None
+    }
+
     fn committed(place: &DeskPlace) -> i64 {
         place.start()
     }
@@ -154,6 +165,12 @@ impl Published for DeskWork {
             DeskPlace::Intake(_) | DeskPlace::Plan(_) => i64::MAX,
         }
     }
+}
+
+/// Looks since when mentions wait on a lane. What it lost with its group may come back as long as that has not answered.
+pub(super) fn wait<W: Published>(lane: &Lane<W>, waiting: &mut Waiting) {
+    let live = lane.places().filter_map(|(partition, shard)| Some((partition, W::progress(shard)?)));
+    waiting.look(|partition| lane.is_held(partition) || lane.is_lost(), live);
 }
 
 /// Tells the seat which partitions are live, and up to where they are committed.
@@ -171,8 +188,9 @@ pub(super) fn positions<W: Published>(lane: &Lane<W>, seat: &Seat) {
 pub(super) fn lag(shared: &Shared) -> Vec<(Arc<str>, u32, u64)> {
     let ends_of = |partition: &TopicPartition| {
         let ends = shared.logs.bounds(partition);
-        if !matches!(ends, Err(LogError::Away(_))) {
-            shared.broker_answered();
+        match &ends {
+            Err(LogError::Away(why)) => shared.met_no_broker(why),
+            _ => shared.broker_answered(),
         }
         ends
     };

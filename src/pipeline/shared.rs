@@ -3,11 +3,12 @@
 //! Owns the stages of a life (starting, running, draining in order, ended) and the seats from which threads tell that
 //! they move. May not touch a record. Written by the threads, read by the control plane.
 
+use super::outage::{Line, Outage};
 use super::reload::LastReload;
 use crate::admin::Exporter;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::log::{Logs, TopicPartition};
+use crate::log::{LogError, Logs, TopicPartition};
 use crate::policies::Policies;
 use crate::shard::pause::Pause;
 use crate::worker::Workers;
@@ -72,6 +73,7 @@ pub(super) struct Shared {
     pub(super) inputs: AtomicU32,
     /// When a broker last answered anything.
     answered_ms: AtomicI64,
+    outage: Mutex<Outage>,
 }
 
 #[derive(Default)]
@@ -131,6 +133,7 @@ impl Shared {
             reload: Mutex::default(),
             inputs: AtomicU32::new(0),
             answered_ms: AtomicI64::new(now),
+            outage: Mutex::default(),
         }
     }
 
@@ -233,7 +236,40 @@ impl Shared {
 
     /// A broker has answered: the connection lives, whatever the answer was.
     pub(super) fn broker_answered(&self) {
-        self.answered_ms.store(self.clock.monotonic_ms(), Ordering::Relaxed);
+        let now = self.clock.monotonic_ms();
+        self.answered_ms.store(now, Ordering::Relaxed);
+        let line = self.outage().over(now);
+        tell(line);
+    }
+
+    /// Somebody met no broker, and was told `said` by the client.
+    pub(super) fn met_no_broker(&self, said: &str) {
+        let line = self.outage().met_none(self.clock.monotonic_ms(), said);
+        tell(line);
+    }
+
+    /// Looks closer why no broker answers, if none does. Takes up to `wait`.
+    pub(super) fn explain_outage(&self, wait: Duration) {
+        if !self.outage().lasts() {
+            return;
+        }
+        match self.logs.answers(wait) {
+            Ok(()) => self.broker_answered(),
+            Err(why) => {
+                let (LogError::Away(why) | LogError::Denied(why)) = why else { return };
+                let line = self.outage().explained(self.clock.monotonic_ms(), &why);
+                tell(line);
+            }
+        }
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `: why`, as far as it is known why no broker answers.
+    fn why_away(&self) -> String {
+        self.outage().why().map_or_else(String::new, |why| format!(": {why}"))
     }
 
     /// Whether a broker has answered within the session timeout. One that is frozen keeps its connections: clients find
@@ -241,7 +277,10 @@ impl Shared {
     fn broker_answers(&self, now_ms: i64) -> Result<(), String> {
         let limit = i64::try_from(self.settings.kafka.session_timeout.as_millis()).unwrap_or(i64::MAX);
         let age = now_ms.saturating_sub(self.answered_ms.load(Ordering::Relaxed));
-        if age > limit { Err(format!("no answer of a broker for {} s", age / 1_000)) } else { Ok(()) }
+        if age <= limit {
+            return Ok(());
+        }
+        Err(format!("no answer of a broker for {} s{}", age / 1_000, self.why_away()))
     }
 
     /// Whether records flow; why not, otherwise.
@@ -258,7 +297,11 @@ impl Shared {
         if self.policies.in_force().is_none() {
             return Err("no policy is in force".to_owned());
         }
-        notes.seats.iter().filter(|seat| seat.is_lane).try_for_each(|lane| lane.ready(now))
+        let lanes = || notes.seats.iter().filter(|seat| seat.is_lane);
+        if let Some(lane) = lanes().find(|lane| lane.is_away(now)) {
+            return Err(format!("{}: no broker answers{}", lane.name, self.why_away()));
+        }
+        lanes().try_for_each(|lane| lane.ready(now))
     }
 
     /// Whether every thread moves; which one does not, otherwise.
@@ -304,13 +347,18 @@ impl Shared {
     }
 }
 
+fn tell(line: Option<Line>) {
+    match line {
+        None => {}
+        Some(Line::Away { why, for_s }) => tracing::warn!(why, for_s, "no broker answers; trying again"),
+        Some(Line::Back { after_s }) => tracing::info!(after_s, "a broker answers again"),
+    }
+}
+
 impl Seat {
     /// Whether records flow through this lane, if any are its business; why not, otherwise.
     fn ready(&self, now: i64) -> Result<(), String> {
         let (held, not_live) = self.holds();
-        if now.saturating_sub(self.away_ms.load(Ordering::Relaxed)) < AWAY_FOR_MS {
-            return Err(format!("{}: no broker answers", self.name));
-        }
         if not_live > 0 {
             return Err(format!("{}: {not_live} of {held} partitions are being restored", self.name));
         }
@@ -323,13 +371,18 @@ impl Seat {
         Ok(())
     }
 
+    /// Whether its client has just found no broker.
+    fn is_away(&self, now: i64) -> bool {
+        now.saturating_sub(self.away_ms.load(Ordering::Relaxed)) < AWAY_FOR_MS
+    }
+
     pub(super) fn moved(&self, now_ms: i64) {
         self.moved_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    /// When its client last found no broker.
-    pub(super) fn away(&self, at_ms: i64) {
-        self.away_ms.store(at_ms, Ordering::Relaxed);
+    /// When its client last found no broker; whether that is news.
+    pub(super) fn away(&self, at_ms: i64) -> bool {
+        self.away_ms.swap(at_ms, Ordering::Relaxed) != at_ms
     }
 
     /// Whether all it held was lost, and its group has not answered since.

@@ -7,6 +7,7 @@ use super::policy;
 use super::publish::{self, Published};
 use super::shared::{Seat, Shared, Stage};
 use super::unread::Unread;
+use super::waiting::Waiting;
 use crate::counters::{Counters, Readings, Slot};
 use crate::error::Error;
 use crate::log::LogError;
@@ -32,6 +33,9 @@ const FOLLOWER_WAIT: Duration = Duration::from_millis(50);
 const COUNTERS_INTERVAL_MS: i64 = 100;
 /// Milliseconds between two readings of what costs more, and between two questions to the broker.
 const READINGS_INTERVAL_MS: i64 = 1_000;
+/// Milliseconds between two closer looks at brokers that do not answer, and how long one may take.
+const EXPLAIN_INTERVAL_MS: i64 = 5_000;
+const EXPLAIN_WAIT: Duration = Duration::from_secs(3);
 /// How long the follower rests after an error.
 const FOLLOWER_REST: Duration = Duration::from_millis(500);
 
@@ -154,7 +158,9 @@ fn run_lane<W: Published>(
         let step = lane.step(now, LANE_WAIT);
         let now = shared.clock.monotonic_ms();
         seat.moved(now);
-        seat.away(lane.away_at);
+        if seat.away(lane.away_at) {
+            shared.met_no_broker(&lane.away_why);
+        }
         seat.lost(lane.is_lost());
         telling.tell(shared, seat, slot, &lane, now, false);
         match (step, drain_until) {
@@ -179,6 +185,7 @@ struct Telling {
     readings: Readings,
     readings_due: i64,
     snapshots_told: u64,
+    waiting: Waiting,
 }
 
 impl Telling {
@@ -198,6 +205,7 @@ impl Telling {
         self.counters = W::counters(lane, &self.counters);
         slot.counters(&self.counters);
         publish::positions(lane, seat);
+        publish::wait(lane, &mut self.waiting);
         if now < self.readings_due && !last {
             return;
         }
@@ -206,6 +214,8 @@ impl Telling {
         self.snapshots_told = self.counters.snapshot_writes;
         let wall = shared.clock.wall().0;
         self.readings = W::readings(lane, wall, &self.readings, snapshot_new);
+        let waits = self.waiting.since().map_or(0, |since| wall - since.0);
+        self.readings.oldest_unsettled_ms = u64::try_from(waits).unwrap_or(0);
         if !last {
             self.readings.heartbeats = vec![heartbeat(&seat.name, wall)];
         }
@@ -237,7 +247,8 @@ fn run_follower(shared: &Shared, seat: &Seat, slot: &Slot, mut follower: Followe
         match step {
             Ok(()) => {}
             Err(LogError::Away(why)) => {
-                tracing::warn!(%why, "the control topic cannot be read; what is in force stays");
+                tracing::debug!(%why, "the control topic cannot be read; what is in force stays");
+                shared.met_no_broker(&why);
                 std::thread::sleep(FOLLOWER_REST);
             }
             Err(error) => return End::Failed(error),
@@ -260,8 +271,8 @@ fn meet_new_policies(shared: &Shared, known: &mut BTreeSet<Generation>) {
 
 /// Asks the broker how far behind we are. In a thread of its own: an answer may take long, and nothing waits for it.
 fn run_gauges(shared: &Shared, slot: &Slot) -> End {
-    let mut due = 0;
     let mut unread = Unread::default();
+    let (mut due, mut explain_due) = (0, 0);
     let (mut at_work_before, mut workers) = (Vec::new(), heartbeat("workers", shared.clock.wall().0));
     while shared.stage() < Stage::Stop {
         let now = shared.clock.monotonic_ms();
@@ -274,6 +285,10 @@ fn run_gauges(shared: &Shared, slot: &Slot) -> End {
                 workers = heartbeat("workers", shared.clock.wall().0);
             }
             at_work_before = at_work;
+            if now >= explain_due {
+                explain_due = now + EXPLAIN_INTERVAL_MS;
+                shared.explain_outage(EXPLAIN_WAIT);
+            }
             let heartbeats = vec![workers.clone()];
             let mut lag = publish::lag(shared);
             lag.extend(unread.look(shared));

@@ -8,6 +8,7 @@ use super::Stop;
 use super::pause::Pause;
 pub use super::work::{Progress, Shard, Work};
 use crate::log::{Commit, LogError, Member, Polled, Producer, Records, TopicPartition};
+use crate::warn_seldom;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +25,6 @@ pub struct LaneLimits {
     /// Milliseconds before a failed restore is begun anew.
     pub retry_ms: i64,
 }
-
-/// Milliseconds for which it is not said again that the broker is away.
-const AWAY_TOLD_AGAIN_MS: i64 = 5_000;
 
 /// One lane.
 pub struct Lane<W: Work> {
@@ -50,9 +48,10 @@ pub struct Lane<W: Work> {
     committing: Option<Vec<(TopicPartition, Commit)>>,
     /// When a commit that something waits for, and that failed, is tried again.
     commit_again: i64,
-    away_told_until: i64,
     /// When a poll last found no broker; `i64::MIN` when none ever did.
     pub away_at: i64,
+    /// What the client said of it. Whoever steps the lane tells of it: other lanes find the same.
+    pub away_why: String,
     draining: bool,
     /// Partitions brought back and made live since the start.
     pub restored: u64,
@@ -88,8 +87,8 @@ impl<W: Work> Lane<W> {
             commit_due: 0,
             committing: None,
             commit_again: 0,
-            away_told_until: 0,
             away_at: i64::MIN,
+            away_why: String::new(),
             draining: false,
             restored: 0,
             backpressure_ms: 0,
@@ -143,12 +142,7 @@ impl<W: Work> Lane<W> {
                     shard.overtaken();
                 }
             }
-            Err(LogError::Away(why)) if now_ms >= self.away_told_until => {
-                self.away_at = now_ms;
-                self.away_told_until = now_ms + AWAY_TOLD_AGAIN_MS;
-                tracing::warn!(%why, "the broker is away");
-            }
-            Err(LogError::Away(_)) => self.away_at = now_ms,
+            Err(LogError::Away(why)) => (self.away_at, self.away_why) = (now_ms, why),
             Err(error) => return Err(error),
         }
         Ok(busy)
@@ -233,7 +227,7 @@ impl<W: Work> Lane<W> {
             Ok(()) => {
                 self.held_back.retain(|partition, _| !due.iter().any(|(resumed, _)| resumed == partition))
             }
-            Err(LogError::Away(why)) => tracing::warn!(%why, "reading cannot go on yet"),
+            Err(LogError::Away(why)) => warn_seldom!(%why, "reading cannot go on yet"),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -296,7 +290,7 @@ impl<W: Work> Lane<W> {
             };
             let place = place.unwrap_or_else(|error| {
                 away = matches!(error, LogError::Away(_));
-                tracing::warn!(%partition, %error, "the partition cannot be restored yet, trying again");
+                warn_seldom!(%partition, %error, "the partition cannot be restored yet, trying again");
                 Place::Waiting { until: now_ms + self.limits.retry_ms }
             });
             self.held.insert(partition, place);
@@ -347,7 +341,7 @@ impl<W: Work> Lane<W> {
         match self.member.start(&from) {
             Ok(()) => {}
             Err(LogError::Away(why)) => {
-                tracing::warn!(%why, "reading cannot start yet");
+                warn_seldom!(%why, "reading cannot start yet");
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -391,7 +385,7 @@ impl<W: Work> Lane<W> {
                 // A fence is no proof of the contrary: a commit that meets a rebalance is fenced too, and that may leave
                 // the partition where it is. Whose it is then the member alone can say.
                 Err(LogError::Away(why) | LogError::Fenced(why)) => {
-                    tracing::warn!(%partition, %stop, %why, "stopped; whether it is still ours is not known yet");
+                    warn_seldom!(%partition, %stop, %why, "stopped; whether it is still ours is not known yet");
                     self.commit_again = now_ms + self.limits.retry_ms;
                     break;
                 }
@@ -448,7 +442,7 @@ impl<W: Work> Lane<W> {
     fn let_go(&mut self, partitions: Vec<TopicPartition>) -> Result<(), LogError> {
         match self.member.release(&partitions) {
             Err(LogError::Away(why)) => {
-                tracing::warn!(%why, "partitions cannot be let go of yet");
+                warn_seldom!(%why, "partitions cannot be let go of yet");
                 self.revoking.extend(partitions);
                 Ok(())
             }
@@ -531,7 +525,7 @@ impl<W: Work> Lane<W> {
                 Ok(false)
             }
             Err(LogError::Away(why)) => {
-                tracing::warn!(%why, "offsets were not committed yet");
+                warn_seldom!(%why, "offsets were not committed yet");
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -590,6 +584,12 @@ impl<W: Work> Lane<W> {
             Place::Live(shard) => Some((partition, shard)),
             _ => None,
         })
+    }
+
+    /// Whether a partition is held, live or not.
+    #[must_use]
+    pub fn is_held(&self, partition: &TopicPartition) -> bool {
+        self.held.contains_key(partition)
     }
 
     /// How many partitions are held, and how many of them are not live yet.

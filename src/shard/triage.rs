@@ -528,11 +528,17 @@ impl TriageShard {
             .sum()
     }
 
-    /// The time stamp of the oldest record that was decided and is not settled.
+    /// The offset and the time stamp of the oldest record that was decided and is not settled.
     #[must_use]
-    pub fn oldest_unsettled(&self) -> Option<Millis> {
+    pub fn oldest_unsettled(&self) -> Option<(i64, Millis)> {
         let scanned = self.runs.iter().filter(|run| run.id.is_some()).find_map(|run| run.scanned.as_ref())?;
-        scanned.records.first().map(|record| record.timestamp)
+        scanned.records.first().map(|record| (record.offset, record.timestamp))
+    }
+
+    /// Every record below this offset is settled.
+    #[must_use]
+    pub fn settled_offset(&self) -> i64 {
+        self.watermark.settled()
     }
 
     /// The epoch of the newest policy switch whose place in the ledger is confirmed; `i64::MIN` before the first.
