@@ -330,6 +330,8 @@ async fn who_asked_for_a_change_is_in_the_log() {
     let lines = Lines::default();
     let writer = lines.clone();
     let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    // With a single subscriber, what is logged first on another thread is taken for what nobody listens to, here too.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _here = tracing::subscriber::set_default(log);
     let server = Server::start_with(Limits::default(), true, Daemon::default()).await;
     let json = "content-type: application/json\r\n";
