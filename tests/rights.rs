@@ -266,7 +266,12 @@ fn of_every_right_that_is_printed_something_named_fails_without_it() {
     let (logs, place) = (broker.cluster("triaged"), TopicPartition::new(&fleet.named("desks"), 0));
     logs.trim(&place, 1).unwrap();
     rights.take(&delete);
-    assert!(logs.trim(&place, 2).unwrap_err().to_string().contains("not allowed"));
+    // The broker may answer once or twice more by the rights that it had.
+    let refused = (0..100).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        logs.trim(&place, 2).err()
+    });
+    assert!(refused.is_some_and(|why| why.to_string().contains("not allowed")));
     proven.insert(delete);
     let unproven: Vec<&Right> = all.iter().filter(|right| !proven.contains(right)).collect();
     // No mention of the test goes to these desks; their topic is like the first one's.

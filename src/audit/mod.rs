@@ -178,11 +178,7 @@ impl Extent {
         }
         let dead_letter = stretches(logs, parts(&plan.dead_letter, count(logs, &plan.dead_letter)?.1))?;
         let desks = stretches(logs, of_desks)?;
-        // Of input partitions that were added before the ledger's, nothing can have been decided.
-        let ledger = count(logs, &plan.ledger)?.1;
-        let mut ledgers = stretches(logs, parts(&plan.ledger, input.1.min(ledger)))?;
-        let missing = parts(&plan.ledger, input.1).into_iter().skip(ledgers.len());
-        ledgers.extend(missing.map(|of| Stretch { of, from: 0, to: 0 }));
+        let ledgers = ledger_stretches(logs, parts(&plan.ledger, input.1))?;
         let mut input_stretches = stretches(logs, of_input)?;
         let starts = input_stretches.iter().map(|stretch| stretch.from).collect();
         for stretch in &mut input_stretches {
@@ -218,6 +214,16 @@ fn stretches(logs: &dyn Logs, of: Vec<TopicPartition>) -> Result<Vec<Stretch>, L
         .map(|of| {
             let (from, to) = logs.bounds(&of)?;
             Ok(Stretch { of, from, to })
+        })
+        .collect()
+}
+
+/// Of input partitions that were added before the ledger's nothing can have been decided.
+fn ledger_stretches(logs: &dyn Logs, of: Vec<TopicPartition>) -> Result<Vec<Stretch>, LogError> {
+    of.into_iter()
+        .map(|of| match logs.bounds(&of) {
+            Err(LogError::Missing(_)) if of.partition > 0 => Ok(Stretch { of, from: 0, to: 0 }),
+            bounds => bounds.map(|(from, to)| Stretch { of, from, to }),
         })
         .collect()
 }

@@ -19,7 +19,11 @@ pub fn refused(word: &str) -> Option<(usize, Wrong)> {
     let mut wide = word.char_indices().filter(|(_, character)| narrowed(*character).is_some());
     let (at, first) = wide.clone().find(|(_, character)| !character.is_alphanumeric()).or(wide.next())?;
     let narrow: String = word.chars().map(|character| narrowed(character).unwrap_or(character)).collect();
-    if is_plain_word(&narrow) {
+    // A wildcard of its own is read behind wide letters as behind narrow ones; one that only the narrow form has is not.
+    let is_own = |wild: &char| *wild == '*';
+    let (before, after) =
+        (word.chars().take_while(is_own).count(), word.chars().rev().take_while(is_own).count());
+    if narrow.len() >= before + after && is_plain_word(&narrow[before..narrow.len() - after]) {
         return None;
     }
     let operator = matches!(narrow.as_str(), "(" | ")" | "|" | "||" | "&" | "&&");
