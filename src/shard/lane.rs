@@ -218,7 +218,7 @@ impl<W: Work> Lane<W> {
 
     /// Goes back to where records of a partition were dropped, once it is paused no more.
     fn resume(&mut self) -> Result<(), LogError> {
-        let due = self.held_back.iter().filter(|(partition, _)| !self.is_paused(partition));
+        let due = self.held_back.iter().filter(|(of, _)| !self.is_paused(of) && !self.revoking.contains(of));
         let due: Vec<(TopicPartition, i64)> = due.map(|(of, &first)| (of.clone(), first)).collect();
         if due.is_empty() {
             return Ok(());
