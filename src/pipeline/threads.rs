@@ -107,8 +107,8 @@ impl Threads {
         self.spawn("gauges", move || run_gauges(&shared, &slot))
     }
 
-    /// Runs what takes long: compiling policies, and reading and writing them. Of low priority, so that on a machine
-    /// whose cores are all busy the stream goes first.
+    /// Runs what takes long: compiling policies, reading and writing them, and writing desks' states as bytes. Of low
+    /// priority, so that on a machine whose cores are all busy the stream goes first.
     pub(super) fn compiler(&mut self, shared: &Arc<Shared>, work: Receiver<Work>) -> Result<(), Error> {
         let shared = Arc::clone(shared);
         self.spawn("compiler", move || {

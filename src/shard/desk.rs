@@ -200,9 +200,10 @@ impl DeskShard {
         &mut self,
         now_ms: i64,
         committed: i64,
+        policies: &Policies,
         producer: &mut dyn Producer,
     ) -> Result<Option<i64>, LogError> {
-        self.snapshots.advance(now_ms, &self.engine, committed, producer)
+        self.snapshots.advance(now_ms, &self.engine, committed, policies, producer)
     }
 
     /// The desk engine, for its gauges.

@@ -158,23 +158,29 @@ impl DeskWork {
     fn snapshot(&self, desk: &mut LiveDesk, now_ms: i64, out: &mut dyn Producer) {
         let committed = desk.shard.runs.committed_offset();
         let log = desk.shard.log().clone();
-        match desk.shard.advance_snapshots(now_ms, committed, out) {
+        match desk.shard.advance_snapshots(now_ms, committed, &self.parts.policies, out) {
             Ok(None) => {}
             Ok(Some(below)) => {
-                // Trimming is thrift, not correctness: if it fails, the next snapshot tries again.
-                if let Err(error) = self.trim(&log, below, desk.shard.engine().now()) {
-                    tracing::warn!(%log, %error, "the desk log was not trimmed");
-                }
+                let (logs, kept_from) =
+                    (Arc::clone(&self.parts.logs), desk.shard.engine().now().plus(-self.parts.log_keep_ms));
+                // Three questions to the broker, for which the lane need not stand still.
+                self.parts.policies.later(move |_| {
+                    // Trimming is thrift, not correctness: if it fails, the next snapshot tries again.
+                    if let Err(error) = trim(logs.as_ref(), &log, below, kept_from) {
+                        tracing::warn!(%log, %error, "the desk log was not trimmed");
+                    }
+                });
             }
             Err(error) => tracing::warn!(%log, %error, "a desk snapshot was not published"),
         }
     }
+}
 
-    fn trim(&self, log: &TopicPartition, below: i64, now: Millis) -> Result<(), LogError> {
-        let kept = self.parts.logs.offset_at(log, now.plus(-self.parts.log_keep_ms))?;
-        let (start, _) = self.parts.logs.bounds(log)?;
-        if below.min(kept) > start { self.parts.logs.trim(log, below.min(kept)) } else { Ok(()) }
-    }
+/// Trims a desk log below this offset, as far as its records are older than `kept_from`.
+fn trim(logs: &dyn Logs, log: &TopicPartition, below: i64, kept_from: Millis) -> Result<(), LogError> {
+    let below = below.min(logs.offset_at(log, kept_from)?);
+    let (start, _) = logs.bounds(log)?;
+    if below > start { logs.trim(log, below) } else { Ok(()) }
 }
 
 /// Appends an event of the owner's own; it has no source, for it is harmless to append twice.

@@ -34,6 +34,7 @@ enum Phase {
         reader: Box<dyn Reader>,
         engine: Box<DeskLog>,
         whole: BTreeMap<i64, u32>,
+        leftover: Vec<(i64, Vec<u8>)>,
         stalled: Option<Records>,
     },
 }
@@ -132,7 +133,8 @@ impl DeskRestore {
         }
         let reader = logs.reader(&[(self.log.clone(), from.max(self.log_start))])?;
         let whole = manifests.values().map(|manifest| (manifest.next_offset, manifest.parts)).collect();
-        Ok(Phase::Replay { reader, engine: Box::new(engine), whole, stalled: None })
+        let leftover = snapshot::leftover_parts(self.log.partition, records);
+        Ok(Phase::Replay { reader, engine: Box::new(engine), whole, leftover, stalled: None })
     }
 
     fn replay(
@@ -141,7 +143,7 @@ impl DeskRestore {
         matcher: BuildMatcher,
         wait: Duration,
     ) -> Result<Result<DeskShard, DeskRestore>, LogError> {
-        let Phase::Replay { reader, engine, whole, stalled } = &mut self.phase else {
+        let Phase::Replay { reader, engine, whole, leftover, stalled } = &mut self.phase else {
             unreachable!("invariant: only a replay is replayed")
         };
         let done = engine.next_offset() >= self.committed || {
@@ -167,7 +169,8 @@ impl DeskRestore {
         if !done {
             return Ok(Err(self));
         }
-        let snapshots = Snapshots::new(self.snapshots_to, self.interval_ms, std::mem::take(whole));
+        let (whole, leftover) = (std::mem::take(whole), std::mem::take(leftover));
+        let snapshots = Snapshots::new(self.snapshots_to, self.interval_ms, whole, leftover);
         let Phase::Replay { engine, .. } = self.phase else { unreachable!("invariant: matched above") };
         let start = self.committed.max(engine.next_offset());
         debug_assert!(start == self.committed || planted_past_commit());

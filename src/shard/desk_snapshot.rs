@@ -3,13 +3,18 @@
 //! Owns the order that makes them safe: a snapshot of the state at S is published only after the commit of S was
 //! acknowledged, older ones go only when it is whole, and the log is trimmed only below the older S that is kept.
 //! They are keyed by S and not by slots: with two slots, a former owner that woke up could overwrite its successor's
-//! good snapshot with an older one while the other slot was being written (found by the simulator). May not read them back: `desk_restore` does.
-//! Called by the desk lane.
+//! good snapshot with an older one while the other slot was being written (found by the simulator).
+//!
+//! The lane stands still only while the state is copied: another thread writes it as bytes and hashes it, and the parts
+//! go out one at a time, so that assignments need not wait behind megabytes. May not read snapshots back: `desk_restore`
+//! does. Called by the desk lane.
 
 #[cfg(test)]
 use super::planted::{self, Planted};
 use crate::log::{LogError, Outgoing, Producer, Ticket, TopicPartition};
-use crate::wire::snapshot::{self, Encoded};
+use crate::policies::Policies;
+use crate::wire::snapshot::{self, Encoded, SnapshotFault};
+use crossbeam::channel::{Receiver, TryRecvError, bounded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use triage_engine::desk::DeskLog;
@@ -24,6 +29,8 @@ pub struct Snapshots {
     due_at: i64,
     /// The S of each snapshot that is whole, and how many parts it has.
     whole: BTreeMap<i64, u32>,
+    /// S and key of each part that lies there and belongs to no whole snapshot.
+    leftover: Vec<(i64, Vec<u8>)>,
     stage: Stage,
     /// Snapshots published since the start.
     pub published: u64,
@@ -35,23 +42,32 @@ pub struct Snapshots {
 
 enum Stage {
     Idle,
-    /// Taken; waits until everything below S is committed.
-    Taken(Encoded, i64),
-    /// Parts are out; the manifest waits for them.
-    Parts(Encoded, i64, Arc<Ticket>),
+    /// Taken at S; another thread writes it as bytes.
+    Taken(Receiver<Result<Encoded, SnapshotFault>>, i64),
+    /// Written as bytes; waits until everything below S is committed.
+    Encoded(Encoded, i64),
+    /// So many parts are out, the last of them under this ticket; the next one waits for it, or the manifest.
+    Parts(Encoded, i64, usize, Arc<Ticket>),
     /// The manifest is out.
     Manifest(i64, u32, Arc<Ticket>),
 }
 
 impl Snapshots {
-    /// Snapshots to `to`, each `interval_ms` milliseconds; `whole` is what lies there already.
+    /// Snapshots to `to`, each `interval_ms` milliseconds; `whole` is what lies there already, `leftover` are S and key
+    /// of the parts there that belong to none.
     #[must_use]
-    pub fn new(to: TopicPartition, interval_ms: i64, whole: BTreeMap<i64, u32>) -> Snapshots {
+    pub fn new(
+        to: TopicPartition,
+        interval_ms: i64,
+        whole: BTreeMap<i64, u32>,
+        leftover: Vec<(i64, Vec<u8>)>,
+    ) -> Snapshots {
         Snapshots {
             to,
             interval_ms,
             due_at: i64::MIN,
             whole,
+            leftover,
             stage: Stage::Idle,
             published: 0,
             bytes: 0,
@@ -59,8 +75,8 @@ impl Snapshots {
         }
     }
 
-    /// Goes on with the snapshot under way, or takes one when it is time. The offset below which the log may be
-    /// trimmed, once a snapshot is whole.
+    /// Goes on with the snapshot under way, or takes one when it is time; what takes long is done by the thread beside
+    /// `policies`. The offset below which the log may be trimmed, once a snapshot is whole.
     ///
     /// # Errors
     /// When a send is refused at once; the attempt is over then.
@@ -69,28 +85,31 @@ impl Snapshots {
         now_ms: i64,
         engine: &DeskLog,
         committed: i64,
+        policies: &Policies,
         producer: &mut dyn Producer,
     ) -> Result<Option<i64>, LogError> {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Idle => self.take_when_due(now_ms, engine),
-            Stage::Taken(records, offset) => {
-                let published_too_early = self.is_planted_early();
-                if committed >= offset || published_too_early {
-                    let ticket = self.send(self.parts(&records, offset), producer)?;
-                    self.stage = Stage::Parts(records, offset, ticket);
+            Stage::Idle => self.take_when_due(now_ms, engine, policies),
+            Stage::Taken(encoding, offset) => self.take_bytes(encoding, offset),
+            Stage::Encoded(records, offset) => {
+                if committed >= offset || self.is_planted_early() {
+                    self.send_part(records, offset, 0, producer)?;
                 } else {
-                    self.stage = Stage::Taken(records, offset);
+                    self.stage = Stage::Encoded(records, offset);
                 }
             }
-            Stage::Parts(records, offset, ticket) if !ticket.is_settled() => {
-                self.stage = Stage::Parts(records, offset, ticket);
+            Stage::Parts(records, offset, out, ticket) if !ticket.is_settled() => {
+                self.stage = Stage::Parts(records, offset, out, ticket);
             }
-            Stage::Parts(_, _, ticket) | Stage::Manifest(_, _, ticket) if ticket.failure().is_some() => {
+            Stage::Parts(_, _, _, ticket) | Stage::Manifest(_, _, ticket) if ticket.failure().is_some() => {
                 let why = ticket.failure().map(|failure| failure.why.clone()).unwrap_or_default();
                 tracing::warn!(to = %self.to, %why, "a desk snapshot was not published");
                 self.failed += 1;
             }
-            Stage::Parts(records, offset, _) => {
+            Stage::Parts(records, offset, out, _) if out < records.parts.len() => {
+                self.send_part(records, offset, out, producer)?;
+            }
+            Stage::Parts(records, offset, ..) => {
                 let ticket = self.send(self.manifest(&records, offset), producer)?;
                 self.stage = Stage::Manifest(offset, records.parts.len() as u32, ticket);
             }
@@ -118,7 +137,7 @@ impl Snapshots {
         false
     }
 
-    fn take_when_due(&mut self, now_ms: i64, engine: &DeskLog) {
+    fn take_when_due(&mut self, now_ms: i64, engine: &DeskLog, policies: &Policies) {
         if self.due_at == i64::MIN {
             self.due_at = now_ms + self.interval_ms;
         }
@@ -126,22 +145,39 @@ impl Snapshots {
         let moved = self.whole.keys().next_back().is_none_or(|&newest| offset > newest);
         if now_ms >= self.due_at && moved {
             self.due_at = now_ms + self.interval_ms;
-            match snapshot::encode(engine) {
-                Ok(encoded) => {
-                    self.bytes = encoded.parts.iter().map(|part| part.len() as u64).sum();
-                    self.stage = Stage::Taken(encoded, offset);
-                }
-                Err(error) => {
-                    self.failed += 1;
-                    tracing::error!(to = %self.to, %error, "no snapshot of the desk can be made");
-                }
+            let (tell, encoding) = bounded(1);
+            let state = engine.snapshot();
+            // Nobody listens any more when the partition has gone.
+            policies.later(move |_| drop(tell.send(snapshot::encode(&state))));
+            self.stage = Stage::Taken(encoding, offset);
+        }
+    }
+
+    fn take_bytes(&mut self, encoding: Receiver<Result<Encoded, SnapshotFault>>, offset: i64) {
+        match encoding.try_recv() {
+            Ok(Ok(encoded)) => {
+                self.bytes = encoded.parts.iter().map(|part| part.len() as u64).sum();
+                self.stage = Stage::Encoded(encoded, offset);
             }
+            Ok(Err(error)) => {
+                self.failed += 1;
+                tracing::error!(to = %self.to, %error, "no snapshot of the desk can be made");
+            }
+            Err(TryRecvError::Empty) => self.stage = Stage::Taken(encoding, offset),
+            // The thread beside has ended, as the daemon does.
+            Err(TryRecvError::Disconnected) => {}
         }
     }
 
     /// Removes all but the newest snapshots, the manifest of each first: what has none is none.
     fn forget_older(&mut self, producer: &mut dyn Producer) -> Result<(), LogError> {
         let mut out = Outgoing::default();
+        for (offset, key) in std::mem::take(&mut self.leftover) {
+            // The one just published may be of the same S: then these are its own parts.
+            if !self.whole.contains_key(&offset) {
+                out.push(Some(&key), None);
+            }
+        }
         while self.whole.len() > KEPT {
             let (offset, parts) = self.whole.pop_first().expect("invariant: there are more than are kept");
             out.push(Some(snapshot::manifest_key(self.to.partition, offset).as_bytes()), None);
@@ -153,13 +189,19 @@ impl Snapshots {
         if out.is_empty() { Ok(()) } else { self.send(out, producer).map(|_| ()) }
     }
 
-    fn parts(&self, encoded: &Encoded, offset: i64) -> Outgoing {
+    fn send_part(
+        &mut self,
+        records: Encoded,
+        offset: i64,
+        index: usize,
+        producer: &mut dyn Producer,
+    ) -> Result<(), LogError> {
         let mut out = Outgoing::default();
-        for (index, part) in encoded.parts.iter().enumerate() {
-            let key = snapshot::part_key(self.to.partition, offset, index as u32);
-            out.push(Some(key.as_bytes()), Some(part));
-        }
-        out
+        let key = snapshot::part_key(self.to.partition, offset, index as u32);
+        out.push(Some(key.as_bytes()), Some(&records.parts[index]));
+        let ticket = self.send(out, producer)?;
+        self.stage = Stage::Parts(records, offset, index + 1, ticket);
+        Ok(())
     }
 
     fn manifest(&self, encoded: &Encoded, offset: i64) -> Outgoing {

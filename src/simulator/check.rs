@@ -143,9 +143,19 @@ impl Checker {
     /// does: it needs to write nothing for that, so nothing tells it that it is not the owner any more.
     pub(super) fn froze(&mut self, in_flight: u64) {
         self.crashed(in_flight);
+        self.woke();
+    }
+
+    /// The same for what its successor has decided meanwhile.
+    pub(super) fn woke(&mut self) {
         let open = self.inputs.iter().flat_map(|input| input.ledger.range(input.committed..));
         let queued = open.filter(|(_, (entry, _))| entry.disposition == Disposition::Queued);
         self.repeats_allowed += queued.count() as u64;
+    }
+
+    /// So many records more may come out again, although nobody crashed.
+    pub(super) fn may_repeat(&mut self, records: u64) {
+        self.repeats_allowed = self.repeats_allowed.saturating_add(records);
     }
 
     /// Retention is about to take what lies below; what was not looked at yet is looked at now.

@@ -80,7 +80,7 @@ struct World {
     checker: Checker,
     step: u32,
     switches: u32,
-    /// That somebody ended whom its groups had not forgotten.
+    /// That somebody ended whom its groups had not forgotten, or what was found wrong in the middle of a step.
     ended: Option<String>,
 }
 
@@ -288,6 +288,10 @@ impl World {
                 let index = self.random.below(waiting as u64) as usize;
                 let fate = self.fate();
                 self.checker.saw_fate(fate);
+                if fate == Fate::TakenNameless {
+                    // A shard that does not know where its record lies restores itself from the ledger.
+                    self.checker.may_repeat(self.instances.iter().map(Instance::in_flight).sum());
+                }
                 self.cluster.decide(producer, index, fate);
             }
         }
@@ -325,6 +329,7 @@ impl World {
     /// An instance is gone for good: what it had handed to its client may have reached the broker, in order for
     /// each partition, up to some point.
     fn bury(&mut self, gone: Instance, expire: bool) {
+        self.take_stock();
         self.checker.crashed(gone.in_flight());
         let members = gone.members;
         let producers = gone.producers.clone();
@@ -356,6 +361,7 @@ impl World {
         }
         let frozen = self.instances.remove(index);
         self.trace(|_| format!("{} freezes, in flight {}", frozen.name, frozen.in_flight()));
+        self.take_stock();
         self.checker.froze(frozen.in_flight());
         self.cluster.expire("triaged.triage", frozen.members[0]);
         self.cluster.expire("triaged.desk", frozen.members[1]);
@@ -406,6 +412,9 @@ impl World {
 
     /// What a process had handed to its client before it froze reaches the broker as it wakes up.
     fn wake(&mut self, index: usize) {
+        // It may have been restoring a partition: it goes on with what the ledger says now.
+        self.take_stock();
+        self.checker.woke();
         let producers = self.frozen[index].0.producers.clone();
         for producer in producers {
             while self.cluster.sends_waiting(producer) > 0 {
@@ -532,6 +541,13 @@ impl World {
 
     fn is_quiet(&self) -> bool {
         self.cluster.producers_waiting().is_empty() && self.instances.iter().all(Instance::is_quiet)
+    }
+
+    /// What may be repeated is counted by what is known, and much may have happened since the checker looked.
+    fn take_stock(&mut self) {
+        if let Err(what) = self.checker.look(&self.cluster, &self.instances) {
+            self.ended.get_or_insert(what);
+        }
     }
 
     fn look(&mut self) -> Result<(), Violation> {
