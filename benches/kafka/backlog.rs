@@ -11,10 +11,16 @@ use crate::fleet::{DESK_PARTITIONS, Fleet, Process, delete, fresh};
 use rdkafka::message::Headers;
 use rdkafka::{ClientConfig, Message};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use triage_engine::policy::Bundle;
 use triaged::kafka::{KafkaLogs, KafkaSettings};
 use triaged::log::{Logs, NewTopic, Outgoing, Producer, ReadStep, Ticket, TopicPartition};
+
+/// How many ids exact dedup remembers of each partition where memory is measured: more than lie between a mention and its
+/// copies, and few beside the mentions of a partition.
+const MEMORY_IDS_MAX: usize = 20_000;
 
 /// An input topic, filled.
 pub struct Backlog {
@@ -78,8 +84,11 @@ impl Backlog {
 
     /// Topics of their own for one run over it.
     pub fn fleet(&self, queries: usize) -> Fleet {
-        let policy = policies::bundle(queries, self.mix);
-        Fleet::new(&self.bootstrap, &self.topic, self.partitions, self.shape.preset(), &policy)
+        self.fleet_with(&policies::bundle(queries, self.mix))
+    }
+
+    fn fleet_with(&self, policy: &Bundle) -> Fleet {
+        Fleet::new(&self.bootstrap, &self.topic, self.partitions, self.shape.preset(), policy)
     }
 }
 
@@ -106,26 +115,26 @@ struct Measured {
     rate: f64,
     per_cpu_second: f64,
     peak_mib: f64,
-    /// Resident at a third of the way, and the most after it.
-    memory_before: f64,
-    memory_after: f64,
+    /// How much of the output was there, and what was resident then, in MiB.
+    memory: Vec<(f64, f64)>,
+}
+
+impl Measured {
+    /// What was resident in this part of the way: the median, since moments of a huge page more or less say nothing.
+    fn resident(&self, part: Range<f64>) -> f64 {
+        let within = self.memory.iter().filter(|(way, _)| part.contains(way));
+        Figure::of(&within.map(|(_, resident)| *resident).collect::<Vec<f64>>()).median
+    }
 }
 
 /// Measures `process` from its first ledger record until every output is there.
 fn measure(fleet: &Fleet, process: &mut Process, backlog: &Backlog, expected: i64) -> Measured {
     process.until("the first mentions are decided", |_| fleet.records(&fleet.ledger(), fleet.partitions) > 0);
     let (start, used_before) = (Instant::now(), process.used());
-    let (mut before, mut after) = (0.0, 0.0_f64);
-    let mut routed = 0;
+    let (mut memory, mut routed) = (vec![(0.0, process.used().resident)], 0);
     process.until("every mention is routed", |process| {
         routed = fleet.routed();
-        let resident = process.used().resident;
-        if routed >= expected / 3 {
-            if before == 0.0 {
-                before = resident;
-            }
-            after = after.max(resident);
-        }
+        memory.push((routed as f64 / expected as f64, process.used().resident));
         routed >= expected
     });
     let (end, used) = (Instant::now(), process.used());
@@ -135,8 +144,7 @@ fn measure(fleet: &Fleet, process: &mut Process, backlog: &Backlog, expected: i6
         rate: mentions / (end - start).as_secs_f64(),
         per_cpu_second: mentions / (used.cpu - used_before.cpu).max(0.01),
         peak_mib: used.peak,
-        memory_before: before,
-        memory_after: after,
+        memory,
     }
 }
 
@@ -330,14 +338,6 @@ pub fn compare(
     let ratio = |what: &str| all.ratio(&format!("triaged {what}"), &format!("bare {what}"));
     results.row(&format!("{name}: of bare, per CPU-second"), "", ratio("per CPU-second"));
     results.row(&format!("{name}: of bare, rate"), "", ratio("rate"));
-    results.row(
-        &format!("{name}: memory at a third of the backlog"),
-        "MiB",
-        all.figure("triaged memory before"),
-    );
-    let growth = all.ratio("triaged memory after", "triaged memory before");
-    results.row(&format!("{name}: memory growth"), "times", growth);
-    results.row(&format!("{name}: most memory after it"), "MiB", all.figure("triaged memory after"));
     (recipe, all.figure("triaged rate").median)
 }
 
@@ -346,8 +346,6 @@ fn add(rounds: &mut Rounds, who: &str, measured: &Measured) {
         ("rate", measured.rate),
         ("per CPU-second", measured.per_cpu_second),
         ("peak memory", measured.peak_mib),
-        ("memory before", measured.memory_before),
-        ("memory after", measured.memory_after),
     ];
     for (what, value) in rows {
         rounds.add(&format!("{who} {what}"), value);
@@ -372,5 +370,45 @@ pub fn partitions(bootstrap: &str, mentions: usize, results: &mut Results) {
     }
     if let [one, .., most] = rates[..] {
         results.row("firehose on 64 partitions over 1: cost", "times", Figure::of(&[one / most]));
+    }
+}
+
+/// Memory on the way through a backlog that is long beside every table: ids that exact dedup remembers are so few that
+/// their windows are full after a fraction of it. What grows then is neither them nor buffers.
+pub fn memory(bootstrap: &str, mentions: usize, rounds: usize, results: &mut Results) {
+    for (name, shape, mentions) in
+        [("680 B", Shape::Native(680), mentions), ("2.8 KB", Shape::Tweet, mentions / 3)]
+    {
+        println!();
+        let backlog = Backlog::fill(bootstrap, Mix::Firehose, shape, mentions, 8);
+        let mut policy = policies::bundle(1_000, Mix::Firehose);
+        for text in policy.files.values_mut() {
+            *text = text.replace("ids_max = 1000000", &format!("ids_max = {MEMORY_IDS_MAX}"));
+        }
+        results.fact(
+            &format!("memory {name}: backlog"),
+            format!(
+                "{} mentions of {:.0} B on {} partitions, ids_max = {MEMORY_IDS_MAX}",
+                backlog.mentions, backlog.bytes_mean, backlog.partitions
+            ),
+        );
+        let mut all = Rounds::default();
+        for _ in 0..rounds {
+            let fleet = backlog.fleet_with(&policy);
+            let mut daemon = fleet.start();
+            daemon.profile();
+            let measured = measure(&fleet, &mut daemon, &backlog, backlog.queued as i64);
+            all.add("first", measured.resident(0.0..1.0 / 3.0));
+            all.add("last", measured.resident(2.0 / 3.0..f64::INFINITY));
+            all.add("peak", measured.peak_mib);
+            all.add("ids", fleet.gauge("triaged_dedup_live_ids"));
+            all.add("cases", fleet.gauge("triaged_cases_open"));
+        }
+        results.row(&format!("memory {name}: resident in the first third"), "MiB", all.figure("first"));
+        results.row(&format!("memory {name}: resident in the last third"), "MiB", all.figure("last"));
+        results.row(&format!("memory {name}: growth"), "times", all.ratio("last", "first"));
+        results.row(&format!("memory {name}: peak"), "MiB", all.figure("peak"));
+        results.row(&format!("memory {name}: ids remembered at the end"), "", all.figure("ids"));
+        results.row(&format!("memory {name}: cases open at the end"), "", all.figure("cases"));
     }
 }

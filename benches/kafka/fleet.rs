@@ -221,6 +221,15 @@ socket = "{folder}/{instance}.sock"
         self.status(instance).map(|status| status.policy.generation)
     }
 
+    /// A gauge of the first instance, all its series together; nothing while it does not answer.
+    pub fn gauge(&self, name: &str) -> f64 {
+        let scrape = self.ask(INSTANCES[0], "/metrics").unwrap_or_default();
+        let series = scrape
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
     /// The partitions of the input, and of the desk log, that an instance reads.
     pub fn live(&self, instance: &str) -> [BTreeSet<u32>; 2] {
         let partitions: Vec<Place> = self

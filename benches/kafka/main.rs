@@ -13,7 +13,7 @@ mod kills;
 mod open_loop;
 mod reload;
 
-use backlog::{Backlog, compare, partitions};
+use backlog::{Backlog, compare, memory, partitions};
 use common::measure::Results;
 use common::mentions::{Mix, Shape};
 use common::number;
@@ -63,6 +63,9 @@ fn main() {
     }
     if is_asked_for("partitions") {
         partitions(&bootstrap, mentions / 2, &mut results);
+    }
+    if is_asked_for("memory") {
+        memory(&bootstrap, 8 * mentions, rounds, &mut results);
     }
     if !["latency", "reload", "kill", "takeover"].iter().any(|part| is_asked_for(part)) {
         return;
