@@ -209,7 +209,7 @@ pub const TARGETS: &[Target] = &[
         "reload: p99 more than before, of the same swap",
         Most(10.0),
         [Words(
-            "both instances compile the new policy on cores that the stream, its sender and receiver and the broker need; how busy these were stands below"
+            "both instances compile the new policy, about half a second of processor time each, on cores that the stream, its sender and receiver and the broker keep busy (below); what they were busy with before decides it, as the trials show"
         )]
     ),
     target!(
@@ -219,7 +219,7 @@ pub const TARGETS: &[Target] = &[
         "memory 680 B: growth",
         Most(1.1),
         [Words(
-            "the open cases, of which there are more at the end; tables and buffers are full in the first third"
+            "what the allocator keeps of freed memory: by a heap profile the bytes in use do not grow (below)"
         )]
     ),
     target!(
