@@ -137,13 +137,13 @@ proptest! {
         let at = at.index(entries.len());
         let (mut straight, mut effects) = (DeskLog::new(3), Effects::new());
         straight.step(&entries[..at], &SETTINGS, &mut effects);
-        let mut restored = restore(&snapshot::encode(&straight.snapshot()).expect("fits")).expect("restores");
+        let mut restored = restore(&snapshot::encode(straight.snapshot()).expect("fits")).expect("restores");
         prop_assert_eq!(&restored.snapshot(), &straight.snapshot());
         let mut effects_restored = Effects::new();
         straight.step(&entries[at..], &SETTINGS, &mut effects);
         restored.step(&entries[at..], &SETTINGS, &mut effects_restored);
         prop_assert_eq!(effects, effects_restored);
-        prop_assert_eq!(snapshot::encode(&straight.snapshot()), snapshot::encode(&restored.snapshot()));
+        prop_assert_eq!(snapshot::encode(straight.snapshot()), snapshot::encode(restored.snapshot()));
     }
 }
 
@@ -193,7 +193,7 @@ fn large(cases: u32) -> DeskLog {
 #[test]
 fn a_large_state_goes_out_in_parts_that_the_broker_takes() {
     let desk = large(12_000);
-    let encoded = snapshot::encode(&desk.snapshot()).expect("fits");
+    let encoded = snapshot::encode(desk.snapshot()).expect("fits");
     assert!(encoded.parts.len() >= 3, "{} parts", encoded.parts.len());
     assert!(encoded.parts.iter().all(|part| part.len() <= PART_BYTES_MAX));
     let manifest = snapshot::decode_manifest(&encoded.manifest).expect("reads");
@@ -206,8 +206,8 @@ fn a_large_state_goes_out_in_parts_that_the_broker_takes() {
 
 #[test]
 fn a_snapshot_with_a_part_missing_foreign_or_swapped_is_refused_with_its_reason() {
-    let encoded = snapshot::encode(&large(12_000).snapshot()).expect("fits");
-    let other = snapshot::encode(&large(11_999).snapshot()).expect("fits");
+    let encoded = snapshot::encode(large(12_000).snapshot()).expect("fits");
+    let other = snapshot::encode(large(11_999).snapshot()).expect("fits");
     let with = |change: &dyn Fn(&mut Encoded)| {
         let mut bad = encoded.clone();
         change(&mut bad);
@@ -222,8 +222,26 @@ fn a_snapshot_with_a_part_missing_foreign_or_swapped_is_refused_with_its_reason(
 }
 
 #[test]
+fn parts_without_a_manifest_are_left_over_and_those_of_another_release_are_not() {
+    let encoded = snapshot::encode(large(12_000).snapshot()).expect("fits");
+    let mut records = snapshot::SnapshotRecords::new();
+    for offset in [7, 8, 9] {
+        for (index, part) in (0..).zip(&encoded.parts) {
+            records.insert(snapshot::part_key(3, offset, index).into_bytes(), part.clone());
+        }
+    }
+    records.insert(snapshot::part_key(30, 7, 0).into_bytes(), encoded.parts[0].clone());
+    records.insert(snapshot::manifest_key(3, 8).into_bytes(), encoded.manifest.clone());
+    records.insert(snapshot::manifest_key(3, 9).into_bytes(), b"of a release to come".to_vec());
+    let leftover = snapshot::leftover_parts(3, &records);
+    assert_eq!(leftover.keys().copied().collect::<Vec<i64>>(), [7]);
+    assert_eq!(leftover[&7].len(), encoded.parts.len());
+    assert!(leftover[&7].iter().all(|key| key.starts_with(b"desk/3/7/part/")));
+}
+
+#[test]
 fn a_snapshot_cut_or_changed_at_any_byte_is_refused() {
-    let encoded = snapshot::encode(&large(2).snapshot()).expect("fits");
+    let encoded = snapshot::encode(large(2).snapshot()).expect("fits");
     assert_eq!(encoded.parts.len(), 1);
     for whole in [&encoded.manifest, &encoded.parts[0]] {
         let is_manifest = std::ptr::eq(whole, &encoded.manifest);

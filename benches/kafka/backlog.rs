@@ -374,7 +374,8 @@ pub fn partitions(bootstrap: &str, mentions: usize, results: &mut Results) {
 }
 
 /// Memory on the way through a backlog that is long beside every table: ids that exact dedup remembers are so few that
-/// their windows are full after a fraction of it. What grows then is neither them nor buffers.
+/// their windows are full after a fraction of it. What grows then is neither them nor buffers, but for some MiB of open cases
+/// that gather the keys of their mentions.
 pub fn memory(bootstrap: &str, mentions: usize, rounds: usize, results: &mut Results) {
     for (name, shape, mentions) in
         [("680 B", Shape::Native(680), mentions), ("2.8 KB", Shape::Tweet, mentions / 3)]
@@ -382,6 +383,10 @@ pub fn memory(bootstrap: &str, mentions: usize, rounds: usize, results: &mut Res
         println!();
         let backlog = Backlog::fill(bootstrap, Mix::Firehose, shape, mentions, 8);
         let mut policy = policies::bundle(1_000, Mix::Firehose);
+        assert!(
+            policy.files.values().any(|text| text.contains("ids_max = 1000000")),
+            "there is a limit to lower"
+        );
         for text in policy.files.values_mut() {
             *text = text.replace("ids_max = 1000000", &format!("ids_max = {MEMORY_IDS_MAX}"));
         }

@@ -186,10 +186,10 @@ impl Cluster {
         self.state().pending.get(&producer).map_or(0, Vec::len)
     }
 
-    /// Where the oldest send of `producer` that waits is to go.
+    /// Where the send of `producer` at this place among those that wait is to go; the oldest stands first.
     #[must_use]
-    pub fn oldest_waiting(&self, producer: u64) -> Option<TopicPartition> {
-        self.state().pending.get(&producer).and_then(|sends| sends.first()).map(|send| send.to.clone())
+    pub fn waiting_for(&self, producer: u64, index: usize) -> Option<TopicPartition> {
+        self.state().pending.get(&producer).and_then(|sends| sends.get(index)).map(|send| send.to.clone())
     }
 
     /// How many producers were ever made; they are numbered from 1.

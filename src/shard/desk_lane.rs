@@ -18,6 +18,7 @@ use crate::policies::{BuildMatcher, Policies};
 use crate::wire::{control, desk_log};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use triage_engine::desk::{Counts, Event};
 use triage_engine::model::{EventDisposition, Millis, StreamId};
@@ -57,6 +58,8 @@ pub struct DeskParts {
 /// The work of the desk lane.
 pub struct DeskWork {
     parts: DeskParts,
+    /// Whether a desk log is being trimmed: one at a time, or a slow broker would keep policies waiting behind them.
+    trims: Arc<AtomicBool>,
     /// What dropped shards counted.
     pub counts: DeskCounts,
 }
@@ -119,7 +122,7 @@ impl DeskWork {
     /// A lane's work over these parts.
     #[must_use]
     pub fn new(parts: DeskParts) -> DeskWork {
-        DeskWork { parts, counts: DeskCounts::default() }
+        DeskWork { parts, trims: Arc::default(), counts: DeskCounts::default() }
     }
 
     /// Writes into a desk log what only its owner may: that another policy is in force, and that time passes.
@@ -160,15 +163,18 @@ impl DeskWork {
         let log = desk.shard.log().clone();
         match desk.shard.advance_snapshots(now_ms, committed, &self.parts.policies, out) {
             Ok(None) => {}
+            // Trimming is thrift, not correctness: what is left out, or fails, the next snapshot tries again.
+            Ok(Some(_)) if self.trims.swap(true, Ordering::Relaxed) => {}
             Ok(Some(below)) => {
+                let trims = Arc::clone(&self.trims);
                 let (logs, kept_from) =
                     (Arc::clone(&self.parts.logs), desk.shard.engine().now().plus(-self.parts.log_keep_ms));
                 // Three questions to the broker, for which the lane need not stand still.
                 self.parts.policies.later(move |_| {
-                    // Trimming is thrift, not correctness: if it fails, the next snapshot tries again.
                     if let Err(error) = trim(logs.as_ref(), &log, below, kept_from) {
                         tracing::warn!(%log, %error, "the desk log was not trimmed");
                     }
+                    trims.store(false, Ordering::Relaxed);
                 });
             }
             Err(error) => tracing::warn!(%log, %error, "a desk snapshot was not published"),

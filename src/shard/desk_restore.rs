@@ -34,7 +34,7 @@ enum Phase {
         reader: Box<dyn Reader>,
         engine: Box<DeskLog>,
         whole: BTreeMap<i64, u32>,
-        leftover: Vec<(i64, Vec<u8>)>,
+        leftover: BTreeMap<i64, Vec<Vec<u8>>>,
         stalled: Option<Records>,
     },
 }

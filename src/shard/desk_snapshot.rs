@@ -29,8 +29,8 @@ pub struct Snapshots {
     due_at: i64,
     /// The S of each snapshot that is whole, and how many parts it has.
     whole: BTreeMap<i64, u32>,
-    /// S and key of each part that lies there and belongs to no whole snapshot.
-    leftover: Vec<(i64, Vec<u8>)>,
+    /// By S the keys of the parts that lie there and belong to no whole snapshot.
+    leftover: BTreeMap<i64, Vec<Vec<u8>>>,
     stage: Stage,
     /// Snapshots published since the start.
     pub published: u64,
@@ -53,14 +53,14 @@ enum Stage {
 }
 
 impl Snapshots {
-    /// Snapshots to `to`, each `interval_ms` milliseconds; `whole` is what lies there already, `leftover` are S and key
+    /// Snapshots to `to`, each `interval_ms` milliseconds; `whole` is what lies there already, `leftover` the keys by S
     /// of the parts there that belong to none.
     #[must_use]
     pub fn new(
         to: TopicPartition,
         interval_ms: i64,
         whole: BTreeMap<i64, u32>,
-        leftover: Vec<(i64, Vec<u8>)>,
+        leftover: BTreeMap<i64, Vec<Vec<u8>>>,
     ) -> Snapshots {
         Snapshots {
             to,
@@ -101,17 +101,20 @@ impl Snapshots {
             Stage::Parts(records, offset, out, ticket) if !ticket.is_settled() => {
                 self.stage = Stage::Parts(records, offset, out, ticket);
             }
-            Stage::Parts(_, _, _, ticket) | Stage::Manifest(_, _, ticket) if ticket.failure().is_some() => {
-                let why = ticket.failure().map(|failure| failure.why.clone()).unwrap_or_default();
-                tracing::warn!(to = %self.to, %why, "a desk snapshot was not published");
-                self.failed += 1;
+            Stage::Parts(_, offset, out, ticket) if ticket.failure().is_some() => {
+                self.refused(offset, out, &ticket);
+            }
+            Stage::Manifest(offset, parts, ticket) if ticket.failure().is_some() => {
+                self.refused(offset, parts as usize, &ticket);
             }
             Stage::Parts(records, offset, out, _) if out < records.parts.len() => {
                 self.send_part(records, offset, out, producer)?;
             }
             Stage::Parts(records, offset, ..) => {
-                let ticket = self.send(self.manifest(&records, offset), producer)?;
-                self.stage = Stage::Manifest(offset, records.parts.len() as u32, ticket);
+                let parts = records.parts.len();
+                let sent = self.send(self.manifest(&records, offset), producer);
+                let ticket = sent.inspect_err(|_| self.give_up(offset, parts))?;
+                self.stage = Stage::Manifest(offset, parts as u32, ticket);
             }
             Stage::Manifest(offset, parts, ticket) if !ticket.is_settled() => {
                 self.stage = Stage::Manifest(offset, parts, ticket);
@@ -119,7 +122,10 @@ impl Snapshots {
             Stage::Manifest(offset, parts, _) => {
                 self.whole.insert(offset, parts);
                 self.published += 1;
-                self.forget_older(producer)?;
+                if let Err(error) = self.forget_older(producer) {
+                    // A restart finds the old ones and removes them with its next snapshot.
+                    tracing::warn!(to = %self.to, %error, "older desk snapshots were not removed");
+                }
                 return Ok((self.whole.len() == KEPT)
                     .then(|| *self.whole.keys().next().expect("invariant: two are kept")));
             }
@@ -139,7 +145,9 @@ impl Snapshots {
 
     fn take_when_due(&mut self, now_ms: i64, engine: &DeskLog, policies: &Policies) {
         if self.due_at == i64::MIN {
-            self.due_at = now_ms + self.interval_ms;
+            // Partitions that came together do not write their states together.
+            let early = self.interval_ms / 8 * i64::from(self.to.partition % 8);
+            self.due_at = now_ms + self.interval_ms - early;
         }
         let offset = engine.next_offset();
         let moved = self.whole.keys().next_back().is_none_or(|&newest| offset > newest);
@@ -148,7 +156,7 @@ impl Snapshots {
             let (tell, encoding) = bounded(1);
             let state = engine.snapshot();
             // Nobody listens any more when the partition has gone.
-            policies.later(move |_| drop(tell.send(snapshot::encode(&state))));
+            policies.later(move |_| drop(tell.send(snapshot::encode(state))));
             self.stage = Stage::Taken(encoding, offset);
         }
     }
@@ -172,10 +180,11 @@ impl Snapshots {
     /// Removes all but the newest snapshots, the manifest of each first: what has none is none.
     fn forget_older(&mut self, producer: &mut dyn Producer) -> Result<(), LogError> {
         let mut out = Outgoing::default();
-        for (offset, key) in std::mem::take(&mut self.leftover) {
+        for (offset, keys) in std::mem::take(&mut self.leftover) {
             // The one just published may be of the same S: then these are its own parts.
             if !self.whole.contains_key(&offset) {
-                out.push(Some(&key), None);
+                out.push(Some(snapshot::manifest_key(self.to.partition, offset).as_bytes()), None);
+                keys.iter().for_each(|key| out.push(Some(key), None));
             }
         }
         while self.whole.len() > KEPT {
@@ -185,7 +194,6 @@ impl Snapshots {
                 out.push(Some(snapshot::part_key(self.to.partition, offset, index).as_bytes()), None);
             }
         }
-        // If these are lost, a restart finds the old snapshots and removes them with its next one.
         if out.is_empty() { Ok(()) } else { self.send(out, producer).map(|_| ()) }
     }
 
@@ -199,9 +207,22 @@ impl Snapshots {
         let mut out = Outgoing::default();
         let key = snapshot::part_key(self.to.partition, offset, index as u32);
         out.push(Some(key.as_bytes()), Some(&records.parts[index]));
-        let ticket = self.send(out, producer)?;
+        let ticket = self.send(out, producer).inspect_err(|_| self.give_up(offset, index))?;
         self.stage = Stage::Parts(records, offset, index + 1, ticket);
         Ok(())
+    }
+
+    fn refused(&mut self, offset: i64, parts: usize, ticket: &Ticket) {
+        let why = ticket.failure().map(|failure| failure.why.clone()).unwrap_or_default();
+        tracing::warn!(to = %self.to, %why, "a desk snapshot was not published");
+        self.give_up(offset, parts);
+    }
+
+    /// An attempt has failed; so many of its parts may lie there, and go with the next snapshot that is whole.
+    fn give_up(&mut self, offset: i64, parts: usize) {
+        self.failed += 1;
+        let keys = (0..parts).map(|index| snapshot::part_key(self.to.partition, offset, index as u32));
+        self.leftover.entry(offset).or_default().extend(keys.map(String::into_bytes));
     }
 
     fn manifest(&self, encoded: &Encoded, offset: i64) -> Outgoing {

@@ -288,9 +288,13 @@ impl World {
                 let index = self.random.below(waiting as u64) as usize;
                 let fate = self.fate();
                 self.checker.saw_fate(fate);
-                if fate == Fate::TakenNameless {
+                let to = self.cluster.waiting_for(producer, index);
+                if fate == Fate::TakenNameless
+                    && to.is_some_and(|to| to.topic.starts_with("triaged.ledger."))
+                    && let Some(owner) = self.instances.iter().find(|it| it.producers.contains(&producer))
+                {
                     // A shard that does not know where its record lies restores itself from the ledger.
-                    self.checker.may_repeat(self.instances.iter().map(Instance::in_flight).sum());
+                    self.checker.may_repeat(owner.in_flight());
                 }
                 self.cluster.decide(producer, index, fate);
             }
@@ -336,7 +340,7 @@ impl World {
         drop(gone);
         for producer in producers {
             let mut vanishing: std::collections::BTreeSet<TopicPartition> = std::collections::BTreeSet::new();
-            while let Some(to) = self.cluster.oldest_waiting(producer) {
+            while let Some(to) = self.cluster.waiting_for(producer, 0) {
                 if self.random.chance(40) {
                     vanishing.insert(to.clone());
                 }

@@ -1,7 +1,7 @@
 //! The bytes of a desk snapshot: parts of at most 512 KiB, then a manifest that names and checks them.
 //!
 //! Owns the format, the keys in the compacted topic, and every check on the way back: a part that is missing, cut,
-//! changed or of another snapshot refuses the whole, with a reason; the shard then takes the other slot. May not decide
+//! changed or of another snapshot refuses the whole, with a reason; the shard then takes the one before it. May not decide
 //! when a snapshot may be used (S is never past the committed offset): the desk shard does, which calls this.
 
 use serde::{Deserialize, Serialize};
@@ -125,18 +125,23 @@ pub fn manifests(partition: u32, records: &SnapshotRecords) -> BTreeMap<i64, Man
         .collect()
 }
 
-/// S and key of each part of `partition` whose snapshot has no manifest among these: whoever wrote it ended before that
-/// was whole.
+/// By S the keys of the parts of `partition` beside which no manifest lies: whoever wrote them ended before their snapshot
+/// was whole. A manifest that cannot be read here is one: its snapshot may be another release's.
 #[must_use]
-pub fn leftover_parts(partition: u32, records: &SnapshotRecords) -> Vec<(i64, Vec<u8>)> {
-    let whole = manifests(partition, records);
+pub fn leftover_parts(partition: u32, records: &SnapshotRecords) -> BTreeMap<i64, Vec<Vec<u8>>> {
     let prefix = format!("desk/{partition}/");
     let offset_of = |key: &[u8]| -> Option<i64> {
         let (offset, rest) = std::str::from_utf8(key).ok()?.strip_prefix(&prefix)?.split_once('/')?;
         if rest.starts_with("part/") { offset.parse().ok() } else { None }
     };
-    let parts = records.keys().filter_map(|key| Some((offset_of(key)?, key.clone())));
-    parts.filter(|(offset, _)| !whole.contains_key(offset)).collect()
+    let mut leftover: BTreeMap<i64, Vec<Vec<u8>>> = BTreeMap::new();
+    for key in records.keys() {
+        let Some(offset) = offset_of(key) else { continue };
+        if !records.contains_key(manifest_key(partition, offset).as_bytes()) {
+            leftover.entry(offset).or_default().push(key.clone());
+        }
+    }
+    leftover
 }
 
 /// The state that a manifest speaks of, from the records beside it.
@@ -152,16 +157,18 @@ pub fn state(manifest: &Manifest, records: &SnapshotRecords) -> Result<DeskLog, 
 ///
 /// # Errors
 /// `SnapshotFault::TooLarge` when it needs more than `PARTS_MAX` parts.
-pub fn encode(snapshot: &DeskSnapshot) -> Result<Encoded, SnapshotFault> {
-    let state = postcard::to_allocvec(snapshot).expect("invariant: a snapshot can be written");
+pub fn encode(snapshot: DeskSnapshot) -> Result<Encoded, SnapshotFault> {
+    let (partition, next_offset) = (snapshot.partition, snapshot.next_offset);
+    let state = postcard::to_allocvec(&snapshot).expect("invariant: a snapshot can be written");
+    drop(snapshot);
     let pieces = state.chunks(PART_BYTES_MAX - PART_OVERHEAD_MAX);
     let count = u32::try_from(pieces.len()).ok().filter(|&count| count <= PARTS_MAX);
     let count = count.ok_or(SnapshotFault::TooLarge(pieces.len() as u64))?;
     assert!(count > 0, "invariant: every state takes some bytes");
     let manifest = Manifest {
         semantics: SEMANTICS,
-        partition: snapshot.partition,
-        next_offset: snapshot.next_offset,
+        partition,
+        next_offset,
         parts: count,
         bytes: state.len() as u64,
         hash: Sha256::digest(&state).into(),
