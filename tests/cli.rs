@@ -145,23 +145,32 @@ fn a_reader_that_has_gone_ends_a_verb_quietly_and_a_full_disk_does_not() {
     assert!(told.starts_with("triaged: cannot write to standard output: No space left"), "{told}");
 }
 
-/// What a verb prints when all its streams are a terminal; `None` where there is no script(1) to make one.
+/// What a verb prints when all its streams are a terminal; `None` where script(1) is not there, or cannot make one.
 fn on_a_terminal(words: &str, variables: &[(&str, &str)]) -> Option<String> {
-    let mut command = Command::new("script");
-    let line = format!("{} {words}", env!("CARGO_BIN_EXE_triaged"));
-    command
-        .args(["-q", "-e", "-c", &line, "/dev/null"])
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .env("TERM", "xterm");
-    let output = command.envs(variables.iter().copied()).stdin(Stdio::null()).output();
-    match output {
-        Ok(output) => Some(String::from_utf8(output.stdout).unwrap()),
+    let script = |line: &str| {
+        let mut command = Command::new("script");
+        command
+            .args(["-q", "-e", "-c", line, "/dev/null"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("TERM", "xterm")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null());
+        command.output()
+    };
+    match script("true") {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            println!("SKIPPED: no terminal can be made: {}", String::from_utf8_lossy(&output.stderr));
+            return None;
+        }
         Err(error) => {
             println!("SKIPPED: no script(1) to make a terminal with: {error}");
-            None
+            return None;
         }
     }
+    let output = script(&format!("{} {words}", env!("CARGO_BIN_EXE_triaged"))).expect("it has just run");
+    Some(String::from_utf8(output.stdout).unwrap())
 }
 
 #[test]
