@@ -304,9 +304,10 @@ const TRIALS: &str = "
   times `linger.ms` of 5 ms on the way, as in the relay.
 - **Latency once a minute**: desks' states were written as bytes and hashed in the lane that routes, 400 to 600 ms each minute in the
   stream of the swaps, in quarters of a second around them; now another thread does it, and none of these is left. Not each swap
-  has a snapshot beside it. Of p99 in the 10 s from when a swap was asked for the highest was 530 ms in four swaps before and 104 in
-  five after, the median 50 and 8 below the 10 s before, with the processors 83 % busy. At 88 %, as in the rows, the compiling of both
-  instances needs more than what is left.
+  has a snapshot beside it. p99 in the 10 s from when a swap was asked for was 243 ms (102..530, four swaps) before, 50 ms (49..104, five)
+  and 115 ms (77..609, five more) after, with the processors 83 % busy: 8 ms below and 49 ms above the 10 s before. The machine's own
+  stalls are larger (5,489 ms once before a swap); it does not show whether the target is reached. A compiler of still lower priority
+  changed nothing that could be told from that.
 - **Memory with a backlog**: by heaptrack (with the system's allocator in place of the daemon's) the bytes in use were 52 MB at most in
   600,000 mentions and 54 MB in 2,400,000. What is resident beyond that is freed memory that the allocator keeps, in huge pages where
   the kernel gives them; in 24 million mentions it rose from 230 to 260 MiB, most of it in the first 10 million.";
