@@ -308,6 +308,17 @@ const TRIALS: &str = "
   and 115 ms (77..609, five more) after, with the processors 83 % busy: 8 ms below and 49 ms above the 10 s before. The machine's own
   stalls are larger (5,489 ms once before a swap); it does not show whether the target is reached. A compiler of still lower priority
   changed nothing that could be told from that.
+- **A swap under load**: seen in tenths of a second at lower rates, most that is slow falls into the second in which first one instance,
+  then the other compiles. By samples of all processors the two take 375 ms of their time in the second and a half from when a swap is
+  asked for; in as long before it 310 of 3,000 ms were idle. So whatever runs, the broker first of all, waits for a processor, 20 to
+  70 ms at a time by the scheduler's events. p99 more than before, medians of a run's swaps: -0.9 ms at 8,000 mentions a second, 8.5 ms
+  at 20,000; at 15,000 (processors 78 to 82 % busy) from 2.1 to 115 ms in eight runs, in two of them below 10. The first swap of a run,
+  after which a new desk gets mentions, was most often the worst (5 to 509 ms more); with that desk in the second or third swap the
+  medians were 4.5 and 0.1 ms. Why a new desk costs so much is not found. It is not the wait until the kept policy is on the disk (2 to 26 ms, no difference without), nor
+  memory that the allocator gives back and asks for anew (`MIMALLOC_PURGE_DELAY=-1`), nor the broker's garbage collection (its pauses of 90 ms lay elsewhere).
+- **Priority of the compiler**: where the kernel groups threads by session (`sched_autogroup`) or by unit, a nice thread steps back for its own
+  group alone. It makes way for this instance's lanes, not for a broker on the same machine; daemons in sessions of their own, with a
+  compiler of 19 in place of 5, were slower (29 and 117 ms more than before).
 - **Memory with a backlog**: by heaptrack (with the system's allocator in place of the daemon's) the bytes in use were 52 MB at most in
   600,000 mentions and 54 MB in 2,400,000. What is resident beyond that is freed memory that the allocator keeps, in huge pages where
   the kernel gives them; in 24 million mentions it rose from 230 to 260 MiB, most of it in the first 10 million.";

@@ -23,7 +23,8 @@ use triage_engine::policy::Generation;
 /// How long a lane waits at most when there is nothing to do: an answer of the broker may have come meanwhile.
 const LANE_WAIT: Duration = Duration::from_millis(2);
 /// By how much the compiler is nicer than the stream (setpriority(2): on Linux each thread has its own): at 5 its weight
-/// is 335 beside 1,024, so that a policy comes in force on a busy machine too.
+/// is 335 beside 1,024, so that a policy comes in force on a busy machine too. Where the kernel groups threads by session or
+/// unit it steps back for the threads of this process alone, not for a broker on the same machine.
 const COMPILER_NICE: i32 = 5;
 /// How often the compiler looks whether it is time to end.
 const COMPILER_WAIT: Duration = Duration::from_millis(50);
