@@ -314,8 +314,9 @@ const TRIALS: &str = "
   70 ms at a time by the scheduler's events. p99 more than before, medians of a run's swaps: -0.9 ms at 8,000 mentions a second, 8.5 ms
   at 20,000; at 15,000 (processors 78 to 82 % busy) from 2.1 to 115 ms in eight runs, in two of them below 10. The first swap of a run,
   after which a new desk gets mentions, was most often the worst (5 to 509 ms more); with that desk in the second or third swap the
-  medians were 4.5 and 0.1 ms. Why a new desk costs so much is not found. It is not the wait until the kept policy is on the disk (2 to 26 ms, no difference without), nor
-  memory that the allocator gives back and asks for anew (`MIMALLOC_PURGE_DELAY=-1`), nor the broker's garbage collection (its pauses of 90 ms lay elsewhere).
+  medians were 4.5 and 0.1 ms. Why a new desk costs so much is not found. It is not the wait until the kept policy is on the disk
+  (2 to 26 ms, no difference without), nor memory that the allocator gives back and asks for anew (`MIMALLOC_PURGE_DELAY=-1`), nor the
+  broker's garbage collection (in the one run whose pauses were logged, those of 90 ms lay elsewhere).
 - **Priority of the compiler**: where the kernel groups threads by session (`sched_autogroup`) or by unit, a nice thread steps back for its own
   group alone. It makes way for this instance's lanes, not for a broker on the same machine; daemons in sessions of their own, with a
   compiler of 19 in place of 5, were slower (29 and 117 ms more than before).
