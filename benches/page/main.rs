@@ -318,7 +318,7 @@ const TRIALS: &str = "
   (2 to 26 ms, no difference without), nor memory that the allocator gives back and asks for anew (`MIMALLOC_PURGE_DELAY=-1`), nor the
   broker's garbage collection (in the one run whose pauses were logged, those of 90 ms lay elsewhere).
 - **Fresh memory while compiling**: in a profile of one swap 38 % of the compilers' samples (471 of 1,244) cleared pages, nearly all of them huge
-  ones (2 MiB). This machine is virtual and reports free blocks of 2 MiB to its host, so that such a page is dear here: `triaged check`
+  ones (2 MiB). Such a page is dear here, probably as this virtual machine gives free blocks of 2 MiB back to its host: `triaged check`
   of that policy, 34 huge pages, took 0.12 to 0.22 s of system time on memory that had rested, 0.01 to 0.03 s right after another check,
   beside 0.21 s in the program. With `MIMALLOC_ALLOW_THP=0` it took 0.02 to 0.05 s in both cases. Swaps at 15,000 mentions a second by
   turns on a warm broker, three each, p99 more than before: 19.0 (14.6..28.4) and 36.1 (-4.0..120) ms with huge pages, 14.1 (-1,019..20.3)
