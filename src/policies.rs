@@ -5,6 +5,7 @@
 //! thread (or the simulator) feeds it. In the daemon one thread compiles, of low priority, and nobody who asks waits.
 
 mod follower;
+mod pace;
 mod published;
 
 pub use follower::Follower;
@@ -14,9 +15,11 @@ use crate::clock::Stopwatch;
 use crate::log::LogError;
 use crate::policy_cache::PolicyCache;
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
+use pace::Pace;
 use published::{Bundles, Place};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use triage_engine::plans::{PlanState, Published, Releases};
@@ -101,6 +104,8 @@ pub struct Policies {
     source: Option<Source>,
     /// To the thread that compiles; without one, who asks for a policy compiles it.
     aside: Option<Sender<Work>>,
+    /// Somebody waits for the thread that compiles: it does not rest until the policy at hand is made.
+    in_haste: AtomicBool,
 }
 
 #[derive(Default)]
@@ -190,9 +195,24 @@ impl Policies {
         self.known().in_force.clone()
     }
 
-    /// The policy with this hash; `None` while its bundle was not read or it is being compiled.
+    /// The policy with this hash; `None` while its bundle was not read or it is being compiled, which does not rest then.
     #[must_use]
     pub fn get(&self, generation: Generation, matcher: BuildMatcher) -> Option<Arc<Compiled>> {
+        let found = self.meet(generation, matcher);
+        if found.is_none() {
+            self.hasten();
+        }
+        found
+    }
+
+    /// Whoever compiles a policy now does not rest any more: somebody waits for that thread.
+    pub fn hasten(&self) {
+        self.in_haste.store(true, Ordering::Relaxed);
+    }
+
+    /// The same for who does not wait for it.
+    #[must_use]
+    pub fn meet(&self, generation: Generation, matcher: BuildMatcher) -> Option<Arc<Compiled>> {
         let mut known = self.known();
         if let Some(compiled) = known.compiled(generation) {
             return Some(compiled);
@@ -276,7 +296,7 @@ impl Policies {
             Some(policy) => (true, policy),
             None => {
                 let bundle = bundle().map_err(Unmade::Unread)?;
-                (false, Policy::compile(bundle.borrow()).map_err(Unmade::Mistakes)?)
+                (false, self.compile(bundle.borrow()).map_err(Unmade::Mistakes)?)
             }
         };
         let matcher = matcher(policy.literals());
@@ -293,6 +313,21 @@ impl Policies {
             });
         }
         Ok(compiled)
+    }
+
+    /// On a thread of its own and while another policy serves the stream nobody waits for this one: it rests in between.
+    fn compile(&self, bundle: &Bundle) -> Result<Policy, Vec<Mistake>> {
+        if self.aside.is_none() || self.in_force().is_none() {
+            return Policy::compile(bundle);
+        }
+        // Who waits asks again many times a second.
+        self.in_haste.store(false, Ordering::Relaxed);
+        let mut pace = Pace::start();
+        Policy::compile_in_steps(bundle, &mut || {
+            if !self.in_haste.load(Ordering::Relaxed) {
+                pace.step();
+            }
+        })
     }
 
     /// Two who compiled at once agree on the first. What was not asked for longest, and nobody uses, is forgotten.

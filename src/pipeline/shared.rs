@@ -144,6 +144,10 @@ impl Shared {
     /// Stages only follow each other.
     pub(super) fn enter(&self, stage: Stage) {
         self.stage.fetch_max(stage as u8, Ordering::AcqRel);
+        if stage > Stage::Running {
+            // Who ends waits for every thread.
+            self.policies.hasten();
+        }
     }
 
     /// How the last reload went.

@@ -265,7 +265,7 @@ fn meet_new_policies(shared: &Shared, known: &mut BTreeSet<Generation>) {
             continue;
         }
         // A bundle that does not compile is told of there.
-        let _ = shared.policies.get(generation, policy::matcher);
+        let _ = shared.policies.meet(generation, policy::matcher);
         known.insert(generation);
     }
 }

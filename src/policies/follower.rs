@@ -163,7 +163,7 @@ impl Follower {
         {
             return;
         }
-        let Some(policy) = self.policies.get(generation, self.matcher) else { return };
+        let Some(policy) = self.policies.meet(generation, self.matcher) else { return };
         tracing::info!(%generation, epoch, "policy in force");
         if let Some(other) = policy.policy().other_time_zones() {
             let ours = time_zones_version();

@@ -156,6 +156,24 @@ fn only_the_policy_in_force_is_compiled_at_the_start_not_those_before_it() {
 }
 
 #[test]
+fn the_next_policy_is_compiled_in_haste_only_while_somebody_waits_for_it() {
+    let mut world = World::new();
+    let (policies, work) = Policies::compiled_aside(None, None);
+    let mut follower = world.follower(&policies);
+    world.switch(&bundle("tv", CARE));
+    follow(&mut follower);
+    work_off(&policies, &work);
+    follow(&mut follower);
+    let is_in_haste = || policies.in_haste.load(Ordering::Relaxed);
+    let second = world.switch(&bundle("radio", CARE));
+    follow(&mut follower);
+    assert!(!is_in_haste(), "the first policy serves the stream");
+    assert!(policies.get(second, reference).is_none() && is_in_haste(), "a lane cannot go on without it");
+    work_off(&policies, &work);
+    assert!(policies.get(second, reference).is_some() && !is_in_haste());
+}
+
+#[test]
 fn a_policy_that_does_not_compile_is_tried_once() {
     let mut world = World::new();
     let (policies, work) = Policies::compiled_aside(None, None);

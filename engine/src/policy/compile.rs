@@ -47,21 +47,18 @@ const DEDUP_IDS_MAX_DEFAULT: i64 = 1_000_000;
 /// Names in the order of their indices, and where each was given.
 type Names = BTreeMap<String, (u32, Place)>;
 
-pub(super) fn compile(bundle: &Bundle) -> Result<Policy, Vec<Mistake>> {
-    compile_within(bundle, LITERALS_MAX)
+pub(super) fn compile(bundle: &Bundle, step: &mut dyn FnMut()) -> Result<Policy, Vec<Mistake>> {
+    compile_within(bundle, LITERALS_MAX, step)
 }
 
 /// The same for a policy that may have so many words and phrases.
-pub(super) fn compile_within(bundle: &Bundle, literals_max: usize) -> Result<Policy, Vec<Mistake>> {
-    let mut mistakes = Mistakes::new(bundle.files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    let mut files = Files::default();
-    for (number, (path, text)) in bundle.files.iter().enumerate() {
-        // Holidays are read where a calendar names them; the time-zone database is only named.
-        if path.ends_with(".toml") {
-            files.read(number, text, &mut mistakes);
-        }
-    }
-    let mut compiler = Compiler { whole: !files.unreadable, literals_max, mistakes };
+pub(super) fn compile_within(
+    bundle: &Bundle,
+    literals_max: usize,
+    step: &mut dyn FnMut(),
+) -> Result<Policy, Vec<Mistake>> {
+    let (files, mistakes) = Files::of(bundle, |_| true, step);
+    let mut compiler = Compiler { whole: !files.unreadable, literals_max, mistakes, step };
     let policy = compiler.policy(bundle, files);
     let mistakes = compiler.mistakes.finish();
     match policy {
@@ -78,6 +75,7 @@ struct Compiler<'f> {
     whole: bool,
     literals_max: usize,
     mistakes: Mistakes<'f>,
+    step: &'f mut dyn FnMut(),
 }
 
 impl Compiler<'_> {
@@ -93,6 +91,7 @@ impl Compiler<'_> {
         let calendar_names = files.calendars.iter().map(|calendar| calendar.name.as_ref());
         let calendar_names = self.names("calendar", calendar_names, CALENDARS_MAX);
         let calendars = calendars(&files.calendars, &bundle.files, &mut self.mistakes);
+        (self.step)();
         let desks = self.desks(&files, &desk_names, &calendar_names);
         let queues = self.queues(&files, &queue_names, &desk_names);
         let lists = check_lists(&files.lists, &mut self.mistakes);
@@ -100,8 +99,10 @@ impl Compiler<'_> {
         let reader = Queries { tags: &tags, lists: &lists, whole: self.whole };
         let (rules, queries) = self.rules(&files, &rule_names, &reader);
         let (filters, conditions) = self.filters(&files, &queue_names, &reader);
+        (self.step)();
         check_regexes(&files.rules, &rules, &queries, &mut self.mistakes);
         let askers = asks::order(&rules, &queries, &files, &mut self.mistakes);
+        (self.step)();
         let default = self.workflow_default(&files, &queue_names);
         if self.whole {
             self.expect_some("desk", desks.len(), "write [[desk]] with name and log_partition");
@@ -116,7 +117,7 @@ impl Compiler<'_> {
             return None;
         }
         let number = |tag: &str| tag_number(&tags, tag).unwrap_or(u32::MAX);
-        let (programs, literals) = RulePrograms::new(&queries, &lists, &number, askers?);
+        let (programs, literals) = RulePrograms::new(&queries, &lists, &number, askers?, self.step);
         if literals.len() > self.literals_max {
             let most = most_literals(&files, &rules, &queries, &lists);
             self.too_many_literals(literals.len(), most);
@@ -272,6 +273,7 @@ impl Compiler<'_> {
     fn rules(&mut self, files: &Files, names: &Names, queries: &Queries<'_>) -> (Vec<Rule>, Vec<Expression>) {
         let mut found: BTreeMap<String, (Rule, Expression)> = BTreeMap::new();
         for text in &files.rules {
+            (self.step)();
             let class = text.class.as_ref().map(|class| class.value);
             let given = text.tags.iter().map(|tag| tag.value.as_str()).chain(class.map(RuleClass::name));
             let mut known = BTreeSet::new();
@@ -407,13 +409,7 @@ impl Compiler<'_> {
 /// The limits of the desks in files that say `[[desk]]`, if those can be read. A file that means a desk and does not say so
 /// in this way cannot be told from one that holds none: whoever misses a desk asks the compiled policy.
 pub(super) fn desk_limits(bundle: &Bundle) -> Vec<DeskLimits> {
-    let mut mistakes = Mistakes::new(bundle.files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    let mut files = Files::default();
-    for (number, (_, text)) in
-        bundle.files.iter().enumerate().filter(|(_, (_, text))| text.contains("[[desk]]"))
-    {
-        files.read(number, text, &mut mistakes);
-    }
+    let (files, _) = Files::of(bundle, |text| text.contains("[[desk]]"), &mut || {});
     let limits = files.desks.iter().filter_map(|text| {
         Some(DeskLimits {
             name: text.name.as_ref()?.value.clone(),

@@ -3,8 +3,10 @@
 //! Owns the names of tables and keys and the range of every number. What belongs together across tables
 //! (names, references, queries) is `compile`'s work. Nothing outside this folder ever sees these types.
 
+use super::bundle::Bundle;
 use super::calendar::{CalendarText, read_calendar};
 use super::mistake::{Mistakes, Place, did_you_mean, toml_hint};
+use super::pieces::{Given, Piece};
 use super::query::{Case, Form};
 use super::table::{Located, Table, describe};
 use super::{Category, Resolution, RuleAction, RuleClass};
@@ -80,14 +82,50 @@ const TABLES: [&str; 10] =
 const TABLES_LATER: [&str; 3] = ["plan", "response", "agent"];
 
 impl Files {
-    /// Reads one file and adds what it says.
-    pub fn read(&mut self, file: usize, text: &str, mistakes: &mut Mistakes<'_>) {
-        let Some(document) = document(file, text, mistakes) else {
-            self.unreadable = true;
-            return;
+    /// Reads the files of a bundle: every file of tables that `wanted` wants by its text.
+    /// Calls `step` after each piece of one.
+    pub fn of<'b>(
+        bundle: &'b Bundle,
+        wanted: impl Fn(&str) -> bool,
+        step: &mut dyn FnMut(),
+    ) -> (Files, Mistakes<'b>) {
+        let (files, mistakes) = Files::cut(bundle, &wanted, Piece::cut, step);
+        if !files.unreadable {
+            return (files, mistakes);
+        }
+        Files::cut(bundle, &wanted, std::iter::once, step)
+    }
+
+    fn cut<'b, P: Iterator<Item = Piece<'b>>>(
+        bundle: &'b Bundle,
+        wanted: impl Fn(&str) -> bool,
+        cut: impl Fn(Piece<'b>) -> P,
+        step: &mut dyn FnMut(),
+    ) -> (Files, Mistakes<'b>) {
+        let named = bundle.files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        let (mut files, mut mistakes) = (Files::default(), Mistakes::new(named));
+        for (number, (path, text)) in bundle.files.iter().enumerate() {
+            // Holidays are read where a calendar names them; the time-zone database is only named.
+            if path.ends_with(".toml") && wanted(text) {
+                let mut given = Given::default();
+                let reads = |piece| {
+                    step();
+                    files.read(&piece, &mut given, &mut mistakes)
+                };
+                files.unreadable |= !cut(Piece::whole(number, text)).all(reads);
+            }
+        }
+        (files, mistakes)
+    }
+
+    /// Reads a part of a file and adds what it says; false when it is damaged or does not agree with the parts before it.
+    fn read(&mut self, piece: &Piece<'_>, given: &mut Given, mistakes: &mut Mistakes<'_>) -> bool {
+        let document = document(piece, mistakes);
+        let Some(document) = document.filter(|document| given.agrees(piece, document.get_ref())) else {
+            return false;
         };
         for (key, value) in document.get_ref() {
-            let place = Place { file, bytes: key.span() };
+            let place = piece.place(key.span());
             let name: &str = key.get_ref();
             match name {
                 "rule" | "list" | "desk" | "calendar" | "queue" | "filter" => {
@@ -126,6 +164,7 @@ impl Files {
                 }
             }
         }
+        true
     }
 
     fn read_listed(&mut self, name: &str, table: &DeTable<'_>, place: Place, mistakes: &mut Mistakes<'_>) {
@@ -173,21 +212,17 @@ impl Files {
     }
 }
 
-/// Reads one file as TOML; `None` when it is damaged, since what such a file seems to say would only bring mistakes
+/// Reads a piece as TOML; `None` when it is damaged, since what such a file seems to say would only bring mistakes
 /// that are none.
-pub(super) fn document<'t>(
-    file: usize,
-    text: &'t str,
-    mistakes: &mut Mistakes<'_>,
-) -> Option<Spanned<DeTable<'t>>> {
-    let (document, damage) = DeTable::parse_recoverable(text);
+pub(super) fn document<'t>(piece: &Piece<'t>, mistakes: &mut Mistakes<'_>) -> Option<Spanned<DeTable<'t>>> {
+    let (document, damage) = DeTable::parse_recoverable(piece.text);
     // What is found behind the first damage is most often its consequence.
     if let Some(error) = damage.iter().min_by_key(|error| error.span().map_or(0, |bytes| bytes.start)) {
         let bytes = error.span().unwrap_or(0..0);
         let what = format!("not readable as TOML: {}", error.message().replace('\n', ", "));
-        let line = text[..text.floor_char_boundary(bytes.start.min(text.len()))].matches('\n').count();
-        let hint = toml_hint(error.message(), text.lines().nth(line).unwrap_or_default());
-        mistakes.at(&Place { file, bytes }, what, hint);
+        let line = piece.text[..piece.text.floor_char_boundary(bytes.start)].matches('\n').count();
+        let hint = toml_hint(error.message(), piece.text.lines().nth(line).unwrap_or_default());
+        mistakes.at(&piece.place(bytes), what, hint);
     }
     damage.is_empty().then_some(document)
 }
@@ -206,7 +241,7 @@ pub(super) fn tables<'t>(
     };
     let mut found = Vec::new();
     for item in list.iter() {
-        let place = Place { file: place.file, bytes: item.span() };
+        let place = place.near(item.span());
         match item.get_ref().as_table() {
             Some(table) => found.push((table, place)),
             None => mistakes.at(

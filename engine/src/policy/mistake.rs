@@ -50,7 +50,16 @@ impl fmt::Display for Mistake {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub file: usize,
+    /// Where the piece begins that it was read from: see [`Place::near`].
+    pub start: usize,
     pub bytes: Range<usize>,
+}
+
+impl Place {
+    /// The place of something that was parsed with this one; `bytes` count from where the parser began.
+    pub fn near(&self, bytes: Range<usize>) -> Place {
+        Place { file: self.file, start: self.start, bytes: self.start + bytes.start..self.start + bytes.end }
+    }
 }
 
 /// Collects mistakes while the files are read and checked; nothing stops at the first.
@@ -133,7 +142,7 @@ impl<'a> Mistakes<'a> {
         let word = || raw[offset..].find(ends_word).unwrap_or(raw.len() - offset);
         let start = string.bytes.start + offset;
         let end = start + if length == 0 { word() } else { last - offset };
-        Place { file: string.file, bytes: start..end.max(start) }
+        Place { bytes: start..end.max(start), ..string.clone() }
     }
 
     /// [`did_you_mean`] for names of which a policy may have very many; empty once too many have been compared.

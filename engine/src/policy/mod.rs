@@ -24,6 +24,7 @@ mod file;
 mod lint;
 mod lists;
 mod mistake;
+mod pieces;
 mod program;
 mod queries;
 mod query;
@@ -177,7 +178,15 @@ impl Policy {
     /// # Errors
     /// Every mistake in every file, sorted by file and place; never an empty list.
     pub fn compile(bundle: &Bundle) -> Result<Policy, Vec<Mistake>> {
-        let policy = compile::compile(bundle)?;
+        Policy::compile_in_steps(bundle, &mut || {})
+    }
+
+    /// The same, and calls `step` between pieces of work of some milliseconds at most, for who wants to rest there.
+    ///
+    /// # Errors
+    /// As [`Policy::compile`].
+    pub fn compile_in_steps(bundle: &Bundle, step: &mut dyn FnMut()) -> Result<Policy, Vec<Mistake>> {
+        let policy = compile::compile(bundle, step)?;
         policy.check_invariants();
         Ok(policy)
     }

@@ -19,6 +19,7 @@
 
 use super::file::{document, tables};
 use super::mistake::{Mistake, Mistakes, Place, did_you_mean};
+use super::pieces::Piece;
 use super::table::{Located, Table};
 use super::{Category, Policy, Resolution};
 use crate::model::{Kind, Millis, Visibility};
@@ -236,9 +237,10 @@ struct Reader<'f, 'p> {
 
 impl Reader<'_, '_> {
     fn file(&mut self, file: usize, text: &str) {
-        let Some(document) = document(file, text, &mut self.mistakes) else { return };
+        let piece = Piece::whole(file, text);
+        let Some(document) = document(&piece, &mut self.mistakes) else { return };
         for (key, value) in document.get_ref() {
-            let place = Place { file, bytes: key.span() };
+            let place = piece.place(key.span());
             let name: &str = key.get_ref();
             if name != "test" {
                 let near = did_you_mean(name, ["test"]);

@@ -50,7 +50,8 @@ impl Search {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let (programs, literals) = RulePrograms::new(&[expression], &Lists::new(), &|_| u32::MAX, Vec::new());
+        let (programs, literals) =
+            RulePrograms::new(&[expression], &Lists::new(), &|_| u32::MAX, Vec::new(), &mut || {});
         let workspace = Workspace::new(ReferenceMatcher::new(&literals).scanner());
         Ok(Search { programs, workspace })
     }

@@ -41,7 +41,7 @@ impl<'t, 'm, 'f> Table<'t, 'm, 'f> {
     fn take(&mut self, key: &'static str) -> Option<(&'t DeValue<'t>, Place)> {
         self.read.push(key);
         let value: &Spanned<DeValue<'t>> = self.table.get(key)?;
-        Some((value.get_ref(), Place { file: self.place.file, bytes: value.span() }))
+        Some((value.get_ref(), self.place.near(value.span())))
     }
 
     fn wrong_type(&mut self, key: &str, place: &Place, expected: &str, found: &DeValue<'_>) {
@@ -88,7 +88,7 @@ impl<'t, 'm, 'f> Table<'t, 'm, 'f> {
         };
         let mut texts = Vec::new();
         for item in list.iter() {
-            let place = Place { file: place.file, bytes: item.span() };
+            let place = place.near(item.span());
             match item.get_ref().as_str() {
                 Some(text) => texts.push(Located { value: text.to_owned(), place }),
                 None => self.wrong_type(key, &place, "a list of texts", item.get_ref()),
@@ -226,7 +226,7 @@ impl<'t, 'm, 'f> Table<'t, 'm, 'f> {
             if self.read.contains(&name) {
                 continue;
             }
-            let place = Place { file: self.place.file, bytes: key.span() };
+            let place = self.place.near(key.span());
             if later.contains(&name) {
                 self.mistakes.at(&place, format!("`{name}` in {} is not there yet", self.title), "");
             } else {

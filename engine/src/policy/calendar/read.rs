@@ -200,7 +200,7 @@ fn events(
         .or_insert_with(|| {
             let (events, wrong) = ical::read(text);
             for wrong in wrong {
-                mistakes.at(&Place { file: number, bytes: wrong.bytes }, wrong.what, wrong.hint);
+                mistakes.at(&Place { file: number, start: 0, bytes: wrong.bytes }, wrong.what, wrong.hint);
             }
             events
         })

@@ -101,11 +101,7 @@ pub struct Lint {
 /// Every finding in a bundle that compiles, by file and place.
 #[must_use]
 pub fn lint(bundle: &Bundle) -> Vec<Lint> {
-    let mut mistakes = Mistakes::new(bundle.files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    let mut files = Files::default();
-    for (number, text) in bundle.files.values().enumerate() {
-        files.read(number, text, &mut mistakes);
-    }
+    let (files, mistakes) = Files::of(bundle, |_| true, &mut || {});
     let lists = list_facts(&files);
     let mut linter = Linter { mistakes, lists, dead_tags: BTreeSet::new(), found: Vec::new() };
     linter.rules(&files);

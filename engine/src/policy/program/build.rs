@@ -67,6 +67,7 @@ pub fn build(
     lists: &Lists,
     tag: &impl Fn(&str) -> u32,
     askers: Vec<RuleIndex>,
+    step: &mut dyn FnMut(),
 ) -> (RulePrograms, Vec<Literal>) {
     let mut numbering = Numbering {
         lists,
@@ -81,7 +82,7 @@ pub fn build(
         letters: Vec::new(),
         always: false,
     };
-    numbering.count(queries);
+    numbering.count(queries, step);
     let places: HashMap<RuleIndex, u32> =
         askers.iter().enumerate().map(|(place, &rule)| (rule, number(place))).collect();
     let mut programs = Programs::default();
@@ -89,6 +90,7 @@ pub fn build(
     let mut asking = Asking::new(askers);
     let mut triggered: Vec<(Atom, Entry)> = Vec::new();
     for (place, query) in queries.iter().enumerate() {
+        step();
         let rule = RuleIndex::new(place);
         let asker = places.get(&rule).copied();
         let triggers = numbering.triggers(query);
@@ -150,8 +152,9 @@ fn of_kind(triggered: &[(Atom, Entry)], group: bool) -> Vec<(u32, Entry)> {
 
 impl<'q, T: Fn(&str) -> u32> Numbering<'q, T> {
     /// Counts what all queries name: none can be weighed before that.
-    fn count(&mut self, queries: &'q [Expression]) {
+    fn count(&mut self, queries: &'q [Expression], step: &mut dyn FnMut()) {
         for query in queries {
+            step();
             query.leaves(&mut |leaf| match leaf {
                 Expression::Literal(literal, _) => self.count_literal(literal),
                 Expression::List(list, _) => self.count_list(list),

@@ -85,14 +85,15 @@ pub struct Scratch {
 
 impl RulePrograms {
     /// Compiles the rules' queries, in the order of their indices. `tag` gives the numbers of tags, `askers` are the
-    /// rules that ask what others assert, each after those that it asks. The second value lists every literal once.
+    /// rules that ask what others assert, each after those that it asks. The second value lists every literal once. `step` is called between two rules.
     pub fn new(
         queries: &[Expression],
         lists: &Lists,
         tag: &impl Fn(&str) -> u32,
         askers: Vec<RuleIndex>,
+        step: &mut dyn FnMut(),
     ) -> (RulePrograms, Vec<Literal>) {
-        build::build(queries, lists, tag, askers)
+        build::build(queries, lists, tag, askers, step)
     }
 
     /// All rules that match, ascending; `rules` are those of the policy, and `watch` counts what is done.

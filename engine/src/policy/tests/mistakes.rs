@@ -1322,7 +1322,7 @@ fn too_many_words_are_told_at_the_rule_or_list_that_names_the_most() {
     let named = "[[rule]]\nname = \"one form\"\nquery = '$two'\n[[rule]]\nname = \"exact\"\nquery = '$two AND z'\ncase = \"exact\"\n"
         .replace("one form", "one-form");
     let told = |text: &str, most: usize| {
-        let compiled = super::super::compile::compile_within(&bundle(&[("w.toml", text)]), most);
+        let compiled = super::super::compile::compile_within(&bundle(&[("w.toml", text)]), most, &mut || {});
         compiled.err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let hint = "(a wildcard stands for many: refund* for refund, refunds, refunded)";
