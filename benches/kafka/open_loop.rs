@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use triaged::kafka::KafkaLogs;
-use triaged::log::{Logs, Outgoing, ReadStep, Ticket, TopicPartition};
+use triaged::log::{LogError, Logs, Outgoing, ReadStep, Ticket, TopicPartition};
 
 /// Partitions of the input.
 pub const PARTITIONS: u32 = 8;
@@ -218,8 +218,16 @@ fn receive(logs: &KafkaLogs, from: &[(TopicPartition, i64)], start: Instant, sen
         if sent != u64::MAX && last.elapsed() >= wait {
             return seen;
         }
-        let step = reader.read(Duration::from_millis(10)).expect("the outputs can be read");
-        let ReadStep::Records(records) = step else { continue };
+        let records = match reader.read(Duration::from_millis(10)) {
+            Ok(ReadStep::Records(records)) => records,
+            Ok(_) => continue,
+            // A broker just started may not answer yet; what stays away is lost, and said to be.
+            Err(LogError::Away(why)) => {
+                eprintln!("the outputs cannot be read now: {why}");
+                continue;
+            }
+            Err(error) => panic!("the outputs can be read: {error}"),
+        };
         let at = start.elapsed();
         last = Instant::now();
         for record in records.iter() {
