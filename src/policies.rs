@@ -106,6 +106,8 @@ pub struct Policies {
     aside: Option<Sender<Work>>,
     /// Somebody waits for the thread that compiles: it does not rest until the policy at hand is made.
     in_haste: AtomicBool,
+    /// It does not rest any more.
+    ends: AtomicBool,
 }
 
 #[derive(Default)]
@@ -200,14 +202,18 @@ impl Policies {
     pub fn get(&self, generation: Generation, matcher: BuildMatcher) -> Option<Arc<Compiled>> {
         let found = self.meet(generation, matcher);
         if found.is_none() {
-            self.hasten();
+            self.in_haste.store(true, Ordering::Relaxed);
         }
         found
     }
 
-    /// Whoever compiles a policy now does not rest any more: somebody waits for that thread.
-    pub fn hasten(&self) {
-        self.in_haste.store(true, Ordering::Relaxed);
+    /// From now on no compilation rests: whoever ends waits for the thread that compiles.
+    pub fn end(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+
+    fn is_in_haste(&self) -> bool {
+        self.in_haste.load(Ordering::Relaxed) || self.ends.load(Ordering::Relaxed)
     }
 
     /// The same for who does not wait for it.
@@ -323,11 +329,7 @@ impl Policies {
         // Who waits asks again many times a second.
         self.in_haste.store(false, Ordering::Relaxed);
         let mut pace = Pace::start();
-        Policy::compile_in_steps(bundle, &mut || {
-            if !self.in_haste.load(Ordering::Relaxed) {
-                pace.step();
-            }
-        })
+        Policy::compile_in_steps(bundle, &mut || pace.step(|| self.is_in_haste()))
     }
 
     /// Two who compiled at once agree on the first. What was not asked for longest, and nobody uses, is forgotten.

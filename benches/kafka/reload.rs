@@ -1,7 +1,7 @@
 //! A policy swapped under a stream that two instances share: every query is another, and a desk and its queue are.
 //!
 //! Owns the policies of the rounds and what is compared: the same stream in the seconds before somebody asks for the swap,
-//! and in as many seconds from then on. How it is until both instances have the policy in force is told too. Judges that no mention was lost, and that none
+//! and in as many seconds from then on; beside it, by how much two spans before the swap differ. How it is until both instances have the policy in force is told too. Judges that no mention was lost, and that none
 //! was decided by parts of two policies; tests/reload.rs looks at each decision.
 
 use crate::backlog::read;
@@ -64,6 +64,8 @@ fn assert_all_changed(before: &Bundle, after: &Bundle) {
 
 /// One swap, in time since the stream's start.
 struct Swap {
+    /// As long as `before` and right before it: how much two such spans differ with no swap between them.
+    earlier: Range<Duration>,
     before: Range<Duration>,
     /// As long, from the moment when it is asked for.
     from: Range<Duration>,
@@ -111,6 +113,8 @@ fn swap(
 ) -> Swap {
     // What starting, or the swap before, left to do is done before the seconds that count.
     std::thread::sleep(window);
+    let earlier = traffic.start.elapsed();
+    std::thread::sleep(window);
     let begun = (traffic.start.elapsed(), used());
     std::thread::sleep(window);
     // The folder is edited before anybody asks.
@@ -131,7 +135,13 @@ fn swap(
         let (all, idle) = (to.0 - from.0, to.1 - from.1);
         100.0 * (1.0 - idle as f64 / (all as f64).max(1.0))
     });
-    Swap { before: begun.0..asked.0, from: asked.0..over, until: asked.0..both, busy }
+    Swap {
+        earlier: earlier..begun.0,
+        before: begun.0..asked.0,
+        from: asked.0..over,
+        until: asked.0..both,
+        busy,
+    }
 }
 
 /// Time of all processors so far, and how much of it nobody used, in the kernel's ticks.
@@ -145,21 +155,29 @@ fn used() -> (u64, u64) {
 fn report(outcome: &Outcome, swaps: &[Swap], results: &mut Results) {
     let mut all = Rounds::default();
     for swap in swaps {
-        let spans = [("before", &swap.before), ("from", &swap.from), ("until", &swap.until)];
+        let spans = [
+            ("earlier", &swap.earlier),
+            ("before", &swap.before),
+            ("from", &swap.from),
+            ("until", &swap.until),
+        ];
         let p99 = spans.map(|(_, span)| milliseconds(&outcome.latency(span), 0.99));
         for ((name, span), p99) in spans.into_iter().zip(p99) {
             all.add(&format!("p99 {name}"), p99);
             all.add(&format!("sender late {name}"), outcome.sender_late(span));
         }
-        all.add("more", p99[1] - p99[0]);
+        all.add("more", p99[2] - p99[1]);
+        all.add("more without", p99[1] - p99[0]);
         all.add("busy before", swap.busy[0]);
         all.add("busy from", swap.busy[1]);
         all.add("took", (swap.until.end - swap.until.start).as_secs_f64());
     }
     for (row, unit, name) in [
+        ("p99 in the 10 s before those", "ms", "p99 earlier"),
         ("p99 in the 10 s before the swap", "ms", "p99 before"),
         ("p99 in the 10 s from when it is asked for", "ms", "p99 from"),
         ("p99 more than before, of the same swap", "ms", "more"),
+        ("p99 before more than in the 10 s before those", "ms", "more without"),
         ("p99 of what was due until both have it in force", "ms", "p99 until"),
         ("in force on both after", "s", "took"),
         ("sender late before, p99", "ms", "sender late before"),

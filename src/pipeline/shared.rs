@@ -146,7 +146,7 @@ impl Shared {
         self.stage.fetch_max(stage as u8, Ordering::AcqRel);
         if stage > Stage::Running {
             // Who ends waits for every thread.
-            self.policies.hasten();
+            self.policies.end();
         }
     }
 

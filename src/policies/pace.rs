@@ -13,6 +13,8 @@ const WORK: Duration = Duration::from_millis(1);
 const RESTS: u32 = 4;
 /// How long one compilation rests in all: a reload is answered within seconds, however many rules there are.
 const REST_MAX: Duration = Duration::from_secs(8);
+/// Who begins to wait for it waits no longer than this for its rest to end.
+const NAP: Duration = Duration::from_millis(10);
 
 /// The pace of one compilation.
 pub(super) struct Pace {
@@ -26,15 +28,18 @@ impl Pace {
         Pace { began: worked(), rested: Duration::ZERO }
     }
 
-    /// Rests if it is time to.
-    pub(super) fn step(&mut self) {
+    /// Rests if it is time to, until somebody waits for it.
+    pub(super) fn step(&mut self, is_in_haste: impl Fn() -> bool) {
         let work = worked().saturating_sub(self.began);
-        if work < WORK || self.rested >= REST_MAX {
+        if work < WORK {
             return;
         }
-        let rest = work * RESTS;
-        std::thread::sleep(rest);
-        self.rested += rest;
+        let until = REST_MAX.min(self.rested + work * RESTS);
+        while self.rested < until && !is_in_haste() {
+            let nap = NAP.min(until - self.rested);
+            std::thread::sleep(nap);
+            self.rested += nap;
+        }
         self.began = worked();
     }
 }
@@ -49,24 +54,41 @@ fn worked() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    /// A pace after this much work.
+    fn after(work: Duration) -> Pace {
+        let pace = Pace::start();
+        while worked() - pace.began < work {
+            std::hint::spin_loop();
+        }
+        pace
+    }
 
     #[test]
-    fn it_rests_four_times_as_long_as_it_has_worked_and_not_for_ever() {
-        let mut pace = Pace::start();
-        while worked() - pace.began < WORK {
-            std::hint::spin_loop();
-        }
+    fn it_rests_four_times_as_long_as_it_has_worked() {
+        let mut pace = after(WORK);
         let began = pace.began;
-        pace.step();
+        pace.step(|| false);
         assert!(pace.rested >= WORK * RESTS && pace.began > began);
         let rested = pace.rested;
-        pace.step();
+        pace.step(|| false);
         assert_eq!(pace.rested, rested, "it has only just begun again");
-        pace.rested = REST_MAX;
-        while worked() - pace.began < WORK {
-            std::hint::spin_loop();
-        }
-        pace.step();
+    }
+
+    #[test]
+    fn it_rests_no_longer_than_it_may_after_one_long_piece_of_work() {
+        let mut pace = after(WORK);
+        pace.rested = REST_MAX - WORK;
+        pace.step(|| false);
         assert_eq!(pace.rested, REST_MAX);
+    }
+
+    #[test]
+    fn a_rest_under_way_ends_when_somebody_begins_to_wait() {
+        let mut pace = after(NAP);
+        let asked = Cell::new(0);
+        pace.step(|| asked.replace(asked.get() + 1) == 1);
+        assert_eq!((pace.rested, asked.get()), (NAP, 2), "one nap of the four that were due");
     }
 }

@@ -164,13 +164,18 @@ fn the_next_policy_is_compiled_in_haste_only_while_somebody_waits_for_it() {
     follow(&mut follower);
     work_off(&policies, &work);
     follow(&mut follower);
-    let is_in_haste = || policies.in_haste.load(Ordering::Relaxed);
+    let is_in_haste = || policies.is_in_haste();
     let second = world.switch(&bundle("radio", CARE));
     follow(&mut follower);
     assert!(!is_in_haste(), "the first policy serves the stream");
     assert!(policies.get(second, reference).is_none() && is_in_haste(), "a lane cannot go on without it");
     work_off(&policies, &work);
     assert!(policies.get(second, reference).is_some() && !is_in_haste());
+    policies.end();
+    world.switch(&bundle("news", CARE));
+    follow(&mut follower);
+    work_off(&policies, &work);
+    assert!(is_in_haste(), "who ends stays in haste through every policy");
 }
 
 #[test]

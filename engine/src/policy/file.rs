@@ -144,6 +144,7 @@ impl Files {
                         );
                     }
                 },
+                _ if !given.is_first(name) => {}
                 "test" => {
                     mistakes.at(
                         &place,

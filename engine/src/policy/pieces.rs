@@ -5,7 +5,7 @@
 //! reads it whole, for its mistakes too.
 
 use super::mistake::Place;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -61,9 +61,16 @@ fn table_after(text: &str, least: usize) -> Option<usize> {
 pub(super) struct Given {
     /// By the key at the top of the file: whether another piece may go on with it.
     goes_on: BTreeMap<String, bool>,
+    /// Keys of which it was said that they do not belong there.
+    strange: BTreeSet<String>,
 }
 
 impl Given {
+    /// Whether this is the first piece with this key, which does not belong at the top of a file: that is said once.
+    pub fn is_first(&mut self, strange: &str) -> bool {
+        self.strange.insert(strange.to_owned())
+    }
+
     /// Takes in a piece; false when a parser of the whole file might not read it as the pieces do: a key that an earlier piece
     /// has may only be a list that grows by `[[key]]`. That is how every list comes about in a piece that begins with
     /// such a line, but not before the first.

@@ -1397,3 +1397,17 @@ fn a_policy_in_which_every_name_is_wrong_is_told_whole() {
     assert!(told[0].ends_with("no rule gives the tag `u0` (did you mean `t0`?)"), "{}", told[0]);
     assert!(told[19_999].ends_with("no rule gives the tag `u19999`"), "{}", told[19_999]);
 }
+
+#[test]
+fn a_list_that_does_not_belong_in_a_file_is_told_of_once_however_often_it_goes_on() {
+    for (key, told) in [
+        ("rules", "unknown table or key `rules` at the top of the file"),
+        ("test", "`test` stands among the rules"),
+        ("plan", "`plan` is not there yet"),
+    ] {
+        let text = format!("[[{key}]]\nname = \"a\"\n\n[[{key}]]\nname = \"b\"\n");
+        let shown = self::told("p.toml", &text);
+        assert_eq!(shown.iter().filter(|line| line.contains(told)).count(), 1, "{shown:?}");
+        assert!(shown.iter().any(|line| line.starts_with(&format!("p.toml:1:3: {told}"))), "{shown:?}");
+    }
+}
